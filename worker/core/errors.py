@@ -2,8 +2,8 @@
 What can go wrong, named for what to do about it.
 
 Every error a person may see carries a code (``docs/errors.md`` lists them), what happened with counts and names, and
-lines that can be pasted. The three verdicts decide what the machinery does: ``Fatal`` stops the run, ``Retriable`` makes
-the job come again, ``Skippable`` puts one record aside and the rest goes on.
+lines that can be pasted. The three verdicts decide what the machinery does: ``Fatal`` stops the run, ``Retriable``
+makes the job come again, ``Skippable`` puts one record aside and the rest goes on.
 """
 
 from collections.abc import Sequence

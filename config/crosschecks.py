@@ -1,0 +1,103 @@
+"""
+What one rule file says about names that another declares: touch types, models, positions, fields, targets.
+
+Each model checks itself; this is what no model can see alone. Called by ``config.rulefiles`` alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from config.ruleerrors import hint
+from config.rulemodel import RuleModel
+from config.rules_attribution import MIDDLE, POSITIONS, AttributionRules
+from config.rules_engagement import EngagementRules
+from config.rules_fields import (
+    GOLDEN_ACCOUNT,
+    GOLDEN_OPPORTUNITY,
+    GOLDEN_PERSON,
+    WRITABLE,
+    FieldRules,
+    WriteTarget,
+)
+from config.yamlfile import YamlPath
+
+Disagreement = tuple[str, YamlPath, str]
+
+
+def disagreements(sections: Mapping[str, RuleModel]) -> Iterator[Disagreement]:
+    """
+    Section, path and words of every name that nobody declares. Sections that could not be read are left out.
+    """
+    attribution, engagement, fields = (sections.get(name) for name in ("attribution", "engagement", "fields"))
+    if isinstance(attribution, AttributionRules):
+        yield from _in_attribution(attribution)
+        if isinstance(engagement, EngagementRules):
+            yield from _in_engagement(engagement, attribution)
+    if isinstance(fields, FieldRules):
+        yield from _in_golden_fields(fields)
+        yield from _in_targets(fields)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    return f'unknown {what} "{name}"{hint(name, known)}'
+
+
+def _in_attribution(rules: AttributionRules) -> Iterator[Disagreement]:
+    types = rules.types
+    named: list[tuple[YamlPath, str]] = [(("touches", i, "type"), rule.type) for i, rule in enumerate(rules.touches)]
+    named += [(("channels", i, "types"), name) for i, rule in enumerate(rules.channels) for name in rule.types]
+    named += [(("offers", i, "types"), name) for i, rule in enumerate(rules.offers) for name in rule.types]
+    named += [(("positions", name), m.touch_type) for name, m in rules.positions.items() if m.touch_type is not None]
+    for path, name in named:
+        if name not in types:
+            yield "attribution", path, _unknown("touch type", name, types)
+    for name in rules.positions:
+        if name in (*POSITIONS, MIDDLE):
+            yield "attribution", ("positions", name), f'"{name}" is a position already; choose another name'
+    positions = {*POSITIONS, MIDDLE, *rules.positions}
+    for model, rule in rules.models.items():
+        for position in rule.weights:
+            if position not in positions:
+                yield "attribution", ("models", model, "weights", position), _unknown("position", position, positions)
+    if rules.write_model not in rules.models:
+        yield "attribution", ("write_model",), _unknown("model", rules.write_model, rules.models)
+
+
+def _in_engagement(rules: EngagementRules, attribution: AttributionRules) -> Iterator[Disagreement]:
+    types = attribution.types
+    named: list[tuple[YamlPath, str]] = [(("points", name), name) for name in rules.points]
+    named += [(("act_now", i), name) for i, name in enumerate(rules.act_now)]
+    named += [(("human_types", i), name) for i, name in enumerate(rules.human_types)]
+    named += [(("account_acts", "types", i), name) for i, name in enumerate(rules.account_acts.types)]
+    for path, name in named:
+        if name not in types:
+            yield "engagement", path, _unknown("touch type", name, types)
+
+
+def _in_golden_fields(rules: FieldRules) -> Iterator[Disagreement]:
+    for entity, known in (("person", GOLDEN_PERSON), ("account", GOLDEN_ACCOUNT), ("opportunity", GOLDEN_OPPORTUNITY)):
+        for name in getattr(rules, entity):
+            if name not in known:
+                yield "fields", (entity, name), _unknown(f"field of {entity}", name, known)
+
+
+def _in_targets(rules: FieldRules) -> Iterator[Disagreement]:
+    for target_object, targets in rules.write.items():
+        path: YamlPath = ("write", target_object)
+        if target_object not in WRITABLE:
+            yield "fields", path, _unknown("object", target_object, WRITABLE)
+            continue
+        taken: dict[str, str] = {}
+        for name, target in targets.items():
+            yield from _in_target((*path, name), name, target, WRITABLE[target_object])
+            other = taken.setdefault(target.field.lower(), name)
+            if other != name:
+                yield "fields", (*path, name), f'"{name}" and "{other}" both go to {target.field}'
+
+
+def _in_target(path: YamlPath, name: str, target: WriteTarget, known: Mapping[str, str]) -> Iterator[Disagreement]:
+    if name not in known:
+        yield "fields", path, _unknown("value of ours", name, known)
+    elif target.type.kind != known[name]:
+        yield "fields", (*path, "type"), f'"{name}" needs a field of type {known[name]}, not {target.type}'
+    if target.min_move_days is not None and target.type.kind != "Date":
+        yield "fields", (*path, "min_move_days"), f'"min_move_days" is for dates; "{name}" is {target.type}'

@@ -1,0 +1,156 @@
+"""
+The shape of ``attribution.yaml``: what a touch is, which deals earn credit, whose touches stand on a deal's path, and
+how the models weigh them.
+"""
+
+import re
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from config.rulemodel import ApiName, Days, Name, Number, Percent, RuleModel, Text, Texts, Whole, YesNo
+from config.rules_touches import (
+    Attributes,
+    ChannelRule,
+    Machines,
+    Members,
+    OfferRule,
+    Team,
+    TouchRule,
+    TouchType,
+)
+
+POSITIONS: Final = ("FT", "LC", "OC", "CW", "LT")
+MIDDLE: Final = "middle"
+
+ChannelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+Weight = Annotated[Number, Field(ge=0, le=1_000_000)]
+
+_MILESTONE: Final = re.compile(r"^(?:first touch of type (?P<type>\S+)|stage (?P<stage>\S.*))$")
+
+
+class PathRules(RuleModel):
+    """
+    Whose touches, and from when on, stand on a deal's path.
+    """
+
+    lookback_days: Days
+    people: Literal["roles_else_account", "roles", "primary", "account"]
+    account_basis_days: Days
+    lead_creation_after_days: Annotated[Whole, Field(ge=0, le=365)]
+
+
+class Milestone(RuleModel):
+    """
+    What a position of one's own is tied to: the first touch of a type, or the entry to a stage. One of the two is set.
+    """
+
+    touch_type: Name | None = None
+    stage: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_words(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or set(value) != {"milestone"}:
+            return value
+        found = _MILESTONE.match(str(value["milestone"]).strip())
+        if found is None:
+            raise ValueError('write "first touch of type demo_request" or "stage Negotiation"')
+        return {"touch_type": found["type"], "stage": found["stage"]}
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.touch_type is None) == (self.stage is None):
+            raise ValueError('needs "milestone: first touch of type ..." or "milestone: stage ..."')
+        return self
+
+
+class Model(RuleModel):
+    """
+    Weights by position; they are divided by their sum. Touches at no position that has a weight share ``middle``.
+
+    With ``half_life_days`` they share it by age, each 2^(-age/half-life), instead of equally.
+    """
+
+    weights: dict[Name, Weight]
+    half_life_days: Days | None = None
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if not sum(self.weights.values()):
+            raise ValueError("the weights add up to nothing; at least one must be above 0")
+        if self.half_life_days is not None and not self.weights.get(MIDDLE):
+            raise ValueError('"half_life_days" needs a weight for "middle"')
+        return self
+
+
+class Deals(RuleModel):
+    """
+    Which deals earn credit. What is left out is reported apart. An empty amount is not zero and stays in.
+    """
+
+    exclude_types: Texts
+    exclude_record_types: Texts
+    exclude_stages: Texts
+    include_zero_amount: YesNo
+    minimum_amount: Annotated[Number, Field(ge=0)] | None
+    amount_field: ApiName
+
+
+class AttributionRules(RuleModel):
+    """
+    ``attribution.yaml``. Models and positions that are switched ``off`` are absent.
+    """
+
+    types: dict[Name, TouchType]
+    attributes: Attributes
+    machines: Machines
+    touches: tuple[TouchRule, ...]
+    members: Members
+    channels: tuple[ChannelRule, ...]
+    mediums: dict[Text, ChannelName]
+    empty_medium: ChannelName
+    other_channel: ChannelName
+    other_warning_percent: Percent
+    offers: tuple[OfferRule, ...]
+    same_touch_hours: Annotated[Whole, Field(ge=0, le=720)]
+    path: PathRules
+    influence_days: Days
+    credit_teams: Annotated[tuple[Team, ...], Field(min_length=1)]
+    no_touch: Literal["unassigned", "spread"]
+    positions: dict[Name, Milestone]
+    models: dict[Name, Model]
+    write_model: Name
+    deals: Deals
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_off(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        kept = dict(value)
+        for key in ("models", "positions", "mediums"):
+            if isinstance(kept.get(key), dict):
+                kept[key] = {name: rule for name, rule in kept[key].items() if rule != "off"}
+        return kept
+
+    @model_validator(mode="after")
+    def _mediums_are_lower_case(self) -> Self:
+        upper = sorted(medium for medium in self.mediums if medium != medium.lower())
+        if upper:
+            raise ValueError(f'"mediums" are compared in any case and written in lower case: "{upper[0].lower()}"')
+        return self
+
+    @property
+    def eligible_types(self) -> frozenset[str]:
+        """
+        The touch types that may earn credit.
+        """
+        return frozenset(name for name, kind in self.types.items() if kind.eligible)
+
+    @property
+    def response_types(self) -> frozenset[str]:
+        """
+        The touch types that count for "influenced".
+        """
+        return frozenset(name for name, kind in self.types.items() if kind.response)

@@ -1,0 +1,119 @@
+"""
+The shape of ``engagement.yaml``: what an act is worth, and when an account counts as engaged.
+
+Touch types are named in ``attribution.yaml``; that they exist there is checked by ``config.crosschecks``.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from config.rulemodel import Count, Days, Domains, Name, Names, NotNegative, Number, Percent, RuleModel, Texts, Whole
+
+Level = Literal["c_level", "vp", "director", "other", "student"]
+Weight = Annotated[Number, Field(ge=0, le=100)]
+
+
+class Points(RuleModel):
+    """
+    What one act of a type is worth. ``most_points`` in any ``per_days`` days is the cap, both or neither.
+
+    A cap holds per person; for an act without a person, per account.
+    """
+
+    points: NotNegative
+    most_points: NotNegative | None = None
+    per_days: Days | None = None
+
+    @model_validator(mode="after")
+    def _cap_is_whole(self) -> Self:
+        if (self.most_points is None) != (self.per_days is None):
+            raise ValueError('a cap needs both "most_points" and "per_days"')
+        return self
+
+
+class TitleLevel(RuleModel):
+    """
+    Words and phrases of a job title that put a person on a level: whole words, any case.
+    """
+
+    level: Level
+    words: Annotated[Texts, Field(min_length=1)]
+
+
+class Enter(RuleModel):
+    """
+    What an account needs, all of it together, to become engaged.
+    """
+
+    points: Annotated[NotNegative, Field(gt=0)]
+    people_count: Count
+    small_company_people_count: Count
+    small_company_employees_below: Annotated[Whole, Field(ge=0)]
+    human_act_within_days: Days
+
+
+class Stay(RuleModel):
+    """
+    What keeps it engaged: fewer points than entering takes, and a least time, so that no flag flickers.
+    """
+
+    points: NotNegative
+    hold_days: Annotated[Whole, Field(ge=0, le=365)]
+
+
+class Band(RuleModel):
+    """
+    From how many points on an account is in a band.
+    """
+
+    band: Literal["High", "Medium", "Low"]
+    from_points: Annotated[NotNegative, Field(gt=0)]
+
+
+class AccountActs(RuleModel):
+    """
+    Acts without a known person: they add depth, up to a part of the points that entering takes, and never people.
+    """
+
+    types: Names
+    cap_percent: Percent
+
+
+class Exclude(RuleModel):
+    """
+    Accounts that never count as engaged.
+    """
+
+    account_types: Texts
+    domains: Domains
+
+
+class EngagementRules(RuleModel):
+    """
+    ``engagement.yaml``.
+    """
+
+    window_days: Days
+    half_life_days: Days
+    points: dict[Name, Points]
+    act_now: Names
+    human_types: Names
+    level_weights: dict[Level, Weight]
+    title_levels: tuple[TitleLevel, ...]
+    enter: Enter
+    stay: Stay
+    bands: Annotated[tuple[Band, ...], Field(min_length=1)]
+    account_acts: AccountActs
+    exclude: Exclude
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.stay.points > self.enter.points:
+            raise ValueError('"stay.points" is above "enter.points": a flag would fall the moment it is set')
+        thresholds = [band.from_points for band in self.bands]
+        if thresholds != sorted(set(thresholds), reverse=True):
+            raise ValueError('"bands" must go from the highest "from_points" to the lowest, each only once')
+        if len({band.band for band in self.bands}) != len(self.bands):
+            raise ValueError('"bands" names a band twice')
+        return self

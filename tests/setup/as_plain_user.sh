@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs a command as an ordinary user with a home of his own, in a throwaway copy of this checkout:
+#
+#     tests/setup/as_plain_user.sh make test
+#
+# As root it becomes user number 54321, for whom no account is made; anybody else stays who he is. See fresh_copy.sh.
+set -euo pipefail
+if [ "$(id -u)" = 0 ]; then
+    export OWNER=54321
+fi
+exec "$(dirname "${BASH_SOURCE[0]}")/fresh_copy.sh" "$@"

@@ -1,0 +1,211 @@
+"""
+What a platform must be able to do: the protocols that flows are written against.
+
+A ``Source`` is read, a ``Sink`` is written. Flows never name a platform; wiring hands them sources and sinks. A
+cursor's inside is its connector's own business: flows store it and give it back. This module only describes; it does
+nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+Place = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """
+    One kind of record of one platform.
+
+    ``name`` is ``<source>.<kind>`` ("salesforce.lead"), ``shape`` a key of ``core.records.SHAPES``. ``overlap`` is
+    how far behind its watermark each window starts again. ``required`` streams stop the pull when they cannot be read
+    at all; others degrade to a finding.
+    """
+
+    name: str
+    shape: str
+    overlap: timedelta
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """
+    Where a stream stands, as stored.
+
+    ``watermark`` is the end of the last finished window (None before the first). ``lo`` and ``hi`` are the window that
+    is being read, half open, whole seconds, frozen before its first page (None between windows; ``lo`` None means from
+    the beginning). ``place`` is how far inside the window the last committed page came (None at its start): JSON that
+    only the connector reads. ``token`` is what a token-driven stream continues from instead of a watermark.
+    """
+
+    stream: str
+    watermark: datetime | None = None
+    lo: datetime | None = None
+    hi: datetime | None = None
+    place: Place | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    Some rows of one stream and the place after them: both are committed in one transaction.
+
+    ``columns`` are the neutral columns of the stream's shape in the order of the rows; ``ours.X`` and ``extra.X`` go
+    into those objects, ``attributes`` is JSON text. Rows come either as ``rows`` (text or None a value) or as ``csv``
+    (chunks of RFC 4180 bytes without header, empty = null, in the same column order); ``count`` is how many the platform
+    said there are, checked after the copy, None if it did not say.
+
+    ``place`` and ``token`` replace the cursor's; ``last`` ends the window and moves the watermark to its ``hi``.
+    ``again_after`` set means: nothing more now, come again in so long (a server-side job is not finished).
+    """
+
+    stream: str
+    columns: Sequence[str] = ()
+    rows: Iterable[Sequence[str | None]] = ()
+    csv: Iterable[bytes] | None = None
+    count: int | None = None
+    place: Place | None = None
+    token: str | None = None
+    last: bool = False
+    again_after: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """
+    The organisation's own count of its API calls as last answered: used and allowed in its rolling day.
+    """
+
+    used: int
+    allowed: int
+
+
+class Source(Protocol):
+    """
+    A platform to read from.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        Short, stable, the first half of its streams' names: "salesforce", "marketo".
+        """
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """
+        Every stream it can give.
+        """
+
+    def now(self) -> datetime:
+        """
+        The platform's present instant, aware UTC: our clock corrected by the last answer's Date header.
+
+        May cost a token call before the first answer. Raises Retriable or Fatal as every call does.
+        """
+
+    def read(self, cursors: Sequence[Cursor], known: Mapping[str, Any]) -> Iterator[Page]:
+        """
+        Pages of every stream whose cursor is given, each window read to its end or to an ``again_after``.
+
+        ``known`` is what ``learned`` returned at the end of an earlier run (descriptions of objects); it may be empty.
+        A page's rows must be taken before the next page is asked for.
+        Raises Retriable (all pages given so far stand), Fatal, never Skippable.
+        """
+
+    def read_records(self, stream: str, record_ids: Sequence[str], known: Mapping[str, Any]) -> Iterator[Page]:
+        """
+        The named records of one stream as they stand now, whatever their stamps. Pages carry no place.
+
+        A record that is gone for good is given with ``is_deleted`` true and everything else null.
+        """
+
+    def learned(self) -> Mapping[str, Any]:
+        """
+        JSON to remember for the next run (object descriptions with the time they were read).
+        """
+
+    def usage(self) -> Usage | None:
+        """
+        The platform's own count of calls, from its last answer; None where it does not say.
+        """
+
+
+@dataclass(frozen=True)
+class RecordChange:
+    """
+    What one record should be set to: field -> canonical text (None empties it).
+    """
+
+    record_id: str
+    values: Mapping[str, str | None]
+
+
+Verdict = Literal["done", "retry", "parked", "gone", "refused", "unknown"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    The platform's answer for one record, in the order sent.
+
+    done: it holds the values now. retry: try again soon (a lock). parked: refused by a rule of theirs until the record
+    changes. gone: deleted, merged or converted, resolve again. refused: configuration, a person must act.
+    unknown: it may or may not have happened, read before writing again.
+    """
+
+    record_id: str
+    verdict: Verdict
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """
+    One record's fields as they stand at this moment, canonical text; ``values`` is None when the record is gone.
+    """
+
+    record_id: str
+    values: Mapping[str, str | None] | None
+    facts: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class Sink(Protocol):
+    """
+    A platform to write to.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        The same name its source has.
+        """
+
+    @property
+    def batch_size(self) -> int:
+        """
+        How many records one write call carries at most.
+        """
+
+    def observe(self, object_name: str, record_ids: Sequence[str], fields: Sequence[str]) -> Sequence[Observed]:
+        """
+        The fields as they stand now, in the order asked, one call for up to 2,000 records.
+        """
+
+    def write(self, object_name: str, changes: Sequence[RecordChange]) -> Sequence[Result]:
+        """
+        Set the fields, at most ``batch_size`` records, one call; one result a change, same order.
+
+        A call whose answer never came gives ``unknown`` for every row. Raises Retriable before anything was sent, Fatal
+        when nothing can be sent at all.
+        """
+
+    def usage(self) -> Usage | None:
+        """
+        The platform's own count of calls, from its last answer.
+        """

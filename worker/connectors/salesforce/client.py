@@ -1,0 +1,290 @@
+"""
+Calls to one Salesforce organisation: simple-salesforce with our session, our login and our words for trouble.
+
+It knows the wire and nothing of streams or fields. simple-salesforce builds and sends the calls; its login, its SObject
+path and its Bulk helper are not used: they lose headers on a new login, repeat without end, and wait without a limit.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import quote
+
+import requests
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceError
+
+from worker.connectors.base import Usage
+from worker.connectors.http import HttpOptions, HttpSession, Passing, repeated, translated
+from worker.connectors.salesforce.classify import SessionRefused, call_error
+from worker.connectors.salesforce.hosts import DOOR, HostRule, checked_address
+from worker.connectors.salesforce.login import Credentials, Login, log_in
+from worker.core.errors import Fatal
+
+__all__ = ["BATCH_CALLS", "Credentials", "Part", "SalesforceClient"]
+
+T = TypeVar("T")
+
+# Subrequests in one composite/batch call, a limit of Salesforce's (read 2026-11).
+BATCH_CALLS: Final = 25
+# Fresh sessions refused in a row before we stop asking: accounts get locked by storms of logins.
+_LOGINS_REFUSED: Final = 3
+_LOGIN_REST_SECONDS: Final = 900.0
+_USAGE: Final = re.compile(r"(?<![\w-])api-usage=(\d+)/(\d+)")
+_LOCATOR_PATH: Final = re.compile(r"/services/data/v\d{2,3}\.\d/query(?:All)?/[A-Za-z0-9_-]+")
+
+# They belong to the session and not to single calls: a client that repeats a call may lose a call's own headers.
+SESSION_HEADERS: Final[Mapping[str, str]] = {
+    "Sforce-Auto-Assign": "FALSE",
+    "Sforce-Duplicate-Rule-Header": "allowSave=true",
+    "Sforce-Call-Options": "client=headwater",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    One answer within a composite/batch call: its own status and body.
+    """
+
+    status: int
+    body: Any
+
+    def result(self) -> Any:
+        """
+        The body; raises as a call of its own would.
+        """
+        if self.status < 300:
+            return self.body
+        raise call_error(self.status, self.body, is_harmless=True)
+
+
+class SalesforceClient:
+    """
+    One organisation, one session at a time, logged in at the first call and once more when the session is refused.
+
+    ``version`` is the API's ("64.0"). ``host_suffixes`` admits other clouds' My Domain suffixes (".my.salesforce.mil").
+    Numbers of answers are Decimal or int. Raises Fatal and Retriable with codes HW-2xx.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        version: str = "64.0",
+        options: HttpOptions | None = None,
+        host_suffixes: Sequence[str] = (),
+    ) -> None:
+        if not re.fullmatch(r"\d{2,3}\.0", version):
+            raise Fatal("HW-210", f"{version} is not a version of the Salesforce API", actions=["Use one like 64.0."])
+        self.version = version
+        self._credentials = credentials
+        self._suffixes = tuple(host_suffixes)
+        address = checked_address(credentials.login_url, self._suffixes)
+        rule = HostRule(address, self._suffixes)
+        self._session = HttpSession(DOOR, options or HttpOptions(), rule.allows, self._read_usage)
+        self._session.headers.update(SESSION_HEADERS)
+        self._lock = threading.Lock()
+        self._salesforce: Salesforce | None = None
+        self._login: Login | None = None
+        self._logins_refused = 0
+        self._refused_at = 0.0
+        self._usage: Usage | None = None
+
+    @property
+    def session(self) -> HttpSession:
+        """
+        The session all calls go through.
+        """
+        return self._session
+
+    @property
+    def path(self) -> str:
+        """
+        The path that every resource begins with: "/services/data/v64.0".
+        """
+        return f"/services/data/v{self.version}"
+
+    def usage(self) -> Usage | None:
+        """
+        The organisation's calls of its rolling day, from the last answer.
+        """
+        return self._usage
+
+    def now(self) -> datetime:
+        """
+        The organisation's present instant, rounded up to the second; logs in when nothing was asked yet.
+        """
+        if self._session.clock_offset is None:
+            self._connected()
+        return self._session.platform_now()
+
+    def org_id(self) -> str | None:
+        """
+        The organisation's id as the login gave it; logs in when nothing was asked yet.
+        """
+        self._connected()
+        return self._login.org_id if self._login else None
+
+    def host(self) -> str:
+        """
+        The host that serves the session.
+        """
+        self._connected()
+        return self._login.instance.netloc if self._login else ""
+
+    def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
+        """
+        A call that may be made twice: a read, whatever its method. ``path`` follows the version ("limits").
+        """
+        return repeated(lambda: self._call(method, path, params, body, is_harmless=True), self._session.bounds)
+
+    def tell(self, method: str, path: str, body: Any) -> Any:
+        """
+        A call that changes something, made once.
+
+        Raises Ambiguous when it may have happened, Passing or another Retriable when it certainly did not.
+        """
+        return self._call(method, path, None, body, is_harmless=False)
+
+    def batch(self, paths: Sequence[str]) -> list[Part]:
+        """
+        Several reads in as few calls as can be: 25 each call. Paths begin with "/services/data/".
+        """
+        parts: list[Part] = []
+        for start in range(0, len(paths), BATCH_CALLS):
+            wanted = paths[start : start + BATCH_CALLS]
+            body = {"batchRequests": [{"method": "GET", "url": path} for path in wanted], "haltOnError": False}
+            answer = self.ask("POST", "composite/batch", body=body)
+            results = answer.get("results") if isinstance(answer, dict) else None
+            if not isinstance(results, list) or len(results) != len(wanted):
+                raise Passing(DOOR.garbled, f"Salesforce answered a batch of {len(wanted)} reads with something else")
+            parts += [Part(int(result["statusCode"]), result["result"]) for result in results]
+        return parts
+
+    def query_path(self, soql: str) -> str:
+        """
+        The path of a query that sees deleted and archived records too, for ``batch``.
+        """
+        return f"{self.path}/queryAll?q={quote(soql, safe='')}"
+
+    def query(self, soql: str) -> dict[str, Any]:
+        """
+        The first page of a query that sees deleted and archived records too.
+        """
+        return cast("dict[str, Any]", self.ask("GET", "queryAll", params={"q": soql}))
+
+    def more(self, next_records_url: str) -> dict[str, Any]:
+        """
+        A further page. Raises LocatorLost when Salesforce has dropped it, Fatal when it leads elsewhere.
+        """
+        if not _LOCATOR_PATH.fullmatch(next_records_url):
+            raise Fatal(DOOR.address, "Salesforce names a next page outside its own query resource, which is not read")
+
+        def call(salesforce: Salesforce) -> Any:
+            return salesforce.query_more(next_records_url, identifier_is_url=True)
+
+        answer = repeated(lambda: self._attempt(call, is_harmless=True), self._session.bounds)
+        return cast("dict[str, Any]", answer)
+
+    def open_csv(self, path: str, params: Mapping[str, str]) -> requests.Response:
+        """
+        A result in CSV whose body is not read yet: take it with ``session.body``.
+        """
+
+        def call(salesforce: Salesforce) -> requests.Response:
+            headers = {**salesforce.headers, "Accept": "text/csv"}
+            url = f"{salesforce.base_url}{path}"
+            response = self._session.get(url, params=dict(params), headers=headers, stream=True)
+            if response.status_code >= 300:
+                content = b"".join(self._session.body(response, self._session.bounds.max_body_bytes))
+                raise call_error(response.status_code, _parsed(content), is_harmless=True)
+            return response
+
+        return repeated(lambda: self._attempt(call, is_harmless=True), self._session.bounds)
+
+    def _call(self, method: str, path: str, params: Mapping[str, str] | None, body: Any, *, is_harmless: bool) -> Any:
+        data = None if body is None else json.dumps(body)
+
+        def call(salesforce: Salesforce) -> Any:
+            return salesforce.restful(path, params=dict(params or {}), method=method, data=data)
+
+        return self._attempt(call, is_harmless=is_harmless)
+
+    def _attempt(self, call: Callable[[Salesforce], T], *, is_harmless: bool) -> T:
+        salesforce = self._connected()
+        try:
+            result = self._translated(call, salesforce, is_harmless=is_harmless)
+        except SessionRefused:
+            # A refused session did nothing: the call may be made again, also a write.
+            self._drop(salesforce)
+            result = self._translated(call, self._connected(), is_harmless=is_harmless)
+        self._logins_refused = 0
+        return result
+
+    def _translated(self, call: Callable[[Salesforce], T], salesforce: Salesforce, *, is_harmless: bool) -> T:
+        with translated(DOOR, is_harmless=is_harmless):
+            try:
+                return call(salesforce)
+            except SalesforceError as error:
+                raise call_error(error.status, error.content, is_harmless=is_harmless) from error
+
+    def _connected(self) -> Salesforce:
+        with self._lock:
+            if self._salesforce is None:
+                self._spare_the_account()
+                login = log_in(self._session, self._credentials, self._clock, self._suffixes)
+                if login.instance.scheme == "http":
+                    self._session.speak_http_to(login.instance.netloc)
+                self._login = login
+                self._salesforce = self._salesforce_of(login)
+            return self._salesforce
+
+    def _spare_the_account(self) -> None:
+        is_resting = time.monotonic() - self._refused_at < _LOGIN_REST_SECONDS
+        if self._logins_refused >= _LOGINS_REFUSED and is_resting:
+            raise Fatal(
+                "HW-205",
+                f"{self._logins_refused} sessions in a row were refused; the next login is tried after a quarter of an hour",
+                actions=["Look at the integration user's login history and its session settings in Setup."],
+            )
+
+    def _salesforce_of(self, login: Login) -> Salesforce:
+        salesforce = Salesforce(
+            session_id=login.token,
+            instance_url=login.instance.url,
+            session=self._session,
+            version=self.version,
+            parse_float=Decimal,
+            object_pairs_hook=None,
+        )
+        salesforce.headers.pop("X-PrettyPrint", None)  # it makes every answer a third larger
+        return salesforce
+
+    def _drop(self, salesforce: Salesforce) -> None:
+        with self._lock:
+            if self._salesforce is salesforce:
+                self._salesforce = None
+                self._logins_refused += 1
+                self._refused_at = time.monotonic()
+
+    def _clock(self) -> float:
+        return time.time() + (self._session.clock_offset or 0.0)
+
+    def _read_usage(self, response: requests.Response) -> None:
+        found = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))
+        if found:
+            self._usage = Usage(used=int(found.group(1)), allowed=int(found.group(2)))
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None

@@ -1,0 +1,207 @@
+"""
+Divides each deal's money among the touches of its path: exact shares first, then whole units by largest remainder.
+
+Decides what every item of a deal gets under every model: each touch, what is pending, and what is unassigned (*No
+marketing touch*). Finds no paths (``path`` does) and weighs no milestones (``shares`` does). Called by the attribution
+flow and by the preview of a rule change.
+
+Both answers hold the same; the wide one has one row an item and three columns a model, and at seven models about a
+fifth of the rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from worker.core.attribution.decay import decayed
+from worker.core.attribution.money import FINEST, group_sums, integer_for, largest_remainders
+from worker.core.attribution.path import PathSet, expand, position_bits
+from worker.core.attribution.rules import MIDDLE, AttributionRules, Model
+from worker.core.attribution.shares import divide_weights
+from worker.core.errors import Fatal
+from worker.core.frames import CREDIT, Schema
+
+
+def wide_schema(rules: AttributionRules) -> Schema:
+    """
+    The columns of ``allot_wide``: those of CREDIT that describe an item, then three a model M, null where the item gets
+    nothing under it: ``share_num:M``, ``share_den:M``, ``amount_units:M``.
+    """
+    described = {name: CREDIT[name] for name in ("opportunity_id", "clock", "item", "touch_id", "positions")}
+    numbers = ("share_num", "share_den", "amount_units")
+    return described | {f"{name}:{model.name}": CREDIT[name] for model in rules.models for name in numbers}
+
+
+def allot(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> pl.DataFrame:
+    """
+    CREDIT: who gets what of each deal, on each clock of ``paths``, under each model of the rules.
+
+    Items with a share of zero are left out; a share above zero may still get no unit. Of one deal, clock and model the
+    shares add up to 1 and the money to the deal's amount, exactly. In the order of the rules' models, then
+    opportunity, clock, path order, pending, unassigned. ``positions`` names those that the model weighs.
+
+    Raises Fatal HW-903 if a deal of ``paths`` is not among ``deals``, or a path is too long to be divided exactly.
+    """
+    items = _lay_out(deals, paths)
+    described = items.described()
+    frames = []
+    for model, division in _divisions(items, rules):
+        weighed = tuple(name for name in rules.position_names if name in model.parts())
+        credit = described.with_columns(
+            positions=items.positions(weighed),
+            model=pl.lit(model.name),
+            share_num=division.numerator,
+            share_den=division.denominator.gather(items.group),
+            amount_units=division.units,
+        )
+        frames.append(credit.filter(pl.col("share_num") > 0).select(list(CREDIT)).cast(dict(CREDIT)))
+    return pl.concat(frames)
+
+
+def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> pl.DataFrame:
+    """
+    The same as ``allot``, one row an item with the columns of ``wide_schema``, by opportunity, clock and item.
+
+    ``positions`` names all that the touch holds. Items that get nothing under any model are left out.
+    """
+    items = _lay_out(deals, paths)
+    frame = items.described().with_columns(positions=items.positions(rules.position_names))
+    for model, division in _divisions(items, rules):
+        gets = division.numerator > 0
+        frame = frame.with_columns(
+            pl.when(gets).then(division.numerator).alias(f"share_num:{model.name}"),
+            pl.when(gets).then(division.denominator.gather(items.group)).alias(f"share_den:{model.name}"),
+            pl.when(gets).then(division.units).alias(f"amount_units:{model.name}"),
+        )
+    schema = wide_schema(rules)
+    something = pl.any_horizontal(pl.col(f"share_num:{model.name}").is_not_null() for model in rules.models)
+    return frame.filter(something).select(list(schema)).cast(dict(schema))
+
+
+@dataclass(frozen=True)
+class _Items:
+    """
+    Everything that may get a share, group by group: the touches in path order, then pending, then unassigned.
+
+    ``groups``: ``PathSet.clocks`` with the amount and ``start``, the group's first item. ``group`` and ``index``: each
+    item's group row and place within. ``touch_row``: its row in ``paths``, null for pending and unassigned.
+    """
+
+    groups: pl.DataFrame
+    paths: pl.DataFrame
+    group: pl.Series
+    index: pl.Series
+    touch_row: pl.Series
+
+    def described(self) -> pl.DataFrame:
+        """
+        What an item is, without its positions.
+        """
+        beyond = self.index - self.groups["touch_count"].gather(self.group)
+        kind = pl.when(beyond < 0).then(pl.lit("touch")).when(beyond == 0).then(pl.lit("pending"))
+        return pl.select(
+            opportunity_id=self.groups["opportunity_id"].gather(self.group),
+            clock=self.groups["clock"].gather(self.group),
+            item=kind.otherwise(pl.lit("unassigned")),
+            touch_id=self.paths["touch_id"].gather(self.touch_row),
+        )
+
+    def positions(self, names: Sequence[str]) -> pl.Series:
+        """
+        "FT; LC" for each item, out of these names and in their order.
+        """
+        bits = position_bits(self.groups, self.groups["start"], names, self.group.len())
+        held = bits.unique().sort()
+        texts = pl.Series(["; ".join(name for n, name in enumerate(names) if mask >> n & 1) for mask in held])
+        return texts.cast(pl.String).gather(held.search_sorted(bits))
+
+    def ages_us(self) -> pl.Series:
+        """
+        How long before the clock's instant a touch was, in microseconds; null for pending and unassigned.
+        """
+        ages = self.groups["at"].gather(self.group) - self.paths["occurred_at"].gather(self.touch_row)
+        return ages.dt.total_microseconds()
+
+
+@dataclass(frozen=True)
+class _Division:
+    """
+    One model's answer: ``numerator`` and ``units`` (null without an amount) an item, ``denominator`` a group.
+    """
+
+    numerator: pl.Series
+    denominator: pl.Series
+    units: pl.Series
+
+
+def _lay_out(deals: pl.DataFrame, paths: PathSet) -> _Items:
+    amounts = deals.select("opportunity_id", "amount_units", known=pl.lit(value=True))
+    groups = paths.clocks.join(amounts, on="opportunity_id", how="left", maintain_order="left")
+    if strangers := groups["known"].null_count():
+        raise Fatal("HW-903", f"{strangers} paths came without their deal")
+    sizes = groups["touch_count"] + 2
+    starts = (sizes.cum_sum() - sizes).cast(pl.UInt32)
+    group = expand(sizes)
+    place = pl.int_range(group.len(), dtype=pl.Int64, eager=True)
+    index = (place - starts.gather(group)).cast(pl.Int32)
+    # The paths' rows stand in the same order, so a touch's row is its place less two for each group before.
+    is_touch = index < groups["touch_count"].gather(group)
+    touch_row = pl.select(pl.when(is_touch).then(place - 2 * group.cast(pl.Int64)).cast(pl.UInt32)).to_series()
+    return _Items(groups.with_columns(start=starts), paths.paths, group, index, touch_row)
+
+
+def _divisions(items: _Items, rules: AttributionRules) -> Iterator[tuple[Model, _Division]]:
+    amounts, starts = items.groups["amount_units"], items.groups["start"]
+    for model in rules.models:
+        numerator, denominator = _shares(items, model, rules)
+        units = largest_remainders(amounts, numerator, denominator, items.group, starts)
+        yield model, _Division(numerator, denominator, units)
+
+
+def _shares(items: _Items, model: Model, rules: AttributionRules) -> tuple[pl.Series, pl.Series]:
+    """
+    Numerators an item and denominators a group; the numerators of a group add up to its denominator.
+    """
+    parts = divide_weights(items.groups, model, rules)
+    starts = items.groups["start"]
+    held_rows = {name: starts + items.groups[f"holder:{name}"] for name in model.parts() if name != MIDDLE}
+    each, together = _middle_split(items, model, parts, list(held_rows.values()))
+    bound = int(parts["whole"].max() or 1) * int(together.max() or 1)  # type: ignore[arg-type]
+    if bound >= FINEST:
+        raise Fatal(
+            "HW-903",
+            f"model {model.name} cannot divide a path of {items.groups['touch_count'].max()} touches exactly",
+            actions=[f"give {model.name} rounder weights, or shorten lookback_days"],
+        )
+    width = integer_for(bound)
+    together = together.cast(width)
+    numerator = parts["middle"].cast(width).gather(items.group)
+    if each is not None:
+        numerator = numerator * each.cast(width)
+    for name, rows in held_rows.items():
+        holds = rows.is_not_null()
+        numerator = numerator.scatter(rows.filter(holds), (parts[f"held:{name}"] * together).fill_null(0).filter(holds))
+    ends = starts + items.groups["touch_count"]
+    numerator = numerator.scatter(ends, parts["pending"] * together).scatter(ends + 1, parts["unassigned"] * together)
+    return numerator, parts["whole"] * together
+
+
+def _middle_split(
+    items: _Items, model: Model, parts: pl.DataFrame, held_rows: Sequence[pl.Series]
+) -> tuple[pl.Series | None, pl.Series]:
+    """
+    How a group's middle is divided: what each item counts (null if all count one), and what its middle touches count
+    together (1 where the middle gets nothing, so that nothing is multiplied in vain).
+    """
+    each, together = None, parts["middle_count"]
+    if model.half_life_days is not None:
+        each = decayed(items.ages_us(), model.half_life_days).fill_null(0)
+        for rows in held_rows:
+            each = each.scatter(rows.drop_nulls(), 0)
+        decayed_sums = group_sums(each, items.groups["start"])
+        # Where every weight has faded to zero the touches count the same.
+        faded = decayed_sums == 0
+        each = pl.select(pl.when(faded.gather(items.group)).then(1).otherwise(each)).to_series()
+        together = pl.select(pl.when(faded).then(together).otherwise(decayed_sums)).to_series()
+    return each, pl.select(pl.when(parts["middle"] > 0).then(together).otherwise(1)).to_series()

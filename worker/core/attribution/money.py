@@ -1,0 +1,93 @@
+"""
+Whole units of money out of exact shares, by largest remainder.
+
+Every item first gets its share rounded down; the units left over go one each to the largest remainders, of equal
+remainders to the item that stands first. A negative amount is divided as its absolute value and negated. Called by
+``allot``.
+
+Why 128 bits suffice: denominators are below 2^94 (``FINEST``) and money is below 2^64. Where amount x numerator might
+not fit, the amount is divided in two digits of 32 bits, each product below 2^126. polars says nothing when a product
+or a sum overflows, hence the bounds here; its floor division and remainder are exact at every width.
+"""
+
+from typing import Final
+
+import polars as pl
+
+FINEST: Final = 2**94
+DIGIT: Final = 2**32
+
+
+def largest_remainders(
+    amounts: pl.Series, numerators: pl.Series, denominators: pl.Series, group: pl.Series, starts: pl.Series
+) -> pl.Series:
+    """
+    Units (Int64) for each item, adding up to its group's amount; null where the amount is null.
+
+    ``amounts``, ``denominators`` and ``starts`` (a group's first item) are one value a group; ``numerators`` and
+    ``group`` (the group's row) one an item, groups one after the other, items in the order that settles equal
+    remainders. A group's numerators add up to its denominator, which is below FINEST.
+    """
+    if group.is_empty():
+        return pl.Series([], dtype=pl.Int64)
+    sizes = amounts.fill_null(0).cast(pl.Int128).abs()
+    floors, rests = _floored(sizes, numerators, denominators, group)
+    left_over = sizes - group_sums(floors.cast(integer_for(_largest(sizes) * sizes.len())), starts)
+    if _largest(left_over):
+        rounded_up = _first_of_each(rests, left_over, _largest(denominators), group, starts)
+        floors = floors.scatter(rounded_up, floors.gather(rounded_up) + 1)
+    signs = pl.select(pl.when(amounts < 0).then(-1).when(amounts >= 0).then(1)).to_series().cast(floors.dtype)
+    return (floors * signs.gather(group)).cast(pl.Int64)
+
+
+def integer_for(bound: int) -> pl.DataType:
+    """
+    The narrower of the two integers that holds every number up to this bound.
+    """
+    return pl.Int64() if bound < 2**63 else pl.Int128()
+
+
+def group_sums(values: pl.Series, starts: pl.Series) -> pl.Series:
+    """
+    The sum over each group of neighbouring rows, groups given by their first rows and none of them empty.
+    """
+    running = values.cum_sum()
+    lasts = starts.shift(-1, fill_value=values.len()) - 1
+    return running.gather(lasts) - running.gather(starts) + values.gather(starts)
+
+
+def _floored(
+    sizes: pl.Series, numerators: pl.Series, denominators: pl.Series, group: pl.Series
+) -> tuple[pl.Series, pl.Series]:
+    """
+    size x numerator / denominator rounded down, and the remainder.
+    """
+    bound = _largest(sizes) * _largest(denominators)
+    width = integer_for(bound)
+    size, divisor = sizes.cast(width).gather(group), denominators.cast(width).gather(group)
+    factor = numerators.cast(width)
+    if bound < 2**126:
+        product = size * factor
+        return product // divisor, product % divisor
+    high = (size // DIGIT) * factor
+    low = (high % divisor) * DIGIT + (size % DIGIT) * factor
+    return (high // divisor) * DIGIT + low // divisor, low % divisor
+
+
+def _first_of_each(
+    rests: pl.Series, left_over: pl.Series, span: int, group: pl.Series, starts: pl.Series
+) -> pl.Series:
+    """
+    The rows of the largest remainders, as many of each group as it has units left over.
+    """
+    # One number orders rows by group and falling remainder, and a stable sort keeps equals in their order.
+    width = integer_for(starts.len() * span)
+    keys = group.cast(width) * span + (span - 1 - rests.cast(width))
+    order = keys.alias("key").to_frame().select(pl.arg_sort_by("key", maintain_order=True)).to_series()
+    # Sorted by group first, every group keeps its rows' places, so a place within the group is a rank.
+    rank = pl.int_range(group.len(), dtype=pl.Int64, eager=True) - starts.cast(pl.Int64).gather(group)
+    return order.filter(rank < left_over.cast(pl.Int64).gather(group))
+
+
+def _largest(values: pl.Series) -> int:
+    return int(values.max())  # type: ignore[arg-type]

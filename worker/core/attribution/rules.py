@@ -1,0 +1,237 @@
+"""
+The attribution rules as values: which touches count, whose, from when on, and the models' weights.
+
+Carries and checks them; reads no file. ``config`` builds them from YAML, ``path`` and ``allot`` obey them. A model is
+weights and never a name that the code asks for: any other model is one more entry.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Final, Literal
+
+from worker.core.errors import Fatal
+
+PathRule = Literal["roles_else_account", "roles", "primary", "account"]
+NoTouchRule = Literal["unassigned", "spread"]
+Milestone = Literal["first_touch_of_type", "stage"]
+
+MIDDLE: Final = "middle"
+BUILT_IN_POSITIONS: Final = ("FT", "LC", "OC", "CW", "LT")
+
+# The weights of a model, as whole numbers without a common divisor, add up to at most this. It keeps every
+# denominator within what 128 bits divide exactly, and is finer than any percentage with four decimals.
+FINEST_PARTS: Final = 1_000_000
+
+# Path positions are kept as bits of one 32-bit number.
+MOST_POSITIONS: Final = 32
+
+ELIGIBLE_TYPES: Final = (
+    "form",
+    "content",
+    "webinar_attended",
+    "event_attended",
+    "demo_request",
+    "contact_request",
+    "ad_click",
+    "campaign_response",
+)
+RESPONSE_TYPES: Final = ("form", "webinar_attended", "event_attended", "demo_request", "contact_request")
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    One way to divide a deal: weights by position name, ``middle`` for the touches that hold none the model weighs.
+
+    Weights may be of any size, they are divided by their sum. ``half_life_days`` says how the middle's weight is
+    divided: null equally, else in proportion to 2^(-age/half-life) with the age counted back from the clock's instant.
+
+    Raises Fatal HW-140 for a weight that is negative or no number, for a sum of zero, for weights finer than a
+    millionth of their sum, and for a half-life that is not positive.
+    """
+
+    name: str
+    weights: Mapping[str, Decimal]
+    half_life_days: int | None = None
+
+    def __post_init__(self) -> None:
+        weights = {position: self._checked(position, weight) for position, weight in self.weights.items()}
+        object.__setattr__(self, "weights", weights)
+        if not sum(weights.values()):
+            raise Fatal(
+                "HW-140",
+                f"model {self.name}: the weights add up to zero, so there is nothing to divide by",
+                actions=[f"give at least one position of {self.name} a weight above zero"],
+            )
+        if sum(self.parts().values()) > FINEST_PARTS:
+            raise Fatal(
+                "HW-140",
+                f"model {self.name}: the weights are finer than a millionth of their sum",
+                actions=["round the weights to at most four decimals of a percent"],
+            )
+        if self.half_life_days is not None and self.half_life_days <= 0:
+            raise Fatal("HW-140", f"model {self.name}: half_life_days is {self.half_life_days}, it must be positive")
+
+    def _checked(self, position: str, weight: object) -> Decimal:
+        """
+        The weight as the person wrote it; a binary float is read back as its shortest decimal text.
+        """
+        try:
+            exact = Decimal(str(weight))
+        except InvalidOperation as cause:
+            raise Fatal("HW-140", f"model {self.name}: the weight of {position} is no number: {weight!r}") from cause
+        if not exact.is_finite() or exact < 0:
+            raise Fatal(
+                "HW-140",
+                f"model {self.name}: the weight of {position} is {weight}; a weight is zero or more",
+                actions=[f"set {position} to a number of at least 0, or leave it out"],
+            )
+        return exact
+
+    def parts(self) -> dict[str, int]:
+        """
+        The weights above zero as whole numbers without a common divisor, in the order written.
+        """
+        fractions = {position: Fraction(weight) for position, weight in self.weights.items() if weight}
+        scale = math.lcm(*(value.denominator for value in fractions.values()))
+        whole = {position: int(value * scale) for position, value in fractions.items()}
+        divisor = math.gcd(*whole.values())
+        return {position: value // divisor for position, value in whole.items()}
+
+
+@dataclass(frozen=True)
+class Position:
+    """
+    A position defined by rule: its holder is the last touch at or before the milestone, itself included.
+
+    ``first_touch_of_type``: the milestone is the first touch of type ``value`` by the path's people, whatever its team.
+    ``stage``: the deal's first entry to the stage ``value``.
+    """
+
+    name: str
+    milestone: Milestone
+    value: str
+
+
+def _model(name: str, half_life_days: int | None = None, **weights: str) -> Model:
+    return Model(name, {position: Decimal(weight) for position, weight in weights.items()}, half_life_days)
+
+
+DEFAULT_MODELS: Final = (
+    _model("first", FT="100"),
+    _model("last", LT="100"),
+    _model("lead_creation", LC="100"),
+    _model("linear", middle="100"),
+    _model("u", FT="40", LC="40", middle="20"),
+    _model("w", FT="30", LC="30", OC="30", middle="10"),
+    _model("full_path", FT="22.5", LC="22.5", OC="22.5", CW="22.5", middle="10"),
+    # No position is weighed, so every touch is in the middle, and the half-life divides it.
+    _model("time_decay", half_life_days=30, middle="100"),
+)
+
+
+@dataclass(frozen=True)
+class AttributionRules:
+    """
+    Everything that decides a deal's path and credits, under one version.
+
+    Day counts are spans of 24 hours. ``path`` says whose touches: those with a contact role, else the account's people
+    with a touch in the ``account_people_days`` before creation; or only ``roles``, only the ``primary`` contact, or
+    always the ``account``. ``no_touch`` says what becomes of the weight of a reached milestone without an eligible
+    touch. ``eligible_types`` are the types of marketing touches that earn credit, ``response_types`` those that make a
+    deal *influenced* within ``influence_days``.
+
+    Raises Fatal HW-141 (a position that does not exist), HW-142 (a name used twice or reserved), HW-143 (a value out
+    of range).
+    """
+
+    version: str = "1"
+    lookback_days: int = 540
+    account_people_days: int = 90
+    lead_creation_window_days: int = 7
+    path: PathRule = "roles_else_account"
+    no_touch: NoTouchRule = "unassigned"
+    influence_days: int = 90
+    eligible_types: Sequence[str] = ELIGIBLE_TYPES
+    response_types: Sequence[str] = RESPONSE_TYPES
+    positions: Sequence[Position] = ()
+    models: Sequence[Model] = field(default=DEFAULT_MODELS)
+
+    def __post_init__(self) -> None:
+        for name in ("eligible_types", "response_types", "positions", "models"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._check_names()
+        self._check_values()
+
+    @property
+    def position_names(self) -> tuple[str, ...]:
+        """
+        The five built-in positions, then those defined by rule, in the order written.
+        """
+        return BUILT_IN_POSITIONS + tuple(position.name for position in self.positions)
+
+    def model(self, name: str) -> Model:
+        """
+        The model of that name. Raises Fatal HW-141 with the nearest name where there is none.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise Fatal("HW-141", f"there is no model {name}{_nearest(name, [model.name for model in self.models])}")
+
+    def _check_names(self) -> None:
+        known = self.position_names
+        for names, what in ((known, "position"), ([model.name for model in self.models], "model")):
+            doubled = sorted({name for name in names if list(names).count(name) > 1})
+            if doubled:
+                raise Fatal("HW-142", f"two entries have the same {what} name: {', '.join(doubled)}")
+            unusable = [name for name in names if not name or ":" in name or name == MIDDLE]
+            if unusable:
+                raise Fatal("HW-142", f"this cannot be a {what} name: {', '.join(map(repr, unusable))}")
+        for model in self.models:
+            for position in model.weights:
+                if position != MIDDLE and position not in known:
+                    raise Fatal(
+                        "HW-141",
+                        f"model {model.name} weighs {position}, which is no position{_nearest(position, known)}",
+                        actions=[f"define {position} under positions, or use one of: {', '.join(known)}, {MIDDLE}"],
+                    )
+
+    def _check_values(self) -> None:
+        for name in ("lookback_days", "account_people_days", "lead_creation_window_days", "influence_days"):
+            if not 0 <= getattr(self, name) <= 36_500:
+                raise Fatal("HW-143", f"{name} is {getattr(self, name)}; it must lie between 0 and 36500")
+        if self.account_people_days > self.lookback_days:
+            raise Fatal(
+                "HW-143",
+                f"account_people_days ({self.account_people_days}) is longer than lookback_days ({self.lookback_days})",
+                actions=["make lookback_days at least as long as account_people_days"],
+            )
+        for name, allowed in (
+            ("path", ("roles_else_account", "roles", "primary", "account")),
+            ("no_touch", ("unassigned", "spread")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise Fatal("HW-143", f"{name} is {getattr(self, name)!r}; it is one of: {', '.join(allowed)}")
+        for position in self.positions:
+            if position.milestone not in ("first_touch_of_type", "stage") or not position.value:
+                raise Fatal(
+                    "HW-143",
+                    f"position {position.name} has the milestone {position.milestone} {position.value!r}",
+                    actions=["use first_touch_of_type or stage, with the type or stage it is about"],
+                )
+        if not self.models:
+            raise Fatal("HW-143", "there is no model, so nothing can be divided", actions=["name at least one model"])
+        if len(self.position_names) > MOST_POSITIONS:
+            raise Fatal("HW-143", f"{len(self.position_names)} positions are defined; at most {MOST_POSITIONS} can be")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.5) or [
+        candidate for candidate in known if candidate.lower() == name.lower()
+    ]
+    return f". Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,118 @@
+"""
+Decides, of a deal, whether it is open, won or lost and since when, and whether it may earn credit at all.
+
+The close is the first entry of the stage history into a closed stage since the deal was last open: representatives type
+CloseDate, so that serves for periods and rates only, and for the close where there is no history.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from worker.core.frames import INSTANT, Schema
+
+# One row an entry into a stage.
+STAGE_ENTRY: Final[Schema] = {
+    "opportunity_ref": pl.String,
+    "stage": pl.String,
+    "entered_at": INSTANT,
+}
+
+STAGE: Final[Schema] = {"name": pl.String, "is_closed": pl.Boolean, "is_won": pl.Boolean}
+
+
+@dataclass(frozen=True)
+class DealRules:
+    """
+    Which deals earn credit. An empty amount is not zero and stays in.
+    """
+
+    exclude_types: tuple[str, ...] = ("Renewal", "Amendment")
+    exclude_record_types: tuple[str, ...] = ()
+    exclude_stages: tuple[str, ...] = ()
+    include_zero_amount: bool = False
+    minimum_amount: Decimal | None = None
+
+
+def outcomes(deals: pl.DataFrame, entries: pl.DataFrame, stages: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """
+    outcome (open, won, lost) and closed_at beside record_id, for deals with record_id, stage, is_closed, is_won,
+    close_on.
+
+    ``entries`` is STAGE_ENTRY of these deals, ``stages`` the organisation's STAGE list. ``zone`` is its time zone: a
+    deal that is closed without history closes at the end of its CloseDate there.
+    """
+    closing = stages.filter(pl.col("is_closed"))["name"].implode()
+    told = entries.with_columns(closes=pl.col("stage").is_in(closing))
+    last_open = told.filter(~pl.col("closes")).group_by("opportunity_ref").agg(open_at=pl.col("entered_at").max())
+    closed = (
+        told.filter(pl.col("closes"))
+        .join(last_open, on="opportunity_ref", how="left")
+        .filter(pl.col("open_at").is_null() | (pl.col("entered_at") > pl.col("open_at")))
+        .group_by("opportunity_ref")
+        .agg(entered_at=pl.col("entered_at").min())
+    )
+    end_of_day = (
+        (pl.col("close_on").cast(pl.Datetime("us")) + pl.duration(days=1) - pl.duration(seconds=1))
+        .dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
+        .dt.convert_time_zone("UTC")
+    )
+    outcome = (
+        pl.when(pl.col("is_won").fill_null(value=False))
+        .then(pl.lit("won"))
+        .when(pl.col("is_closed").fill_null(value=False))
+        .then(pl.lit("lost"))
+        .otherwise(pl.lit("open"))
+    )
+    return (
+        deals.join(closed, left_on="record_id", right_on="opportunity_ref", how="left")
+        .with_columns(outcome=outcome)
+        .select(
+            "record_id",
+            "outcome",
+            closed_at=pl.when(pl.col("outcome") != "open").then(pl.coalesce("entered_at", end_of_day)).cast(INSTANT),
+        )
+    )
+
+
+def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
+    """
+    The reason a deal earns no credit, null where it may: for deals with type, record_type_ref, stage and amount.
+    """
+
+    def among(column: str, names: Collection[str]) -> pl.Expr:
+        return pl.col(column).str.to_lowercase().is_in([name.lower() for name in names]).fill_null(value=False)
+
+    amount = pl.col("amount")
+    too_small = (
+        (amount.abs() < rules.minimum_amount).fill_null(value=False)
+        if rules.minimum_amount is not None
+        else pl.lit(value=False)
+    )
+    zero = pl.lit(value=False) if rules.include_zero_amount else (amount == 0).fill_null(value=False)
+    reason = (
+        pl.when(among("type", rules.exclude_types))
+        .then(pl.lit("type ") + pl.col("type"))
+        .when(among("record_type_ref", rules.exclude_record_types))
+        .then(pl.lit("record type ") + pl.col("record_type_ref"))
+        .when(among("stage", rules.exclude_stages))
+        .then(pl.lit("stage ") + pl.col("stage"))
+        .when(zero)
+        .then(pl.lit("zero amount"))
+        .when(too_small)
+        .then(pl.lit("amount below the minimum"))
+    )
+    return deals.select(reason=reason)["reason"]
+
+
+def created_in_crm(members: pl.DataFrame, lead_stream: str, contact_stream: str) -> pl.DataFrame:
+    """
+    created_at by golden_id: the oldest lead's creation, the oldest contact's where there never was a lead, null where
+    the person is known to the platform only. ``members`` has golden_id, stream and created_at.
+    """
+    leads = pl.col("created_at").filter(pl.col("stream") == lead_stream).min()
+    contacts = pl.col("created_at").filter(pl.col("stream") == contact_stream).min()
+    return members.group_by("golden_id").agg(created_at=pl.coalesce(leads, contacts))

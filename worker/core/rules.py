@@ -1,0 +1,36 @@
+"""
+All rules that decide, in one frozen bundle: what wiring makes of the rule files and every flow is given.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from worker.core.attribution.rules import AttributionRules
+from worker.core.deals import DealRules
+from worker.core.engagement.levels import LevelRules
+from worker.core.engagement.rules import EngagementRules
+from worker.core.matching.accounts import AccountRules
+from worker.core.matching.keys import IdentityRules
+from worker.core.reconcile.rules import WriteRules
+from worker.core.survivorship.rules import MergeRules
+from worker.core.touchpoints.rules import TouchpointRules
+
+
+@dataclass(frozen=True)
+class Rules:
+    """
+    ``version`` numbers this content in the store; ``zone`` is the organisation's time zone, ``currency`` its own.
+    """
+
+    version: int
+    zone: str
+    currency: str
+    identity: IdentityRules
+    accounts: AccountRules
+    merge: Mapping[str, MergeRules]
+    touchpoints: TouchpointRules
+    engagement: EngagementRules
+    levels: LevelRules
+    attribution: AttributionRules
+    write: WriteRules
+    deals: DealRules = field(default_factory=DealRules)

@@ -1,0 +1,164 @@
+"""
+Decides for each native activity whether it is a touch and which: type, team, channel, offer, label.
+
+First match wins in every list of rules. What no touch rule fits is not an act at all and yields no row. Whether a touch
+stands for another or was a machine's by its neighbours is decided in ``duplicates``.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import unquote_plus
+
+import polars as pl
+
+from worker.core.frames import INSTANT, Schema
+from worker.core.touchpoints.predicates import UTM_PREFIX, all_hold, any_holds, attribute, filled
+from worker.core.touchpoints.rules import ChannelRule, TouchpointRules, TouchRule
+
+# A native activity or campaign member with what is known of its campaign and of the user who did it.
+ACTIVITY: Final[Schema] = {
+    "touch_id": pl.String,  # "<stream>:<record id>"
+    "origin": pl.String,  # "<source>.<shape>": marketo.activity, salesforce.member
+    "source": pl.String,
+    "person_ref": pl.String,
+    "account_ref": pl.String,
+    "occurred_at": INSTANT,
+    "native_type": pl.String,
+    "asset": pl.String,
+    "attributes": pl.String,  # JSON object of text values
+    "campaign_name": pl.String,
+    "campaign_type": pl.String,
+    "campaign_status": pl.String,
+    "campaign_key": pl.String,  # one word for a program and the campaign it is linked with
+    "member_status": pl.String,
+    "actor_department": pl.String,
+    "actor_title": pl.String,
+    "actor_user_type": pl.String,
+}
+
+TOUCHPOINT: Final[Schema] = {
+    "touch_id": pl.String,
+    "source": pl.String,
+    "person_ref": pl.String,
+    "account_ref": pl.String,
+    "occurred_at": INSTANT,
+    "type": pl.String,
+    "team": pl.String,
+    "channel": pl.String,
+    "offer": pl.String,
+    "campaign": pl.String,
+    "campaign_key": pl.String,
+    "label": pl.String,
+    "earns_credit": pl.Boolean,
+    "machine": pl.String,
+}
+
+FLAGGED_BY_PLATFORM: Final = "the platform flags it as a bot's"
+
+
+def classify(activities: pl.DataFrame, rules: TouchpointRules) -> pl.DataFrame:
+    """
+    ACTIVITY rows in, TOUCHPOINT rows out: those that are touches, in the same order.
+    """
+    if activities.is_empty() or not rules.touches:
+        return pl.DataFrame(schema=TOUCHPOINT)
+    known = _with_parameters(activities, rules)
+    ruled = known.with_columns(rule=pl.coalesce(_touch_rule(number, rule) for number, rule in enumerate(rules.touches)))
+    touches = ruled.filter(pl.col("rule").is_not_null() & pl.col("occurred_at").is_not_null()).with_columns(
+        type=pl.col("rule").replace_strict(
+            {number: rule.type for number, rule in enumerate(rules.touches)}, return_dtype=pl.String
+        ),
+        team=pl.col("rule").replace_strict(
+            {number: rule.team for number, rule in enumerate(rules.touches)}, return_dtype=pl.String
+        ),
+    )
+    decided = touches.with_columns(
+        channel=pl.coalesce(*(_channel(rule, rules) for rule in rules.channels), pl.lit(rules.other_channel)),
+        offer=pl.coalesce(*(_offer(rule.types, rule.take) for rule in rules.offers), pl.lit(None, pl.String)),
+        machine=pl.when(any_holds(rules.machines.where)).then(pl.lit(FLAGGED_BY_PLATFORM)),
+        campaign=pl.col("campaign_name"),
+    )
+    return decided.with_columns(
+        earns_credit=_by_type({name: type_.eligible for name, type_ in rules.types.items()}, pl.Boolean)
+        & pl.col("machine").is_null(),
+        label=pl.concat_str(
+            _by_type({name: type_.label for name, type_ in rules.types.items()}, pl.String),
+            "offer",
+            separator=" ",
+            ignore_nulls=True,
+        ),
+    ).select(pl.col(name).cast(kind) for name, kind in TOUCHPOINT.items())
+
+
+def _with_parameters(activities: pl.DataFrame, rules: TouchpointRules) -> pl.DataFrame:
+    """
+    The activities with url, query, referrer_host and the UTM parameters; an empty parameter is "", an absent one null.
+    """
+    names = rules.attributes
+    located = activities.with_columns(url=pl.coalesce(*map(attribute, names.page), filled(pl.col("asset"))))
+    queried = located.with_columns(
+        query=pl.coalesce(*map(attribute, names.query), pl.col("url").str.extract(r"\?([^#]*)", 1)),
+        referrer_host=pl.coalesce(*map(attribute, names.referrer), pl.lit(None, pl.String)).str.extract(
+            r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?([^/?#:]+)", 1
+        ),
+    )
+    return queried.with_columns(
+        _decoded(queried["query"].str.extract(r"(?:^|[?&])" + parameter + r"=([^&#]*)", 1), UTM_PREFIX + name)
+        for name, parameter in names.utm.items()
+    )
+
+
+def _decoded(values: pl.Series, name: str) -> pl.Series:
+    spelled = values.unique().drop_nulls().to_list()
+    return values.replace(spelled, [unquote_plus(value).strip() for value in spelled]).alias(name)
+
+
+def _touch_rule(number: int, rule: TouchRule) -> pl.Expr:
+    fits = (pl.col("origin") == rule.from_) & all_hold(rule.where)
+    if rule.native_type:
+        exact = [name for name in rule.native_type if not name.endswith("*")]
+        fitting = pl.col("native_type").is_in(exact)
+        for name in rule.native_type:
+            if name.endswith("*"):
+                fitting |= pl.col("native_type").str.starts_with(name[:-1])
+        fits &= fitting.fill_null(value=False)
+    return pl.when(fits).then(pl.lit(number))
+
+
+def _channel(rule: ChannelRule, rules: TouchpointRules) -> pl.Expr:
+    fits = all_hold(rule.where)
+    for column, allowed in (("type", rule.types), ("team", rule.teams), ("origin", rule.from_)):
+        if allowed:
+            fits &= pl.col(column).is_in(list(allowed))
+    match rule.take:
+        case "medium":
+            medium = pl.col(UTM_PREFIX + "medium")
+            spelled = (
+                pl.when(medium == "")
+                .then(pl.lit(rules.empty_medium))
+                .otherwise(
+                    pl.coalesce(
+                        medium.str.to_lowercase().replace_strict(
+                            dict(rules.mediums), default=None, return_dtype=pl.String
+                        ),
+                        medium,
+                    )
+                )
+            )
+            return pl.when(fits & medium.is_not_null()).then(spelled)
+        case "campaign_type":
+            return pl.when(fits).then(filled(pl.col("campaign_type")))
+        case None:
+            return pl.when(fits).then(pl.lit(rule.channel))
+
+
+def _offer(types: Iterable[str], take: Iterable[str]) -> pl.Expr:
+    found = pl.coalesce(
+        filled(pl.col(UTM_PREFIX + name.removeprefix("utm_") if name.startswith("utm_") else name)) for name in take
+    )
+    allowed = list(types)
+    return pl.when(pl.col("type").is_in(allowed)).then(found) if allowed else found
+
+
+def _by_type(values: Mapping[str, object], kind: type[pl.DataType]) -> pl.Expr:
+    return pl.col("type").replace_strict(dict(values), default=None, return_dtype=kind)

@@ -1,0 +1,94 @@
+"""
+Carries source records from one platform into staging: windows frozen first, then page by page, each page's rows and the
+place after them in one transaction. Which records changed is noted by the store; what they mean is ``resolve``'s.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from worker.connectors.base import Cursor, Page, Source, Stream
+from worker.core.errors import Retriable
+from worker.flows.run import Run
+from worker.store import cursors, staging
+
+
+def pull(run: Run) -> None:
+    """
+    Read every stream of the source that the job's scope names, to the end of its window.
+
+    The scope may name ``streams`` to read from the beginning again.
+    """
+    source = run.sources[run.job.scope["source"]]
+    overlaps = {stream.name: stream.overlap for stream in source.streams}
+    hi = _whole_seconds_up(source.now())
+    with run.transaction() as connection:
+        known = cursors.source_state(connection, source.name)["known"]
+        cursors.open_windows(connection, overlaps, hi)
+        stored = cursors.load(connection, list(overlaps))
+    _read_pages(run, source, [_cursor(name, stored[name]) for name in overlaps], known)
+
+
+def _read_pages(run: Run, source: Source, places: Sequence[Cursor], known: Mapping[str, Any]) -> None:
+    shapes = {stream.name: stream for stream in source.streams}
+    waits: list[timedelta] = []
+    for page in source.read(places, known):
+        with run.transaction() as connection:
+            save_page(run, connection, shapes[page.stream], page)
+            cursors.advance(connection, page.stream, place=page.place, token=page.token, last=page.last)
+        if page.again_after is not None:
+            waits.append(page.again_after)
+        if run.wants_stop():
+            waits.append(timedelta(0))
+            break
+    _keep_what_it_told(run, source)
+    if waits:
+        run.come_again = min(waits)
+
+
+def save_page(run: Run, connection: Connection, stream: Stream, page: Page) -> None:
+    """
+    Keep a page's rows and count them.
+    """
+    if page.csv is not None:
+        saved = staging.save_csv(
+            connection, stream.name, stream.shape, page.columns, page.csv, expected_count=page.count
+        )
+    else:
+        saved = staging.save_rows(connection, stream.name, stream.shape, page.columns, page.rows)
+        if page.count is not None and saved.read != page.count:
+            raise Retriable("HW-205", f"a page of {stream.name} was cut: {saved.read:,} rows of {page.count:,}")
+    run.count("rows read", saved.read)
+    run.count("rows written", saved.written)
+    run.count("records changed", saved.changed)
+    run.count("quarantined", saved.quarantined)
+
+
+def _keep_what_it_told(run: Run, source: Source) -> None:
+    usage = source.usage()
+    with run.transaction() as connection:
+        cursors.save_source_state(
+            connection,
+            source.name,
+            clock_offset_seconds=(source.now() - datetime.now(UTC)).total_seconds(),
+            known=source.learned(),
+            usage=(usage.used, usage.allowed) if usage else None,
+        )
+
+
+def _cursor(stream: str, stored: Mapping[str, Any]) -> Cursor:
+    return Cursor(
+        stream=stream,
+        watermark=stored["watermark"],
+        lo=stored["lo"],
+        hi=stored["hi"],
+        place=stored["place"],
+        token=stored["token"],
+    )
+
+
+def _whole_seconds_up(at: datetime) -> datetime:
+    return datetime.fromtimestamp(math.ceil(at.timestamp()), UTC)

@@ -1,0 +1,208 @@
+"""
+Carries changed source records into golden ones: who is one person, which account, what a deal has become, which acts
+are touches. Each step takes what is due for it and notes what is due next; later steps see what earlier ones decided.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import polars as pl
+from sqlalchemy import Connection
+
+from worker.core.deals import created_in_crm, outcomes
+from worker.core.matching.accounts import match_to_account
+from worker.core.matching.cluster import cluster
+from worker.core.matching.companies import company_clusters
+from worker.core.matching.crosswalk import stable_ids
+from worker.core.matching.keys import identity_keys
+from worker.core.matching.normalize import normalize_emails, registrable_domains
+from worker.core.records import golden_fields
+from worker.core.survivorship.merge import merge
+from worker.flows import touchpoints
+from worker.flows.run import Run
+from worker.store import dues, golden, matching
+
+Step = Callable[[Run, Connection, list[str]], None]
+
+
+def resolve(run: Run) -> None:
+    """
+    Take every due subject, step by step in the order in which one step feeds the next, a batch a transaction.
+    """
+    for kind, step in STEPS:
+        while not run.wants_stop():
+            with run.transaction() as connection:
+                keys = dues.take(connection, "resolve", kind, run.limits.batch)
+                if keys:
+                    step(run, connection, keys)
+            if not keys:
+                break
+            run.count(f"{kind} looked at", len(keys))
+
+
+def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
+    refs = golden.split_keys(keys)
+    own = golden.records(connection, "account", refs)
+    golden.save_keys(connection, "account", refs, _account_keys(own))
+    records = golden.records(connection, "account", golden.closure(connection, "account", refs))
+    members = company_clusters(records, run.rules.identity).members
+    numbered = _number(connection, "account", members)
+    merged = merge(_with_ids(records, numbered), run.rules.merge["account"]).golden
+    rows = _live(merged, records, numbered).with_columns(domain=registrable_domains(merged["website"]))
+    before = matching.domains_of(connection, rows["golden_id"].to_list())
+    changed = golden.save_golden(connection, "account", rows.rename({"golden_id": "id"}))
+    moved = golden.save_crosswalk(connection, "account", numbered)
+    after = rows.filter(pl.col("golden_id").is_in(changed))["domain"].drop_nulls().to_list()
+    matching.note_dependents(connection, moved, [*before, *after])
+    dues.note(connection, "engage", "account", changed)
+    run.count("accounts changed", len(changed))
+
+
+def _account_keys(records: pl.DataFrame) -> pl.DataFrame:
+    account = pl.col("stream").str.split(".").list.first() + ":"
+    return pl.concat(
+        records.filter(pl.col(column).is_not_null()).select(
+            "stream",
+            "record_id",
+            key=(pl.lit("salesforce:") if column == "account_ref" else account) + pl.col(column),
+        )
+        for column in ("record_id", "merged_into", *(["account_ref"] if "account_ref" in records.columns else []))
+    ).unique()
+
+
+def _people(run: Run, connection: Connection, keys: list[str]) -> None:
+    refs = golden.split_keys(keys)
+    own = golden.records(connection, "person", refs)
+    golden.save_keys(connection, "person", refs, identity_keys(own, run.rules.identity))
+    reached = golden.closure(connection, "person", refs)
+    records = own if len(reached) == len(own) else golden.records(connection, "person", reached)
+    clustering = cluster(records, identity_keys(records, run.rules.identity), run.rules.identity)
+    numbered = _number(connection, "person", clustering.members)
+    members = _with_ids(records, numbered)
+    merged = merge(members, run.rules.merge["person"]).golden
+    created = created_in_crm(members, run.rules.identity.lead_stream, run.rules.identity.contact_stream)
+    rows = (
+        _live(merged, records, numbered)
+        .join(created, on="golden_id", how="left")
+        .with_columns(email_domain=registrable_domains(normalize_emails(merged["email"])))
+    )
+    changed = golden.save_golden(connection, "person", rows.rename({"golden_id": "id"}))
+    moved = golden.save_crosswalk(connection, "person", numbered)
+    shifted = numbered.filter(pl.col("record_id").is_in(moved))["golden_id"].unique().to_list()
+    dues.note(connection, "resolve", "match", {*changed, *shifted})
+    dues.note(connection, "resolve", "person_touches", shifted)
+    run.count("people changed", len(changed))
+    run.count("matches for review", clustering.reviews.height)
+
+
+def _matches(run: Run, connection: Connection, keys: list[str]) -> None:
+    """
+    Lead-to-account: which account each of these persons belongs to, and why.
+    """
+    person_ids = [int(key) for key in keys]
+    people, accounts = matching.candidates(connection, person_ids, run.rules.identity.contact_stream)
+    matched = match_to_account(people, accounts, run.rules.accounts)
+    moved = matching.save_matches(connection, matched, person_ids)
+    matching.note_neighbours(connection, moved.people)
+    touched_accounts = {*moved.old_accounts, *moved.new_accounts, *matching.accounts_of(connection, person_ids)}
+    dues.note(connection, "engage", "account", touched_accounts)
+    dues.note(connection, "attribute", "opportunity", matching.deals_of(connection, person_ids))
+    matching.note_for_plan(connection, "person", person_ids)
+    run.count("people matched", len(moved.people))
+
+
+def _opportunities(run: Run, connection: Connection, keys: list[str]) -> None:
+    refs = golden.split_keys(keys)
+    records = golden.records(connection, "opportunity", refs)
+    members = records.select(
+        "stream", "record_id", rule=pl.lit("own id"), cluster=pl.int_range(pl.len()).cast(pl.Int64)
+    )
+    numbered = _number(connection, "opportunity", members)
+    merged = merge(_with_ids(records, numbered), run.rules.merge["opportunity"]).golden
+    entries, stages = matching.stage_history(connection, records["record_id"].to_list())
+    ids = numbered.select("record_id", "golden_id")
+    ends = outcomes(records, entries, stages, run.rules.zone).join(ids, on="record_id").drop("record_id")
+    owners = matching.accounts_of_deals(connection, records["record_id"].to_list())
+    created = records.join(ids, on="record_id").select("golden_id", "created_at")
+    rows = (
+        _live(merged, records, numbered)
+        .join(ends, on="golden_id", how="left")
+        .join(created, on="golden_id", how="left")
+        .join(owners.join(ids, on="record_id").drop("record_id"), on="golden_id", how="left")
+    )
+    changed = golden.save_golden(connection, "opportunity", rows.rename({"golden_id": "id"}))
+    golden.save_crosswalk(connection, "opportunity", numbered)
+    dues.note(connection, "attribute", "opportunity", changed)
+    run.count("deals changed", len(changed))
+
+
+def _roles(run: Run, connection: Connection, keys: list[str]) -> None:
+    """
+    A contact role that came, changed or went changes whose touches count for its deal.
+    """
+    deals = matching.deals_of_roles(connection, golden.split_keys(keys))
+    dues.note(connection, "attribute", "opportunity", deals)
+    run.count("roles changed", len(keys))
+
+
+def _stage_changes(_run: Run, connection: Connection, keys: list[str]) -> None:
+    dues.note(connection, "resolve", "opportunity", matching.deals_of_history(connection, golden.split_keys(keys)))
+
+
+def _stages(_run: Run, connection: Connection, _keys: list[str]) -> None:
+    """
+    An administrator changed what a stage means: every deal is looked at again.
+    """
+    dues.note(connection, "resolve", "opportunity", matching.every_deal(connection))
+
+
+def _number(connection: Connection, kind: str, members: pl.DataFrame) -> pl.DataFrame:
+    """
+    Give every cluster its golden id: the one it has, or a new number. Retires ids whose records went elsewhere.
+    """
+    assignment = stable_ids(members, golden.crosswalk_of(connection, kind, members.select("stream", "record_id")))
+    fresh = assignment.clusters.filter(pl.col("golden_id").is_null())
+    numbers = golden.new_ids(connection, kind, fresh.height)
+    ids = pl.concat(
+        [
+            assignment.clusters.filter(pl.col("golden_id").is_not_null()),
+            fresh.with_columns(golden_id=pl.Series(numbers, dtype=pl.Int64)),
+        ]
+    )
+    golden.drop_golden(connection, kind, assignment.redirects)
+    return members.join(ids, on="cluster").select("stream", "record_id", "golden_id", "rule")
+
+
+def _with_ids(records: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
+    return records.join(numbered.select("stream", "record_id", "golden_id"), on=["stream", "record_id"])
+
+
+def _live(merged: pl.DataFrame, records: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
+    """
+    The golden rows with what the store keeps beside their fields: a record is gone when all it stands for is gone.
+    """
+    gone = (
+        _with_ids(records, numbered)
+        .group_by("golden_id")
+        .agg(is_deleted=pl.col("is_deleted").fill_null(value=False).all())
+    )
+    kept = [name for name in merged.columns if name in {"golden_id", "provenance", "disagreements", *_ALL_FIELDS}]
+    return merged.select(kept).join(gone, on="golden_id", how="left")
+
+
+_ALL_FIELDS: Final = {name for kind in ("person", "account", "opportunity") for name in golden_fields(kind)}
+
+STEPS: Final[tuple[tuple[str, Step], ...]] = (
+    ("stage", _stages),
+    ("stage_change", _stage_changes),
+    ("campaign", touchpoints.campaigns),
+    ("user", touchpoints.users),
+    ("account", _accounts),
+    ("opportunity", _opportunities),
+    ("person", _people),
+    ("match", _matches),
+    ("role", _roles),
+    ("activity", touchpoints.activities),
+    ("member", touchpoints.members),
+    ("person_touches", touchpoints.of_people),
+)

@@ -1,0 +1,68 @@
+"""
+What every flow is given: one now, the rules, a fenced way to the database, and a tally.
+
+A flow loads, decides and saves, one short transaction a page or batch, each of which proves first that the job is still
+ours. Flows are called by ``flows.drain`` and nobody else.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from worker.connectors.base import Sink, Source
+from worker.core.rules import Rules
+from worker.store import jobs
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    How much is taken at a time: subjects a batch, the lease in time, how long one call of a task may drain.
+    """
+
+    batch: int = 20_000
+    lease: timedelta = timedelta(seconds=60)
+    drain: timedelta = timedelta(seconds=45)
+
+
+@dataclass
+class Run:
+    """
+    One execution of one job.
+
+    ``now`` is the organisation's clock at its beginning, read once. ``wants_stop`` is asked between units of work;
+    when it says yes the job is given back and goes on later. ``come_again`` asks for the same job after a while.
+    """
+
+    engine: Engine
+    job: jobs.Job
+    run_id: int
+    now: datetime
+    rules: Rules
+    sources: Mapping[str, Source]
+    sinks: Mapping[str, Sink]
+    limits: Limits = field(default_factory=Limits)
+    wants_stop: Callable[[], bool] = lambda: False
+    on_progress: Callable[[str, int], None] = lambda _what, _count: None
+    tally: Counter[str] = field(default_factory=Counter)
+    come_again: timedelta | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """
+        One unit of work: everything in it commits together, and only if the job is still ours. Raises LeaseLost.
+        """
+        with self.engine.begin() as connection:
+            jobs.hold(connection, self.job, self.limits.lease)
+            yield connection
+
+    def count(self, what: str, number: int = 1) -> None:
+        """
+        Add to the tally, and tell whoever watches.
+        """
+        self.tally[what] += number
+        self.on_progress(what, number)

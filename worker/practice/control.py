@@ -1,0 +1,133 @@
+"""
+The control API's common half: clock, journal, faults and gates under ``/__practice__/``.
+
+Each org adds its own control calls beside its routes. Control calls are JSON in and out; a mistake in one is answered
+400 with ``{"error": "..."}``. Never counted, never journalled, never disturbed.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from worker.practice.clock import parse_moment
+from worker.practice.state import PracticeState
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def control(endpoint: Endpoint) -> Endpoint:
+    """
+    Answer 400 with the words of a ``ValueError``, ``KeyError`` or ``TypeError`` instead of failing.
+    """
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except KeyError as error:
+            return JSONResponse({"error": f"missing or unknown: {error.args[0]!r}"}, status_code=400)
+        except (ValueError, TypeError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+
+    return guarded
+
+
+async def object_body(request: Request) -> dict[str, Any]:
+    """
+    The request's JSON object; an absent body is an empty one. Raises ``ValueError`` for any other JSON.
+    """
+    if not await request.body():
+        return {}
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise ValueError("the body of a control call is a JSON object")
+    return body
+
+
+def routes(state: PracticeState) -> list[Route]:
+    """
+    The common control routes.
+    """
+    endpoints = _Control(state)
+    table: list[tuple[str, str, Endpoint]] = [
+        ("/__practice__/clock", "GET", endpoints.read_clock),
+        ("/__practice__/clock", "POST", endpoints.set_clock),
+        ("/__practice__/journal", "GET", endpoints.read_journal),
+        ("/__practice__/journal", "DELETE", endpoints.clear_journal),
+        ("/__practice__/faults", "GET", endpoints.read_faults),
+        ("/__practice__/faults", "POST", endpoints.add_fault),
+        ("/__practice__/faults", "DELETE", endpoints.clear_faults),
+        ("/__practice__/gates", "GET", endpoints.read_gates),
+        ("/__practice__/gates/{name}/open", "POST", endpoints.open_gate),
+    ]
+    return [Route(path, control(endpoint), methods=[method]) for path, method, endpoint in table]
+
+
+class _Control:
+    def __init__(self, state: PracticeState) -> None:
+        self.state = state
+
+    async def read_clock(self, _: Request) -> Response:
+        return self._clock_answer()
+
+    async def set_clock(self, request: Request) -> Response:
+        body = await object_body(request)
+        clock = self.state.clock
+        known = {"now", "advance_seconds", "frozen"}
+        if not body or body.keys() - known:
+            raise ValueError(f"the clock takes {', '.join(sorted(known))}; got {sorted(body)}")
+        if body.get("frozen") is True:
+            clock.freeze()
+        if "now" in body:
+            clock.set(parse_moment(str(body["now"])))
+        if "advance_seconds" in body:
+            clock.advance(float(body["advance_seconds"]))
+        if body.get("frozen") is False:
+            clock.run()
+        return self._clock_answer()
+
+    async def read_journal(self, request: Request) -> Response:
+        after = int(request.query_params.get("after", "0"))
+        last = self.state.journal.last
+        entries = self.state.journal.entries(request.query_params.get("system"), after)
+        return JSONResponse({"entries": entries, "next": max([last, *(entry["seq"] for entry in entries)])})
+
+    async def clear_journal(self, _: Request) -> Response:
+        self.state.journal.clear()
+        return Response(status_code=204)
+
+    async def read_faults(self, _: Request) -> Response:
+        return JSONResponse({"faults": self.state.faults.in_force()})
+
+    async def add_fault(self, request: Request) -> Response:
+        body = await object_body(request)
+        known = {"system", "method", "path_contains", "times", "skip", "action"}
+        if body.keys() - known:
+            raise ValueError(f"a fault takes {', '.join(sorted(known))}; got also {sorted(body.keys() - known)}")
+        times = body.get("times")
+        number = self.state.faults.add(
+            dict(body["action"]),
+            system=body.get("system"),
+            method=body.get("method"),
+            path_contains=body.get("path_contains"),
+            times=int(times) if times is not None else None,
+            skip=int(body.get("skip", 0)),
+        )
+        return JSONResponse({"id": number})
+
+    async def clear_faults(self, _: Request) -> Response:
+        self.state.faults.clear()
+        return Response(status_code=204)
+
+    async def read_gates(self, _: Request) -> Response:
+        return JSONResponse({"gates": self.state.faults.gates.waiting()})
+
+    async def open_gate(self, request: Request) -> Response:
+        return JSONResponse({"released": self.state.faults.gates.open(request.path_params["name"])})
+
+    def _clock_answer(self) -> Response:
+        now: datetime = self.state.clock.now()
+        return JSONResponse({"now": now.isoformat(), "frozen": self.state.clock.frozen})

@@ -1,0 +1,212 @@
+"""
+The practice server: one process, an http and an https port on 127.0.0.1, both with the routes of both orgs.
+
+``serve`` runs until it is told to stop; ``worker.cli.practice`` and ``python -m worker.practice`` call it. What the
+server's address and keys are is written to ``endpoints.json`` in the data folder, for whoever wants to point a client.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import json
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
+
+from worker.practice import control
+from worker.practice.clock import Clock
+from worker.practice.middleware import PracticeMiddleware, Protocol
+from worker.practice.state import CLIENT_ID, CLIENT_SECRET, USERNAME, PracticeState
+from worker.practice.tls import KeyFiles, ensure_keys
+
+HTTP_PORT = 8380
+HTTPS_PORT = 8343
+ENDPOINTS_FILE = "endpoints.json"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """
+    Where a running practice server is found: base addresses without trailing slash, and absolute paths of its files.
+    """
+
+    http_url: str
+    https_url: str
+    data: str
+    ca_file: str
+    private_key_file: str
+
+    def environment(self) -> dict[str, str]:
+        """
+        The settings that point Headwater at this server, by name.
+        """
+        return {
+            "SALESFORCE_LOGIN_URL": self.https_url,
+            "SALESFORCE_CLIENT_ID": CLIENT_ID,
+            "SALESFORCE_USERNAME": USERNAME,
+            "SALESFORCE_PRIVATE_KEY_FILE": self.private_key_file,
+            "SALESFORCE_CA_FILE": self.ca_file,
+            "MARKETO_URL": self.http_url,
+            "MARKETO_CLIENT_ID": CLIENT_ID,
+            "MARKETO_CLIENT_SECRET": CLIENT_SECRET,
+        }
+
+
+def read_endpoints(data: Path) -> Endpoints:
+    """
+    What the server using the folder ``data`` wrote about itself. Raises ``FileNotFoundError`` if none ever did.
+    """
+    return Endpoints(**json.loads((data / ENDPOINTS_FILE).read_text()))
+
+
+def build_app(state: PracticeState) -> Starlette:
+    """
+    The application over ``state``: control routes, the Salesforce org, and the marketing platform if it is installed.
+    """
+    routes: list[Route] = control.routes(state)
+    for org in ("salesforce", "marketo"):
+        name = f"worker.practice.{org}.routes"
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not name.startswith(error.name):
+                raise
+            continue
+        routes += module.routes(state)
+    middleware = [
+        Middleware(PracticeMiddleware, state=state),
+        # Level 1: on loopback the compression is only there to be met by clients, not to save the wire.
+        Middleware(GZipMiddleware, minimum_size=500, compresslevel=1),
+    ]
+    return Starlette(routes=routes, middleware=middleware)
+
+
+def serve(
+    *,
+    http_port: int = HTTP_PORT,
+    https_port: int = HTTPS_PORT,
+    data: Path | None = None,
+    clock: datetime | None = None,
+    package: Path | None = None,
+    ready: Callable[[Endpoints], None] | None = None,
+    stop_with_stdin: bool = False,
+) -> None:
+    """
+    Serve both ports until SIGINT or SIGTERM (or, with ``stop_with_stdin``, until standard input ends).
+
+    A port of 0 takes a free one. ``data`` keeps keys and both orgs' records from one run to the next; without it
+    they live in a temporary folder removed at the end. ``clock`` starts the practice clock at that aware moment.
+    ``package`` is a Salesforce source folder (force-app) whose custom objects and fields the org shall have.
+    ``ready`` is called once, when both ports listen.
+    """
+    with contextlib.ExitStack() as stack:
+        if data is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-practice-")))
+        else:
+            folder = data.resolve()
+            folder.mkdir(parents=True, exist_ok=True)
+        keys = ensure_keys(folder)
+        http = stack.enter_context(_listen(http_port))
+        https = stack.enter_context(_listen(https_port))
+        endpoints = Endpoints(
+            http_url=f"http://127.0.0.1:{http.getsockname()[1]}",
+            https_url=f"https://localhost:{https.getsockname()[1]}",
+            data=str(folder),
+            ca_file=str(keys.ca),
+            private_key_file=str(keys.jwt_private),
+        )
+        state = PracticeState(data=folder, clock=Clock(clock))
+        stack.callback(_close_orgs, state)
+        _open_salesforce(state, keys, package)
+        app = build_app(state)
+        (folder / ENDPOINTS_FILE).write_text(json.dumps(asdict(endpoints)))
+        servers = [
+            (_Server(_config(app)), http),
+            (_Server(_config(app, keys)), https),
+        ]
+        asyncio.run(_run(servers, lambda: ready(endpoints) if ready else None, stop_with_stdin=stop_with_stdin))
+
+
+def _open_salesforce(state: PracticeState, keys: KeyFiles, package: Path | None) -> None:
+    from worker.practice.salesforce.org import Org
+
+    state.salesforce = Org(state, public_key=keys.jwt_public.read_bytes(), package=package)
+
+
+def _close_orgs(state: PracticeState) -> None:
+    for org in (state.salesforce, state.marketo):
+        close = getattr(org, "close", None)
+        if close is not None:
+            close()
+
+
+class _Server(uvicorn.Server):
+    """
+    A uvicorn server whose signals are the caller's business, because two of them run in one loop.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Starlette, keys: KeyFiles | None = None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        log_level="warning",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=60,
+        ssl_certfile=keys.server_chain if keys else None,
+        ssl_keyfile=keys.server_key if keys else None,
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"port {port} on 127.0.0.1 cannot be used: {error.strerror}") from error
+    listener.listen(256)
+    return listener
+
+
+async def _run(
+    servers: list[tuple[_Server, socket.socket]], ready: Callable[[], None], *, stop_with_stdin: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for server, _ in servers:
+            server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    if stop_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), lambda: None if sys.stdin.buffer.read1(4096) else stop())
+    tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
+    while not all(server.started for server, _ in servers):
+        if any(task.done() for task in tasks):
+            break
+        await asyncio.sleep(0.01)
+    else:
+        ready()
+    await asyncio.gather(*tasks)

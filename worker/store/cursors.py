@@ -1,0 +1,138 @@
+"""
+Remembers where each stream stands and what its source has told about itself. Called by pull and resync.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+def load(connection: Connection, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """
+    The cursors of ``streams`` as mappings of watermark, lo, hi, place and token; streams without one are absent.
+    """
+    rows = connection.execute(
+        text("SELECT stream, watermark, lo, hi, place, token FROM cursor WHERE stream = ANY(:streams)"),
+        {"streams": list(streams)},
+    )
+    return {row.stream: dict(row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def open_windows(connection: Connection, overlaps: Mapping[str, timedelta], hi: datetime) -> None:
+    """
+    Freeze a window for every stream that has none: from its watermark less its overlap (from the beginning where it
+    has no watermark) to ``hi``, whole seconds, half open. A window never ends before it starts.
+    """
+    connection.execute(
+        text(
+            """
+            INSERT INTO cursor (stream, hi)
+            SELECT stream, :hi FROM unnest(CAST(:streams AS text[])) AS s(stream)
+            ON CONFLICT (stream) DO NOTHING
+            """
+        ),
+        {"streams": list(overlaps), "hi": hi},
+    )
+    connection.execute(
+        text(
+            """
+            UPDATE cursor SET hi = greatest(CAST(:hi AS timestamptz), watermark),
+                lo = watermark - make_interval(secs => s.overlap), place = NULL
+            FROM unnest(CAST(:streams AS text[]), CAST(:overlaps AS float8[])) AS s(stream, overlap)
+            WHERE cursor.stream = s.stream AND cursor.hi IS NULL
+            """
+        ),
+        {
+            "hi": hi,
+            "streams": list(overlaps),
+            "overlaps": [overlap.total_seconds() for overlap in overlaps.values()],
+        },
+    )
+
+
+def advance(
+    connection: Connection, stream: str, *, place: Mapping[str, Any] | None, token: str | None, last: bool
+) -> None:
+    """
+    Move a stream to the place after a page, in the page's own transaction; the window's last page moves the watermark
+    to the window's end and closes the window.
+    """
+    connection.execute(
+        text(
+            """
+            UPDATE cursor SET place = CAST(:place AS jsonb), token = coalesce(:token, token),
+                watermark = CASE WHEN :last THEN hi ELSE watermark END,
+                first_loaded_at = CASE WHEN :last THEN coalesce(first_loaded_at, now()) ELSE first_loaded_at END,
+                lo = CASE WHEN :last THEN NULL ELSE lo END, hi = CASE WHEN :last THEN NULL ELSE hi END,
+                updated_at = now()
+            WHERE stream = :stream
+            """
+        ),
+        {
+            "stream": stream,
+            "place": None if place is None or last else json.dumps(place),
+            "token": token,
+            "last": last,
+        },
+    )
+
+
+def forget(connection: Connection, streams: Sequence[str]) -> None:
+    """
+    Have the streams read from the beginning again.
+    """
+    connection.execute(text("DELETE FROM cursor WHERE stream = ANY(:streams)"), {"streams": list(streams)})
+
+
+def source_state(connection: Connection, source: str) -> dict[str, Any]:
+    """
+    What a source last told about itself: clock_offset_seconds (0 before its first answer), known, calls_used,
+    calls_allowed, answered_at.
+    """
+    row = connection.execute(
+        text(
+            """
+            SELECT clock_offset_seconds, known, calls_used, calls_allowed, answered_at
+            FROM source_state WHERE source = :source
+            """
+        ),
+        {"source": source},
+    ).first()
+    if row is None:
+        return {"clock_offset_seconds": 0, "known": {}, "calls_used": None, "calls_allowed": None, "answered_at": None}
+    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def save_source_state(
+    connection: Connection,
+    source: str,
+    *,
+    clock_offset_seconds: float,
+    known: Mapping[str, Any] | None = None,
+    usage: tuple[int, int] | None = None,
+) -> None:
+    """
+    Keep what a source told about itself in its last answers; ``known`` None leaves what was known.
+    """
+    connection.execute(
+        text(
+            """
+            INSERT INTO source_state (source, clock_offset_seconds, known, calls_used, calls_allowed, answered_at)
+            VALUES (:source, :offset, coalesce(CAST(:known AS jsonb), '{}'), :used, :allowed, now())
+            ON CONFLICT (source) DO UPDATE SET clock_offset_seconds = :offset, answered_at = now(),
+                known = coalesce(CAST(:known AS jsonb), source_state.known),
+                calls_used = coalesce(:used, source_state.calls_used),
+                calls_allowed = coalesce(:allowed, source_state.calls_allowed)
+            """
+        ),
+        {
+            "source": source,
+            "offset": clock_offset_seconds,
+            "known": None if known is None else json.dumps(known),
+            "used": usage[0] if usage else None,
+            "allowed": usage[1] if usage else None,
+        },
+    )

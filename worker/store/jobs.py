@@ -1,0 +1,296 @@
+"""
+Remembers what is to be done: jobs with a lease and a fencing token, the schedule, and the runs that were.
+
+The database is the queue; a message through the broker only rings. A job is claimed by the database's clock with
+``SKIP LOCKED``; each claim raises its token, and every unit of work checks the token in its own transaction, so that a
+holder that was too slow can change nothing. At most one job of a lane runs at a time.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import IntegrityError
+
+from worker.core.errors import LeaseLost
+from worker.store import tables
+
+ROUTINE = 5
+ASKED_FOR = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    A claimed piece of work; ``token`` is what proves that it is still ours.
+    """
+
+    id: int
+    flow: str
+    lane: str
+    scope: Mapping[str, Any]
+    token: int
+    attempts: int
+    requested_by: str | None
+
+
+def enqueue(
+    connection: Connection,
+    flow: str,
+    *,
+    lane: str | None = None,
+    scope: Mapping[str, Any] | None = None,
+    priority: int = ROUTINE,
+    after: timedelta | None = None,
+    requested_by: str | None = None,
+) -> int | None:
+    """
+    Ask for work. The same work already waiting is brought forward, not doubled. Returns the job's id.
+    """
+    return connection.execute(
+        text(
+            """
+            INSERT INTO job (flow, lane, scope, priority, run_at, requested_by)
+            VALUES (:flow, :lane, :scope, :priority, now() + make_interval(secs => :after), :requested_by)
+            ON CONFLICT (flow, lane, scope) WHERE state = 'ready' DO UPDATE
+            SET run_at = least(job.run_at, EXCLUDED.run_at), priority = least(job.priority, EXCLUDED.priority)
+            RETURNING id
+            """
+        ),
+        {
+            "flow": flow,
+            "lane": lane or flow,
+            "scope": json.dumps(scope or {}, sort_keys=True),
+            "priority": priority,
+            "after": after.total_seconds() if after else 0.0,
+            "requested_by": requested_by,
+        },
+    ).scalar()
+
+
+_CLAIM = text(
+    """
+    UPDATE job SET state = 'leased', owner = :owner, until = clock_timestamp() + make_interval(secs => :lease),
+        token = token + 1, attempts = attempts + 1
+    WHERE id = (
+        SELECT id FROM job j
+        WHERE flow = ANY(:flows) AND (
+            (state = 'leased' AND until < clock_timestamp())
+            OR (state = 'ready' AND run_at <= clock_timestamp()
+                AND NOT EXISTS (SELECT 1 FROM job b WHERE b.lane = j.lane AND b.state = 'leased')))
+        ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id, flow, lane, scope, token, attempts, requested_by
+    """
+)
+
+
+def claim(connection: Connection, flows: Sequence[str], *, owner: str, lease: timedelta) -> Job | None:
+    """
+    Take the most urgent job of ``flows`` that is ready, or whose holder's lease has run out; None when there is none.
+    """
+    values = {"flows": list(flows), "owner": owner, "lease": lease.total_seconds()}
+    try:
+        with connection.begin_nested():
+            row = connection.execute(_CLAIM, values).first()
+    except IntegrityError:
+        # Somebody claimed another job of the same lane in the same instant; the next ring finds what is left.
+        return None
+    return Job(*row) if row else None
+
+
+def hold(connection: Connection, job: Job, lease: timedelta) -> None:
+    """
+    Prove inside this transaction that the job is still ours, and extend the lease.
+
+    The row stays locked until the transaction ends, so nobody can take the job over in between. Raises LeaseLost.
+    """
+    held = connection.execute(
+        text(
+            """
+            UPDATE job SET until = clock_timestamp() + make_interval(secs => :lease)
+            WHERE id = :id AND token = :token AND state = 'leased'
+            """
+        ),
+        {"id": job.id, "token": job.token, "lease": lease.total_seconds()},
+    )
+    if held.rowcount != 1:
+        raise LeaseLost
+
+
+def finish(connection: Connection, job: Job, *, error_code: str | None = None, error: str | None = None) -> None:
+    """
+    End the job; with an error it is failed and keeps the words. Raises LeaseLost.
+    """
+    ended = connection.execute(
+        text(
+            """
+            UPDATE job SET state = :state, finished_at = clock_timestamp(), until = NULL,
+                error_code = :error_code, error = :error
+            WHERE id = :id AND token = :token AND state = 'leased'
+            """
+        ),
+        {
+            "id": job.id,
+            "token": job.token,
+            "state": "failed" if error_code else "done",
+            "error_code": error_code,
+            "error": error,
+        },
+    )
+    if ended.rowcount != 1:
+        raise LeaseLost
+
+
+def postpone(connection: Connection, job: Job, after: timedelta) -> None:
+    """
+    Give the job back, to come again: the same work waiting already swallows it. Raises LeaseLost.
+    """
+    finish(connection, job)
+    enqueue(connection, job.flow, lane=job.lane, scope=job.scope, after=after, requested_by=job.requested_by)
+
+
+def ready_flows(connection: Connection) -> list[str]:
+    """
+    The flows that have work now, most urgent first: what the bell is rung for.
+    """
+    rows = connection.execute(
+        text(
+            """
+            SELECT flow FROM job WHERE (state = 'ready' AND run_at <= clock_timestamp())
+                OR (state = 'leased' AND until < clock_timestamp())
+            GROUP BY flow ORDER BY min(priority), min(id)
+            """
+        )
+    )
+    return [row.flow for row in rows]
+
+
+def open_count(connection: Connection) -> int:
+    """
+    Jobs that are waiting or running, whenever they are to start.
+    """
+    open_jobs: int = connection.execute(
+        text("SELECT count(*) FROM job WHERE state IN ('ready', 'leased')")
+    ).scalar_one()
+    return open_jobs
+
+
+def seconds_to_next(connection: Connection) -> float | None:
+    """
+    How long until the next open job can be claimed (0 when one can be now); None when none is open.
+    """
+    seconds = connection.execute(
+        text(
+            """
+            SELECT min(extract(epoch FROM CASE state WHEN 'leased' THEN until ELSE run_at END - clock_timestamp()))
+            FROM job WHERE state IN ('ready', 'leased')
+            """
+        )
+    ).scalar()
+    return None if seconds is None else max(0.0, float(seconds))
+
+
+def ensure_schedule(connection: Connection, name: str, every: timedelta) -> None:
+    """
+    Have the cycle ``name`` come every so often; a changed interval takes effect from the next run on.
+    """
+    connection.execute(
+        text(
+            """
+            INSERT INTO schedule (name, every_seconds) VALUES (:name, :every)
+            ON CONFLICT (name) DO UPDATE SET every_seconds = :every WHERE schedule.every_seconds <> :every
+            """
+        ),
+        {"name": name, "every": int(every.total_seconds())},
+    )
+
+
+def take_due_cycles(connection: Connection) -> list[str]:
+    """
+    The cycles that are due, each given to exactly one caller however many ask at once.
+    """
+    rows = connection.execute(
+        text(
+            """
+            UPDATE schedule SET next_run = clock_timestamp() + make_interval(secs => every_seconds)
+            WHERE next_run <= clock_timestamp() RETURNING name
+            """
+        )
+    )
+    return sorted(row.name for row in rows)
+
+
+def begin_run(connection: Connection, job: Job, now: datetime) -> int:
+    """
+    Note that a run begins; returns its id.
+    """
+    run_id: int = connection.execute(
+        tables.run.insert()
+        .values(
+            job_id=job.id, flow=job.flow, lane=job.lane, state="running", now_at=now, started_at=func.clock_timestamp()
+        )
+        .returning(tables.run.c.id)
+    ).scalar_one()
+    return run_id
+
+
+def end_run(
+    connection: Connection,
+    run_id: int,
+    tally: Mapping[str, int],
+    *,
+    error_code: str | None = None,
+    error: str | None = None,
+) -> None:
+    """
+    Note how a run ended: its counts, and the error's code and words where there was one.
+    """
+    connection.execute(
+        tables.run.update()
+        .where(tables.run.c.id == run_id)
+        .values(
+            state="failed" if error_code else "done",
+            finished_at=func.clock_timestamp(),
+            tally=dict(tally),
+            error_code=error_code,
+            error=error,
+        )
+    )
+
+
+def last_runs(connection: Connection) -> list[dict[str, Any]]:
+    """
+    The newest run of each lane, as mappings.
+    """
+    run = tables.run
+    newest = select(func.max(run.c.id)).group_by(run.c.lane)
+    rows = connection.execute(select(run).where(run.c.id.in_(newest)).order_by(run.c.lane))
+    return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def trim(connection: Connection, keep_days: int) -> int:
+    """
+    Forget ended jobs and runs that are older than ``keep_days``; the newest run of each lane stays. Returns how many.
+    """
+    gone = connection.execute(
+        text(
+            """
+            DELETE FROM run WHERE finished_at < now() - make_interval(days => :days)
+                AND id NOT IN (SELECT max(id) FROM run GROUP BY lane)
+            """
+        ),
+        {"days": keep_days},
+    ).rowcount
+    gone += connection.execute(
+        text(
+            """
+            DELETE FROM job
+            WHERE state IN ('done', 'failed') AND finished_at < now() - make_interval(days => :days)
+            """
+        ),
+        {"days": keep_days},
+    ).rowcount
+    return gone

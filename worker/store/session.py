@@ -1,0 +1,39 @@
+"""
+The one door to the database: an engine made from an address. Called by wiring and the command line.
+"""
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
+
+from worker.core.errors import Fatal
+
+
+def connect(database_url: str, *, pool_size: int = 4) -> Engine:
+    """
+    An engine for PostgreSQL at ``database_url`` (``postgresql+psycopg://``).
+
+    Connections are checked before use, so that a restarted server costs one reconnection and no error.
+    """
+    return create_engine(
+        database_url,
+        pool_size=pool_size,
+        max_overflow=2,
+        pool_pre_ping=True,
+        connect_args={"application_name": "headwater", "options": "-c timezone=UTC"},
+    )
+
+
+def check(engine: Engine) -> None:
+    """
+    Raise Fatal HW-502 when the database does not answer.
+    """
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except OperationalError as error:
+        raise Fatal(
+            "HW-502",
+            "the database does not answer",
+            actions=["echo $DATABASE_URL", "headwater doctor"],
+            vendor=str(error.orig).strip().splitlines()[0] if error.orig else None,
+        ) from error

@@ -1,0 +1,280 @@
+"""
+Keeps source records as received: a page of text values in, typed rows out, and a note of what changed.
+
+A page is compared with what is stored, so that a row read again costs no write. A row whose content changed is noted in
+``due`` for ``resolve``; one where only the fields we write moved is noted for ``plan``; one where only the stamp moved
+is not noted at all. A value that its column cannot hold puts its row in quarantine and the rest of the page goes on.
+Called by the pull and resync flows, inside their transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+from psycopg.errors import CardinalityViolation, DataError
+from sqlalchemy import Connection
+
+from worker.core.errors import Retriable
+from worker.core.records import ENVELOPE, SHAPES
+
+# The temporary table that a page of CSV is copied into.
+PAGE_TABLE = "headwater_page"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """
+    What became of a page: rows received, rows written, rows whose content changed, rows put in quarantine.
+    """
+
+    read: int = 0
+    written: int = 0
+    changed: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True)
+class _Page:
+    """
+    A page on its way into its table: where its text columns are to be had (``relation``) and the values bound in it.
+    """
+
+    stream: str
+    shape: str
+    columns: tuple[str, ...]
+    relation: sql.Composable
+    values: tuple[Any, ...]
+    is_small: bool
+
+    @property
+    def types(self) -> dict[str, str]:
+        return ENVELOPE | SHAPES[self.shape]
+
+
+def save_rows(
+    connection: Connection, stream: str, shape: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]]
+) -> Saved:
+    """
+    Save rows of text values given in the order of ``columns`` (see ``connectors.base.Page``).
+    """
+    turned = list(zip(*rows, strict=True))
+    if not turned:
+        return Saved()
+    arrays = sql.SQL(", ").join(sql.SQL("%s::text[]") for _ in columns)
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+    relation = sql.SQL("unnest({}) AS page({})").format(arrays, names)
+    page = _Page(stream, shape, tuple(columns), relation, tuple(list(column) for column in turned), is_small=True)
+    return _save(connection, page, len(turned[0]))
+
+
+def save_csv(
+    connection: Connection,
+    stream: str,
+    shape: str,
+    columns: Sequence[str],
+    chunks: Iterable[bytes],
+    *,
+    expected_count: int | None = None,
+) -> Saved:
+    """
+    Save a page of CSV, streamed straight into COPY in constant memory.
+
+    Raises Retriable HW-205 when the page does not hold as many rows as the platform said (a cut answer).
+    """
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+    table = sql.Identifier(PAGE_TABLE)
+    definition = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in columns)
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - a checked-out connection always has one
+    with driver.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS pg_temp.{}").format(table))
+        cursor.execute(sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(table, definition))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}))").format(table, names, names)
+        with cursor.copy(statement) as copy:
+            for chunk in chunks:
+                copy.write(chunk)
+        received = cursor.rowcount
+    if expected_count is not None and received != expected_count:
+        raise Retriable(
+            "HW-205",
+            f"a page of {stream} was cut: {received:,} rows came of the {expected_count:,} that were announced",
+            actions=["nothing: the page is asked for again"],
+        )
+    relation = sql.SQL("pg_temp.{} AS page").format(table)
+    return _save(connection, _Page(stream, shape, tuple(columns), relation, (), is_small=False), received)
+
+
+def _save(connection: Connection, page: _Page, received: int) -> Saved:
+    """
+    The quick way first; only a page that PostgreSQL refuses is looked at row by row.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.transaction():
+            written, changed = _upsert(driver, page, distinct=page.is_small, only_valid=False)
+        quarantined = 0
+    except (DataError, CardinalityViolation):
+        with driver.transaction():
+            quarantined = _quarantine(driver, page)
+            written, changed = _upsert(driver, page, distinct=True, only_valid=True)
+    _release(driver, page)
+    return Saved(received, written, changed, quarantined)
+
+
+def _cell(name: str) -> sql.Composed:
+    return sql.SQL("page.{}").format(sql.Identifier(name))
+
+
+def _plain(page: _Page) -> list[str]:
+    return [name for name in page.columns if "." not in name]
+
+
+def _gathered(page: _Page, prefix: str) -> sql.Composed | None:
+    """
+    ``ours.X`` and ``extra.X`` columns as one JSON object without its empty members; None where the page has none.
+    """
+    members = [name for name in page.columns if name.startswith(f"{prefix}.")]
+    if not members:
+        return None
+    pairs = sql.SQL(", ").join(
+        sql.SQL("{}, {}").format(sql.Literal(name.removeprefix(f"{prefix}.")), _cell(name)) for name in members
+    )
+    return sql.SQL("jsonb_strip_nulls(jsonb_build_object({}))").format(pairs)
+
+
+def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tuple[int, int]:
+    typed: dict[str, sql.Composable] = {
+        name: sql.SQL("{}::{}").format(_cell(name), sql.SQL(page.types[name])) for name in _plain(page)
+    }
+    for prefix in ("ours", "extra"):
+        gathered = _gathered(page, prefix)
+        if gathered is not None:
+            typed[prefix] = gathered
+    targets = list(typed)
+    content = [name for name in targets if name not in {"record_id", "stamp_at", "ours"}]
+    table = sql.Identifier(f"source_{page.shape}")
+    newer = sql.SQL("(p.stamp_at IS NULL OR t.stamp_at IS NULL OR p.stamp_at >= t.stamp_at)")
+
+    def row(alias: str, names: Sequence[str]) -> sql.Composed:
+        cells = sql.SQL(", ").join(sql.SQL(f"{alias}.{{}}").format(sql.Identifier(name)) for name in names)
+        return sql.SQL("ROW({})").format(cells)
+
+    def differs(names: Sequence[str]) -> sql.Composed:
+        if not names:
+            return sql.SQL("false").format()
+        return sql.SQL("{} IS DISTINCT FROM {}").format(row("p", names), row("t", names))
+
+    statement = sql.SQL(
+        """
+        WITH typed AS (
+            SELECT {distinct} {casts} FROM {relation} {where} {order}
+        ), moved AS MATERIALIZED (
+            SELECT p.*, t.record_id IS NULL OR {content_differs} AS content_moved,
+                   t.record_id IS NOT NULL AND {ours_differ} AS ours_moved
+            FROM typed p LEFT JOIN {table} t ON t.stream = {stream} AND t.record_id = p.record_id
+            WHERE t.record_id IS NULL OR ({newer} AND {any_differs})
+        ), saved AS (
+            INSERT INTO {table} (stream, {names}) SELECT {stream}, {names} FROM moved
+            ON CONFLICT (stream, record_id) DO UPDATE SET {updates}
+        ), noted AS (
+            INSERT INTO due (flow, kind, key)
+            SELECT CASE WHEN content_moved THEN 'resolve' ELSE 'plan' END, {shape}, {stream} || ':' || record_id
+            FROM moved WHERE content_moved OR ours_moved
+            ON CONFLICT DO NOTHING
+        )
+        SELECT count(*), count(*) FILTER (WHERE content_moved) FROM moved
+        """
+    ).format(
+        distinct=sql.SQL("DISTINCT ON (page.record_id)") if distinct else sql.SQL(""),
+        casts=sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(value, sql.Identifier(name))
+            for name, value in (
+                typed if "stamp_at" in typed else typed | {"stamp_at": sql.SQL("NULL::timestamptz")}
+            ).items()
+        ),
+        relation=page.relation,
+        where=sql.SQL("WHERE {}").format(_valid(page)) if only_valid else sql.SQL(""),
+        order=sql.SQL("ORDER BY page.record_id, {} DESC NULLS LAST").format(typed.get("stamp_at", sql.SQL("1")))
+        if distinct
+        else sql.SQL(""),
+        content_differs=differs(content),
+        ours_differ=differs(["ours"] if "ours" in typed else []),
+        any_differs=differs([name for name in targets if name != "record_id"]),
+        newer=newer,
+        table=table,
+        stream=sql.Literal(page.stream),
+        shape=sql.Literal(page.shape),
+        names=sql.SQL(", ").join(sql.Identifier(name) for name in targets),
+        updates=sql.SQL(", ").join(
+            sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in targets if name != "record_id"
+        ),
+    )
+    with driver.cursor() as cursor:
+        written, changed = cursor.execute(statement, page.values or None).fetchone()
+    return written, changed
+
+
+def _valid(page: _Page) -> sql.Composed:
+    """
+    A row that its table can hold: it has an id, and every typed value can be read as its type.
+    """
+    readable = [_readable(page, name) for name in _plain(page) if page.types[name] != "text"]
+    return sql.SQL(" AND ").join([sql.SQL("page.record_id IS NOT NULL").format(), *readable])
+
+
+def _readable(page: _Page, name: str) -> sql.Composed:
+    return sql.SQL("({0} IS NULL OR pg_input_is_valid({0}, {1}))").format(_cell(name), sql.Literal(page.types[name]))
+
+
+def _quarantine(driver: Any, page: _Page) -> int:
+    """
+    Put aside the rows that cannot be held, each with the columns at fault. Returns how many.
+    """
+    faults = [
+        sql.SQL("CASE WHEN NOT {} THEN jsonb_build_object({}, {}) END").format(
+            _readable(page, name), sql.Literal(name), _cell(name)
+        )
+        for name in _plain(page)
+        if page.types[name] != "text"
+    ]
+    merged = sql.SQL(" || ").join(sql.SQL("coalesce({}, '{{}}')").format(fault) for fault in faults)
+    statement = sql.SQL(
+        """
+        WITH faulty AS (
+            SELECT coalesce(page.record_id, '(no id)') AS record_id, {merged} AS faults
+            FROM {relation} WHERE NOT ({valid})
+        ), kept AS (
+            INSERT INTO quarantine (stream, record_id, code, whose, message, payload)
+            SELECT DISTINCT ON (record_id) {stream}, record_id, 'HW-401', 'theirs',
+                   CASE WHEN record_id = '(no id)' THEN 'the record came without an id'
+                        ELSE 'these columns hold what their type cannot: '
+                             || (SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(faults) k) END,
+                   faults
+            FROM faulty
+            ON CONFLICT (stream, record_id) DO UPDATE SET attempts = quarantine.attempts + 1, last_seen_at = now(),
+                message = EXCLUDED.message, payload = EXCLUDED.payload
+        )
+        SELECT count(*) FROM faulty
+        """
+    ).format(merged=merged, relation=page.relation, valid=_valid(page), stream=sql.Literal(page.stream))
+    with driver.cursor() as cursor:
+        counted: int = cursor.execute(statement, page.values or None).fetchone()[0]
+    return counted
+
+
+def _release(driver: Any, page: _Page) -> None:
+    """
+    A record that came whole this time leaves quarantine.
+    """
+    with driver.cursor() as cursor:
+        found = cursor.execute("SELECT 1 FROM quarantine WHERE stream = %s LIMIT 1", (page.stream,)).fetchone()
+        if found is None:
+            return
+        statement = sql.SQL(
+            """
+            DELETE FROM quarantine q USING (SELECT page.record_id FROM {relation} WHERE {valid}) p
+            WHERE q.stream = {stream} AND q.record_id = p.record_id
+            """
+        ).format(relation=page.relation, valid=_valid(page), stream=sql.Literal(page.stream))
+        cursor.execute(statement, page.values or None)

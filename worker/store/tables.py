@@ -1,0 +1,429 @@
+"""
+Every table of the store, as SQLAlchemy describes them. Migrations make them; nothing here runs.
+
+Four groups: source records as received (one table a shape of ``core.records``), golden records with their crosswalk,
+decisions with their reasons, and the machinery (cursors, jobs, runs, plans, outbox). Times are ``timestamptz`` in UTC.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from worker.core.records import ENVELOPE, SHAPES, golden_fields
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_TYPES: dict[str, type[TypeEngine[Any]] | TypeEngine[Any]] = {
+    "text": Text,
+    "timestamptz": DateTime(timezone=True),
+    "date": Date,
+    "boolean": Boolean,
+    "numeric": Numeric,
+    "jsonb": JSONB,
+}
+
+AT = DateTime(timezone=True)
+
+
+def _json(name: str) -> Column[Any]:
+    return Column(name, JSONB, nullable=False, server_default=text("'{}'"))
+
+
+def _now(name: str) -> Column[Any]:
+    return Column(name, AT, nullable=False, server_default=func.now())
+
+
+# ---------------------------------------------------------------------------------------------- source records
+
+
+def _source_table(shape: str) -> Table:
+    columns = [Column(name, _TYPES[kind]) for name, kind in (ENVELOPE | SHAPES[shape]).items()]
+    for column in columns:
+        if column.name in {"stream", "record_id"}:
+            column.nullable = False
+    return Table(f"source_{shape}", metadata, *columns, PrimaryKeyConstraint("stream", "record_id"))
+
+
+SOURCE: dict[str, Table] = {shape: _source_table(shape) for shape in SHAPES}
+
+for _shape, _columns in {
+    "role": ("opportunity_ref", "contact_ref"),
+    "stage_change": ("opportunity_ref",),
+    "activity": ("person_ref", "campaign_ref", "actor_ref"),
+    "member": ("contact_ref", "lead_ref", "campaign_ref"),
+    "opportunity": ("account_ref",),
+    "person": ("account_ref",),
+    "campaign": ("record_id", "linked_ref"),
+    "user": ("record_id",),
+}.items():
+    for _column in _columns:
+        Index(None, SOURCE[_shape].c[_column])
+
+# ---------------------------------------------------------------------------------------------- golden records
+
+
+def _golden_table(kind: str, *own: Column[Any]) -> Table:
+    fields = [Column(name, _TYPES[type_]) for name, type_ in golden_fields(kind).items()]
+    return Table(
+        kind,
+        metadata,
+        Column("id", BigInteger, Identity(), primary_key=True),
+        *fields,
+        *own,
+        Column("created_at", AT),  # the creation in Salesforce of its oldest record; null until it has one there
+        Column("is_deleted", Boolean, nullable=False, server_default=text("false")),
+        _json("provenance"),
+        Column("disagreements", Integer, nullable=False, server_default="0"),
+        _now("updated_at"),
+    )
+
+
+person = _golden_table(
+    "person",
+    Column("account_id", BigInteger, index=True),
+    Column("account_rule", Text),
+    Column("account_why", Text),
+    Column("email_domain", Text, index=True),  # registrable; null for free mail and none
+    Column("original_source", Text),
+)
+account = _golden_table("account", Column("domain", Text, index=True))
+opportunity = _golden_table(
+    "opportunity",
+    Column("account_id", BigInteger, index=True),
+    Column("outcome", Text),  # open won lost; null while its stage is unknown
+    Column("closed_at", AT),
+)
+
+GOLDEN: dict[str, Table] = {"person": person, "account": account, "opportunity": opportunity}
+
+crosswalk = Table(
+    "crosswalk",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("golden_id", BigInteger, nullable=False),
+    Column("rule", Text, nullable=False),
+    _now("since_at"),
+    PrimaryKeyConstraint("kind", "source", "record_id"),
+    Index("ix_crosswalk_golden", "kind", "golden_id"),
+)
+
+redirect = Table(
+    "redirect",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("old_id", BigInteger, nullable=False),
+    Column("new_id", BigInteger, nullable=False),
+    _now("at"),
+    PrimaryKeyConstraint("kind", "old_id"),
+)
+
+identity_key = Table(
+    "identity_key",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "stream", "record_id", "key"),
+    Index("ix_identity_key_key", "kind", "key"),
+)
+
+touchpoint = Table(
+    "touchpoint",
+    metadata,
+    Column("touch_id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("person_ref", Text),  # the record of crosswalk (person, source, person_ref)
+    Column("account_ref", Text),  # for an act without a person
+    Column("occurred_at", AT, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("offer", Text),
+    Column("campaign", Text),
+    Column("campaign_key", Text),  # one word for a program and the campaign it is linked with
+    Column("label", Text, nullable=False),
+    Column("earns_credit", Boolean, nullable=False),
+    Column("machine", Text),  # why it is held to be a machine's act; null = a person's
+    Column("duplicate_of", Text),  # the touch that stands for this one
+    Index("ix_touchpoint_person", "source", "person_ref"),
+    Index("ix_touchpoint_account", "source", "account_ref", postgresql_where=text("account_ref IS NOT NULL")),
+)
+
+# --------------------------------------------------------------------------------------------------- decisions
+
+rule_version = Table(
+    "rule_version",
+    metadata,
+    Column("number", Integer, Identity(), primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    _json("rules"),
+    _now("first_used_at"),
+)
+
+engagement = Table(
+    "engagement",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("engaged", Boolean, nullable=False),
+    Column("since_at", AT),
+    Column("until_at", AT),
+    Column("band", Text, nullable=False),
+    Column("points_milli", BigInteger, nullable=False),
+    Column("people_count", Integer, nullable=False),
+    Column("why", Text),
+    _json("detail"),
+    Column("rule_version", Integer, nullable=False),
+    Column("decided_at", AT, nullable=False),
+    Column("review_at", AT),
+    Index("ix_engagement_review_at", "review_at", postgresql_where=text("review_at IS NOT NULL")),
+)
+
+engagement_change = Table(
+    "engagement_change",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("account_id", BigInteger, nullable=False, index=True),
+    Column("at", AT, nullable=False),
+    Column("engaged", Boolean, nullable=False),
+    Column("band", Text, nullable=False),
+    Column("why", Text),
+    Column("rule_version", Integer, nullable=False),
+)
+
+attribution = Table(
+    "attribution",
+    metadata,
+    Column("opportunity_id", BigInteger, primary_key=True),
+    Column("source_team", Text),
+    Column("source_channel", Text),
+    Column("source_offer", Text),
+    Column("influenced", Boolean, nullable=False),
+    Column("assisted", Boolean, nullable=False),
+    Column("marketing_share", Numeric(7, 4)),  # percent of the model that is written back
+    Column("basis", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text),
+    Column("remark", Text),  # data that are shown as what they are ("won before its first touch")
+    Column("rule_version", Integer, nullable=False),
+    Column("decided_at", AT, nullable=False),
+    Index("ix_attribution_source_channel", "source_channel"),
+)
+
+credit = Table(
+    "credit",
+    metadata,
+    Column("opportunity_id", BigInteger, nullable=False),
+    Column("clock", Text, nullable=False),
+    Column("item", Text, nullable=False),  # touch pending unassigned
+    Column("touch_id", Text),
+    Column("occurred_at", AT),
+    Column("positions", Text, nullable=False),
+    Column(
+        "models", JSONB, nullable=False
+    ),  # {"w": {"share": "3/10", "units": 2520000}}; exact; units null without amount
+    Index("ix_credit_opportunity", "opportunity_id"),
+)
+
+# --------------------------------------------------------------------------------------------------- machinery
+
+due = Table(
+    "due",
+    metadata,
+    Column("flow", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    PrimaryKeyConstraint("flow", "kind", "key"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("lane", Text, nullable=False),  # at most one job of a lane runs at a time
+    _json("scope"),
+    Column("priority", SmallInteger, nullable=False, server_default="5"),  # 0 first
+    Column("state", Text, nullable=False, server_default="ready"),
+    _now("run_at"),
+    Column("owner", Text),
+    Column("until", AT),
+    Column("token", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("requested_by", Text),
+    Column("error_code", Text),
+    Column("error", Text),
+    _now("created_at"),
+    Column("finished_at", AT),
+    CheckConstraint("state IN ('ready', 'leased', 'done', 'failed')", name="state"),
+    Index("uq_job_leased_lane", "lane", unique=True, postgresql_where=text("state = 'leased'")),
+    Index("uq_job_ready", "flow", "lane", "scope", unique=True, postgresql_where=text("state = 'ready'")),
+    Index("ix_job_open", "flow", "priority", "id", postgresql_where=text("state IN ('ready', 'leased')")),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("now_at", AT, nullable=False),  # the one now of this run, by the organisation's clock
+    Column("started_at", AT, nullable=False),
+    Column("finished_at", AT),
+    _json("tally"),
+    Column("error_code", Text),
+    Column("error", Text),
+    Index("ix_run_flow", "flow", "id"),
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("every_seconds", Integer, nullable=False),
+    _now("next_run"),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("watermark", AT),
+    Column("lo", AT),
+    Column("hi", AT),
+    Column("place", JSONB),
+    Column("token", Text),
+    Column("first_loaded_at", AT),
+    _now("updated_at"),
+)
+
+source_state = Table(
+    "source_state",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("clock_offset_seconds", Numeric, nullable=False, server_default="0"),
+    _json("known"),
+    Column("calls_used", BigInteger),
+    Column("calls_allowed", BigInteger),
+    _now("answered_at"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("whose", Text, nullable=False),  # yours theirs ours
+    Column("message", Text, nullable=False),
+    _json("payload"),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    _now("first_seen_at"),
+    _now("last_seen_at"),
+    UniqueConstraint("stream", "record_id"),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("actions", JSONB, nullable=False, server_default=text("'[]'")),
+    _now("since_at"),
+)
+
+setting = Table(
+    "setting",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _json("value"),
+    _now("updated_at"),
+)
+
+plan = Table(
+    "plan",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("state", Text, nullable=False),  # planned held approved done
+    Column("why_held", Text),
+    _json("counts"),
+    Column("rule_version", Integer, nullable=False),
+    _now("created_at"),
+    Column("approved_at", AT),
+    Column("approved_by", Text),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("object", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("plan_id", BigInteger, ForeignKey("plan.id"), nullable=False),
+    Column("state", Text, nullable=False),  # planned sending unknown parked refused
+    Column("changes", JSONB, nullable=False),  # [{"field", "old", "new", "reason", "rule_version"}]
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", AT),
+    Column("sent_at", AT),
+    Column("code", Text),
+    Column("message", Text),
+    PrimaryKeyConstraint("object", "record_id"),
+    Index("ix_outbox_plan", "plan_id", "state"),
+)
+
+written = Table(
+    "written",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("object", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("reason", Text),
+    Column("rule_version", Integer, nullable=False),
+    Column("plan_id", BigInteger, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("result", Text, nullable=False),  # done skipped parked refused gone
+    Column("code", Text),
+    Column("message", Text),
+    Column("at", AT, nullable=False),
+    Index("ix_written_record", "object", "record_id"),
+)
