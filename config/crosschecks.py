@@ -66,18 +66,20 @@ def _in_engagement(rules: EngagementRules, attribution: AttributionRules) -> Ite
     types = attribution.types
     named: list[tuple[YamlPath, str]] = [(("points", name), name) for name in rules.points]
     named += [(("act_now", i), name) for i, name in enumerate(rules.act_now)]
-    named += [(("human_types", i), name) for i, name in enumerate(rules.human_types)]
-    named += [(("account_acts", "types", i), name) for i, name in enumerate(rules.account_acts.types)]
+    named += [(("supporting_types", i), name) for i, name in enumerate(rules.supporting_types)]
     for path, name in named:
         if name not in types:
             yield "engagement", path, _unknown("touch type", name, types)
+    for i, name in enumerate(rules.act_now):
+        if name in types and not (name in rules.points and rules.points[name].points):
+            yield "engagement", ("act_now", i), f'"{name}" is to act now and earns no points'
 
 
 def _in_golden_fields(rules: FieldRules) -> Iterator[Disagreement]:
     for entity, known in (("person", GOLDEN_PERSON), ("account", GOLDEN_ACCOUNT), ("opportunity", GOLDEN_OPPORTUNITY)):
-        for name in getattr(rules, entity):
+        for name in getattr(rules, entity).fields:
             if name not in known:
-                yield "fields", (entity, name), _unknown(f"field of {entity}", name, known)
+                yield "fields", (entity, "fields", name), _unknown(f"field of {entity}", name, known)
 
 
 def _in_targets(rules: FieldRules) -> Iterator[Disagreement]:

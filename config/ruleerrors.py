@@ -73,6 +73,8 @@ def words_of(found: ErrorDetails, model: type[RuleModel]) -> str:
         return f"missing {key}"
     if kind in ("literal_error", "enum"):
         words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        if not words:
+            return f"{key}: must be {context.get('expected')}"
         given = found["input"]
         return f'{key}: "{given}" is none of {", ".join(words)}{hint(str(given), words)}'
     if kind == "value_error":

@@ -160,12 +160,20 @@ def _validated(model: type[RuleModel], place: _Place) -> tuple[RuleModel | None,
         try:
             return model.model_validate(data), first
         except ValidationError as error:
-            errors = error.errors()
+            errors = _originals(error.errors())
         first = first or errors
         for found in errors:
             path = path_of(found["loc"])
             data = _without(data, place.shipped.data, path[:-1] if found["type"] == "missing" else path)
     return None, first
+
+
+def _originals(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """
+    Without the lists that are too short only because their wrong items do not count.
+    """
+    wrong = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
+    return [error for error in errors if not (error["type"] == "too_short" and error["loc"] in wrong)]
 
 
 def _without(data: Any, shipped: Any, path: YamlPath) -> Any:

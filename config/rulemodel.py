@@ -26,7 +26,10 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | Decimal) else value
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """
+    A single word or number as a list of one; anything else as it is.
+    """
     return [value] if isinstance(value, str | int | Decimal) else value
 
 
@@ -43,7 +46,7 @@ def _as_day(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_as_text), StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(as_list)]
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[Decimal, BeforeValidator(_as_number), Field(allow_inf_nan=False)]
 YesNo = Annotated[bool, Field(strict=True)]
@@ -75,11 +78,11 @@ Domain = Annotated[
     AfterValidator(str.lower),
     spelt(r"([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", "domain; write acme.com"),
 ]
-Domains = Annotated[tuple[Domain, ...], BeforeValidator(_as_list)]
+Domains = Annotated[tuple[Domain, ...], BeforeValidator(as_list)]
 
 # A name that rules give to something of their own: a touch type, a model, a position.
 Name = Annotated[Text, spelt(r"[A-Za-z][A-Za-z0-9_]{0,39}", "name; a letter, then letters, digits and _, at most 40")]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_as_list)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_list)]
 
 ApiName = Annotated[Text, spelt(r"[A-Za-z][A-Za-z0-9_]{0,79}", "API name of Salesforce's")]
-ApiNames = Annotated[tuple[ApiName, ...], BeforeValidator(_as_list)]
+ApiNames = Annotated[tuple[ApiName, ...], BeforeValidator(as_list)]

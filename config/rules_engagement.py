@@ -8,22 +8,23 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.rulemodel import Count, Days, Domains, Name, Names, NotNegative, Number, Percent, RuleModel, Texts, Whole
+from config.rulemodel import Count, Days, Domains, Name, Names, NotNegative, Number, RuleModel, Text, Texts, Whole
 
 Level = Literal["c_level", "vp", "director", "other", "student"]
-Weight = Annotated[Number, Field(ge=0, le=100)]
+Weight = Annotated[Number, Field(ge=0, le=10)]
+PointCount = Annotated[NotNegative, Field(le=1_000)]
 
 
 class Points(RuleModel):
     """
-    What one act of a type is worth. ``most_points`` in any ``per_days`` days is the cap, both or neither.
+    What one act of a type is worth. ``most_points`` a day (``per_days`` 1) or a week (7) is the cap, both or neither.
 
     A cap holds per person; for an act without a person, per account.
     """
 
-    points: NotNegative
+    points: PointCount
     most_points: NotNegative | None = None
-    per_days: Days | None = None
+    per_days: Literal[1, 7] | None = None
 
     @model_validator(mode="after")
     def _cap_is_whole(self) -> Self:
@@ -34,7 +35,7 @@ class Points(RuleModel):
 
 class TitleLevel(RuleModel):
     """
-    Words and phrases of a job title that put a person on a level: whole words, any case.
+    Words and phrases of a job title that put a person on a level: whole words, any case, before the built-in reading.
     """
 
     level: Level
@@ -58,8 +59,8 @@ class Stay(RuleModel):
     What keeps it engaged: fewer points than entering takes, and a least time, so that no flag flickers.
     """
 
-    points: NotNegative
-    hold_days: Annotated[Whole, Field(ge=0, le=365)]
+    points: Annotated[NotNegative, Field(gt=0)]
+    hold_days: Annotated[Whole, Field(ge=1, le=365)]
 
 
 class Band(RuleModel):
@@ -76,8 +77,7 @@ class AccountActs(RuleModel):
     Acts without a known person: they add depth, up to a part of the points that entering takes, and never people.
     """
 
-    types: Names
-    cap_percent: Percent
+    cap_percent: Annotated[Whole, Field(ge=0, le=100)]
 
 
 class Exclude(RuleModel):
@@ -98,8 +98,10 @@ class EngagementRules(RuleModel):
     half_life_days: Days
     points: dict[Name, Points]
     act_now: Names
-    human_types: Names
+    supporting_types: Names
     level_weights: dict[Level, Weight]
+    role_weights: dict[Text, Weight]
+    tier_weights: dict[Text, Weight]
     title_levels: tuple[TitleLevel, ...]
     enter: Enter
     stay: Stay

@@ -8,14 +8,14 @@ picklist values below are what the shipped metadata declares.
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_serializer, model_validator
 
-from config.rulemodel import ApiName, ApiNames, Days, Domains, RuleModel, Text, Texts, YesNo, spelt
+from config.rulemodel import ApiName, ApiNames, Days, Domains, RuleModel, Text, Texts, YesNo, as_list, spelt
 
 BANDS: Final = ("High", "Medium", "Low", "None")
 TEAMS: Final = ("Marketing", "Sales", "Partner", "Customer success")
 CREDIT_BASES: Final = ("Contact roles", "Primary contact role", "Account")
-CREDIT_STATES: Final = ("Open", "Final", "Lost", "No touch")
+CREDIT_STATES: Final = ("Open", "Final", "Lost")
 LIFECYCLE_STAGES: Final = ("Inquiry", "MQL", "SAL", "SQL", "Opportunity", "Won", "Lost")
 
 GOLDEN_PERSON: Final = frozenset(
@@ -140,12 +140,10 @@ PICKLISTS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 Kind = Literal[
     "Checkbox", "Date", "DateTime", "Picklist", "Text", "Number", "Percent", "Currency", "Lookup", "MasterDetail"
 ]
-Keep = Literal["first_filled", "salesforce", "platform", "newest", "oldest", "longest", "any_true"]
+Keep = Literal["salesforce", "platform", "newest", "first_filled", "any_true", "largest", "smallest"]
+Compare = Literal["text", "exact", "digits", "address", "never"]
 
-# A stream ("salesforce.contact"), a source with all its streams ("salesforce"), or the marketing platform of any kind.
-SourceName = Annotated[
-    Text, spelt(r"[a-z_]{2,40}(\.[a-z_]{2,40})?", 'source; write salesforce.contact, salesforce, marketo or "platform"')
-]
+StreamName = Annotated[Text, spelt(r"[a-z_]{2,40}\.[a-z_]{2,40}", "stream; write salesforce.contact")]
 
 # Headwater writes no standard field, because people and other tools type into those.
 CustomField = Annotated[
@@ -157,29 +155,45 @@ _TYPE: Final = re.compile(r"^(?P<kind>[A-Za-z]+)(?:\((?P<inner>[^()]*)\))?$")
 
 class GoldenField(RuleModel):
     """
-    Where one golden value comes from. ``sources`` go from the most to the least preferred and break every tie.
+    Which value of several survives, what a blank means, and when two systems' values count as the same.
     """
 
-    sources: Annotated[tuple[SourceName, ...], Field(min_length=1)]
     keep: Keep
     blank_wins: YesNo = False
+    compare: Compare = "text"
+
+    @model_validator(mode="after")
+    def _blank_has_a_first(self) -> Self:
+        if self.blank_wins and self.keep in ("any_true", "largest", "smallest"):
+            raise ValueError(f'"blank_wins" says nothing where "keep" is {self.keep}: no record comes first')
+        return self
+
+
+class GoldenRecord(RuleModel):
+    """
+    The fields of one kind of golden record. ``order``: which stream of one system comes first.
+    """
+
+    order: Annotated[tuple[StreamName, ...], BeforeValidator(as_list)]
+    fields: dict[str, GoldenField]
 
 
 class ScreenRule(RuleModel):
     """
     Who never reaches sales: anyone that any of the lists fits. ``label`` is the reason as people read it.
+
+    ``email_prefixes`` are whole local parts (what stands before the @), ``title_words`` whole words or phrases.
     """
 
     label: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
     domains: Domains = ()
     email_prefixes: Texts = ()
     title_words: Texts = ()
-    countries: Texts = ()
 
     @model_validator(mode="after")
     def _says_who(self) -> Self:
-        if not (self.domains or self.email_prefixes or self.title_words or self.countries):
-            raise ValueError('needs one of "domains", "email_prefixes", "title_words", "countries"')
+        if not (self.domains or self.email_prefixes or self.title_words):
+            raise ValueError('needs one of "domains", "email_prefixes", "title_words"')
         return self
 
 
@@ -249,15 +263,18 @@ class WriteTarget(RuleModel):
 class FieldRules(RuleModel):
     """
     ``fields.yaml``. In ``write``, values that are switched ``off`` are absent.
+
+    ``free_mail_domains`` and ``role_mailboxes`` come on top of the built-in lists; the ``not_`` ones leave them.
     """
 
-    person: dict[str, GoldenField]
-    account: dict[str, GoldenField]
-    opportunity: dict[str, GoldenField]
-    extra: dict[SourceName, ApiNames]
+    person: GoldenRecord
+    account: GoldenRecord
+    opportunity: GoldenRecord
+    extra: dict[StreamName, ApiNames]
     free_mail_domains: Domains
     not_free_mail_domains: Domains
     role_mailboxes: Texts
+    not_role_mailboxes: Texts
     screens: tuple[ScreenRule, ...]
     write: dict[Text, dict[Text, WriteTarget]]
 

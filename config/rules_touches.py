@@ -170,7 +170,6 @@ class ChannelRule(RuleModel):
     types: Names = ()
     teams: tuple[Team, ...] = ()
     from_: Annotated[tuple[RecordKind, ...], Field(alias="from")] = ()
-    native_type: Texts = ()
     where: Predicates = ()
     channel: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)] | None = None
     take: Literal["medium", "campaign_type"] | None = None

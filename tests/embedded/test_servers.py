@@ -5,6 +5,8 @@ How the two servers are run: as whom, where they listen, from which programs, on
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -12,6 +14,7 @@ import pytest
 import redis
 
 from tests.embedded.conftest import answers, processes_of, query
+from tests.embedded.lodger import ROOT
 from worker.core.errors import Fatal
 from worker.embedded import binaries, identity
 from worker.embedded.home import Home
@@ -26,7 +29,8 @@ def test_postgresql_never_runs_as_root(homes: Path) -> None:
         outside = psutil.Process(number).uids().effective
         inside = Path(f"/proc/{number}/uid_map").read_text().split()
         if os.geteuid() != 0:
-            assert (name, outside) == ("direct", os.geteuid())
+            expected = "direct" if identity.has_account(os.geteuid()) else "namespace"
+            assert (name, outside) == (expected, os.geteuid())
         elif name == "namespace":
             assert (outside, inside) == (0, ["65534", "0", "1"])
         else:
@@ -162,6 +166,23 @@ def test_where_there_is_no_valkey_an_installed_redis_will_do(bare_machine: Path)
     assert binaries.find_valkey() == bare_machine / "redis-server"
 
 
+def test_a_root_that_may_become_nobody_else_is_told_what_to_do(tmp_path: Path) -> None:
+    trapped = ["unshare", "--user", "--map-root-user", "--", "sh", "-c"]
+    script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" "$@"'
+    if subprocess.run([*trapped, "echo 0 > /proc/sys/user/max_user_namespaces"], check=False).returncode != 0:
+        pytest.skip("this machine allows no user namespaces")
+    command = [sys.executable, "-m", "tests.embedded.lodger", str(tmp_path / "home"), "--volatile", "--ephemeral"]
+    ended = subprocess.run([*trapped, script, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "HW-542: PostgreSQL refuses to run as root" in ended.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def running_identity(folder: Path) -> identity.Identity:
+    chosen, _ = identity.choose(binaries.find_postgres(None), folder, lambda _: None)
+    return chosen
+
+
 def test_the_programs_run_from_a_copy_whoever_may_not_reach_the_virtual_environment(tmp_path: Path) -> None:
     folders: list[Path] = []
     try:
@@ -170,7 +191,7 @@ def test_the_programs_run_from_a_copy_whoever_may_not_reach_the_virtual_environm
         assert copied is not None
         for path in folders[0].rglob("*"):
             assert path.stat().st_mode & 0o044 == 0o044, path
-        runner = identity.BECOME_NOBODY if os.geteuid() == 0 else identity.DIRECT
+        runner = identity.BECOME_NOBODY if os.geteuid() == 0 else running_identity(tmp_path)
         data = tmp_path / "data"
         data.mkdir(mode=0o700)
         assert runner.can_run(copied / "postgres", data)

@@ -3,9 +3,9 @@
 #
 #     tests/setup/as_plain_user.sh make test
 #
-# As root it becomes user number 54321, for whom no account is made; anybody else stays who he is. See fresh_copy.sh.
+# As root it becomes nobody, or OWNER=NUMBER, who needs no account; anybody else stays who he is. See fresh_copy.sh.
 set -euo pipefail
 if [ "$(id -u)" = 0 ]; then
-    export OWNER=54321
+    export OWNER=${OWNER:-65534}
 fi
 exec "$(dirname "${BASH_SOURCE[0]}")/fresh_copy.sh" "$@"

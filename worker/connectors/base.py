@@ -56,7 +56,7 @@ class Page:
 
     ``columns`` are the neutral columns of the stream's shape in the order of the rows; ``ours.X`` and ``extra.X`` go
     into those objects, ``attributes`` is JSON text. Rows come either as ``rows`` (text or None a value) or as ``csv``
-    (chunks of RFC 4180 bytes without header, empty = null, in the same column order); ``count`` is how many the platform
+    (chunks of RFC 4180 bytes without header, empty = null, same column order); ``count`` is how many the platform
     said there are, checked after the copy, None if it did not say.
 
     ``place`` and ``token`` replace the cursor's; ``last`` ends the window and moves the watermark to its ``hi``.

@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.frames import INSTANT, Schema
+from worker.core.frames import DEAL, INSTANT, Schema
 
 # One row an entry into a stage.
 STAGE_ENTRY: Final[Schema] = {
@@ -76,6 +76,52 @@ def outcomes(deals: pl.DataFrame, entries: pl.DataFrame, stages: pl.DataFrame, z
             closed_at=pl.when(pl.col("outcome") != "open").then(pl.coalesce("entered_at", end_of_day)).cast(INSTANT),
         )
     )
+
+
+# Currencies whose minor unit is not a hundredth (ISO 4217, table A.1).
+MINOR_DIGITS: Final = {
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
+}
+
+
+def as_deals(facts: pl.DataFrame, home_currency: str) -> pl.DataFrame:
+    """
+    DEAL rows of deals given with amount_units (text), amount_scale, currency (null = the organisation's own),
+    opportunity and account id, instants and outcome. Money becomes whole units of the finer of the currency's minor
+    unit and the amount's own digits.
+    """
+    currency = pl.col("currency").fill_null(home_currency)
+    minor = currency.replace_strict(MINOR_DIGITS, default=2, return_dtype=pl.Int32)
+    digits = pl.max_horizontal(minor, pl.col("amount_scale").fill_null(0))
+    return facts.with_columns(
+        currency=currency,
+        digits=digits.cast(pl.Int8),
+        amount_units=pl.col("amount_units").cast(pl.Int64)
+        * pl.lit(10).cast(pl.Int64).pow(digits - pl.col("amount_scale").fill_null(0)).cast(pl.Int64),
+    ).select(pl.col(name).cast(kind) for name, kind in DEAL.items())
 
 
 def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:

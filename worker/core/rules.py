@@ -14,12 +14,14 @@ from worker.core.matching.keys import IdentityRules
 from worker.core.reconcile.rules import WriteRules
 from worker.core.survivorship.rules import MergeRules
 from worker.core.touchpoints.rules import TouchpointRules
+from worker.core.touchpoints.screens import Screen
 
 
 @dataclass(frozen=True)
 class Rules:
     """
     ``version`` numbers this content in the store; ``zone`` is the organisation's time zone, ``currency`` its own.
+    ``write_model`` names the model whose share is written back.
     """
 
     version: int
@@ -33,4 +35,7 @@ class Rules:
     levels: LevelRules
     attribution: AttributionRules
     write: WriteRules
+    write_model: str
+    screens: tuple[Screen, ...] = ()
+    own_domains: frozenset[str] = frozenset()
     deals: DealRules = field(default_factory=DealRules)

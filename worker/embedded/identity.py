@@ -1,13 +1,14 @@
 """
 Decides as whom PostgreSQL runs, which refuses to be root, and brings its programs where that user can reach them.
 
-An ordinary user runs it as himself. Root runs it in a user namespace where root looks like ``nobody`` (the files stay
-root's), or, where namespaces are refused as they often are inside a container, as ``nobody`` for real. Neither adds an
-account nor opens a folder. Called by ``postgres``.
+An ordinary user runs it as himself. Root, and a user that is a number without an account, runs it in a user namespace
+where he looks like ``nobody`` (the files stay his); root, where namespaces are refused as they often are inside a
+container, as ``nobody`` for real. Neither adds an account nor opens a folder. Called by ``postgres``.
 """
 
 import ctypes
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -28,13 +29,19 @@ PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 @dataclass(frozen=True)
 class Identity:
     """
-    How to run a program: what to put before it, and whom to become first (None: nobody else). ``owner`` owns the data.
+    How to run a program: what to put before it, and whom to become first (None: nobody else).
     """
 
     name: str
     prefix: tuple[str, ...] = ()
     become: int | None = None
-    owner: int = 0
+
+    @property
+    def owner(self) -> int:
+        """
+        Whom the data belongs to, seen from outside.
+        """
+        return os.geteuid() if self.become is None else self.become
 
     def place(self, folder: Path) -> str:
         """
@@ -99,7 +106,7 @@ DIRECT: Final = Identity("direct")
 NAMESPACE: Final = Identity(
     "namespace", prefix=("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--")
 )
-BECOME_NOBODY: Final = Identity("nobody", become=NOBODY, owner=NOBODY)
+BECOME_NOBODY: Final = Identity("nobody", become=NOBODY)
 
 
 def choose(postgres: Postgres, data: Path, outside: Callable[[Path], None]) -> tuple[Identity, Path]:
@@ -107,11 +114,22 @@ def choose(postgres: Postgres, data: Path, outside: Callable[[Path], None]) -> t
     The identity, and the folder of the programs it can reach: the first that works for real. ``outside`` is told of a
     folder beyond the home before anything is put there. HW-542 where none works.
     """
-    if os.geteuid() != 0:
+    root = os.geteuid() == 0
+    if not root and has_account(os.geteuid()):
         return DIRECT, postgres.bin
-    for identity in (NAMESPACE, BECOME_NOBODY):
+    for identity in (NAMESPACE, BECOME_NOBODY) if root else (NAMESPACE,):
         if identity.can_run(postgres.bin / "postgres", data):
             return identity, postgres.bin
+    if not root:
+        raise Fatal(
+            "HW-542",
+            f"PostgreSQL refuses to run as user number {os.geteuid()}, who has no account here",
+            actions=[
+                "run the same command as a user with an account",
+                "or add a line for that number to /etc/passwd of the container",
+                "or set DATABASE_URL and REDIS_URL to servers of your own",
+            ],
+        )
     for base in ("/var/tmp", "/tmp"):  # noqa: S108  folders of our own are made there
         if (copied := copy_programs(postgres, Path(base), outside)) is None:
             continue
@@ -158,10 +176,21 @@ def own(folder: Path, owner: int) -> None:
     """
     As root, give a data folder and all in it to an owner, where another identity had it before.
     """
-    if folder.stat().st_uid == owner:
+    if os.geteuid() != 0 or folder.stat().st_uid == owner:
         return
     for path in [*folder.rglob("*"), folder]:
         os.chown(path, owner, owner, follow_symlinks=False)
+
+
+def has_account(number: int) -> bool:
+    """
+    Whether a user's number has a name on this machine; a container may be started with any number.
+    """
+    try:
+        pwd.getpwuid(number)
+    except KeyError:
+        return False
+    return True
 
 
 def plain_environment() -> dict[str, str]:

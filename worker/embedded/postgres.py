@@ -73,8 +73,7 @@ class PostgresServer:
                 actions=[f'sudo chown -R "$(id -un)" {self.home.path}', "or run the command as that user"],
             )
         self.identity, self.bin = identity.choose(programs, data, self.outside)
-        if os.geteuid() == 0:
-            os.chown(self.sockets, self.identity.owner, self.identity.owner)
+        identity.own(self.sockets, self.identity.owner)
         if written_by is None:
             self.make_data(programs.major)
 
@@ -85,8 +84,7 @@ class PostgresServer:
         draft = self.home.path / "postgres.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            identity.own(draft, self.identity.owner)
+        identity.own(draft, self.identity.owner)
         place = self.identity.place(draft)
         # The provider inside PostgreSQL, since 17, folds the case of all letters and is the same on every machine.
         locale = (

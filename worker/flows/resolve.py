@@ -45,7 +45,7 @@ def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
     own = golden.records(connection, "account", refs)
     golden.save_keys(connection, "account", refs, _account_keys(own))
     records = golden.records(connection, "account", golden.closure(connection, "account", refs))
-    members = company_clusters(records, run.rules.identity).members
+    members = company_clusters(records).members
     numbered = _number(connection, "account", members)
     merged = merge(_with_ids(records, numbered), run.rules.merge["account"]).golden
     rows = _live(merged, records, numbered).with_columns(domain=registrable_domains(merged["website"]))

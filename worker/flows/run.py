@@ -6,7 +6,7 @@ ours. Flows are called by ``flows.drain`` and nobody else.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +27,25 @@ class Limits:
     batch: int = 20_000
     lease: timedelta = timedelta(seconds=60)
     drain: timedelta = timedelta(seconds=45)
+
+
+@dataclass(frozen=True)
+class Service:
+    """
+    Everything a process needs to do jobs: what wiring builds once.
+
+    ``clock_source`` names the source whose clock is the organisation's. ``ring`` tells other processes that flows have
+    work; it may fail or be lost without harm.
+    """
+
+    engine: Engine
+    rules: Rules
+    sources: Mapping[str, Source]
+    sinks: Mapping[str, Sink]
+    owner: str
+    clock_source: str = "salesforce"
+    limits: Limits = field(default_factory=Limits)
+    ring: Callable[[Sequence[str]], None] = lambda _flows: None
 
 
 @dataclass

@@ -55,7 +55,7 @@ def of_people(run: Run, connection: Connection, keys: list[str]) -> None:
     touches.save_standing(connection, standing(acts, run.rules.touchpoints))
     dues.note(connection, "engage", "account", matching.accounts_of(connection, person_ids))
     dues.note(connection, "attribute", "opportunity", matching.deals_of(connection, person_ids))
-    dues.note(connection, "origin", "person", acts["person_id"].unique().to_list())
+    dues.note(connection, "originate", "person", acts["person_id"].unique().to_list())
 
 
 def _save(run: Run, connection: Connection, keys: list[str], touchpoints: pl.DataFrame) -> None:

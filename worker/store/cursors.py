@@ -136,3 +136,14 @@ def save_source_state(
             "allowed": usage[1] if usage else None,
         },
     )
+
+
+def all_read_once(connection: Connection, streams: Sequence[str]) -> bool:
+    """
+    Whether each of these streams has been read to the end of a window at least once.
+    """
+    read: int = connection.execute(
+        text("SELECT count(*) FROM cursor WHERE stream = ANY(:streams) AND first_loaded_at IS NOT NULL"),
+        {"streams": list(streams)},
+    ).scalar_one()
+    return read == len(set(streams))

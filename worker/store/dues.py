@@ -3,7 +3,7 @@ Remembers which subjects each flow has still to look at: rows of (flow, kind, ke
 in the transaction that changed it, taken by the flow in the transaction that acts on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, text
 
@@ -40,6 +40,35 @@ def take(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
         {"flow": flow, "kind": kind, "limit": limit},
     )
     return sorted(row.key for row in rows)
+
+
+def take_of(connection: Connection, flow: str, kind: str, stream: str, limit: int) -> list[str]:
+    """
+    Take up to ``limit`` subjects that are records of one stream; returns their record ids.
+    """
+    prefix = f"{stream}:"
+    rows = connection.execute(
+        text(
+            """
+            DELETE FROM due WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM due WHERE flow = :flow AND kind = :kind AND key >= :low AND key < :high
+                LIMIT :limit FOR UPDATE SKIP LOCKED))
+            RETURNING key
+            """
+        ),
+        {"flow": flow, "kind": kind, "low": prefix, "high": f"{stream};", "limit": limit},
+    )
+    return sorted(row.key.removeprefix(prefix) for row in rows)
+
+
+def drop_others(connection: Connection, flow: str, streams: Sequence[str]) -> int:
+    """
+    Forget what waits for a flow but is no record of ``streams``: it has nothing to do with them. Returns how many.
+    """
+    return connection.execute(
+        text("DELETE FROM due WHERE flow = :flow AND split_part(key, ':', 1) <> ALL(:streams)"),
+        {"flow": flow, "streams": list(streams)},
+    ).rowcount
 
 
 def waiting(connection: Connection) -> list[str]:

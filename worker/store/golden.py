@@ -25,6 +25,9 @@ _POLARS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "jsonb": pl.String,
 }
 
+# The kinds that have golden records, and so fields of ours.
+GOLDEN_KINDS: Final = frozenset(tables.GOLDEN)
+
 REF: Final[Schema] = {"stream": pl.String, "record_id": pl.String}
 CROSSWALK: Final[Schema] = {
     "stream": pl.String,

@@ -294,3 +294,19 @@ def trim(connection: Connection, keep_days: int) -> int:
         {"days": keep_days},
     ).rowcount
     return gone
+
+
+def failures_in_a_row(connection: Connection, lane: str) -> int:
+    """
+    How many of a lane's newest runs failed one after the other; at least 1 when called for a run that just failed.
+    """
+    number: int = connection.execute(
+        text(
+            """
+            SELECT count(*) FROM run WHERE lane = :lane AND state = 'failed'
+                AND id > coalesce((SELECT max(id) FROM run WHERE lane = :lane AND state = 'done'), 0)
+            """
+        ),
+        {"lane": lane},
+    ).scalar_one()
+    return max(1, number)

@@ -179,6 +179,7 @@ touchpoint = Table(
     Column("earns_credit", Boolean, nullable=False),
     Column("machine", Text),  # why it is held to be a machine's act; null = a person's
     Column("duplicate_of", Text),  # the touch that stands for this one
+    _now("seen_at"),  # when it came to the store
     Index("ix_touchpoint_person", "source", "person_ref"),
     Index("ix_touchpoint_account", "source", "account_ref", postgresql_where=text("account_ref IS NOT NULL")),
 )
@@ -207,7 +208,8 @@ engagement = Table(
     Column("why", Text),
     _json("detail"),
     Column("rule_version", Integer, nullable=False),
-    Column("decided_at", AT, nullable=False),
+    Column("decided_at", AT),  # by the organisation's clock
+    _now("saved_at"),  # by the database's
     Column("review_at", AT),
     Index("ix_engagement_review_at", "review_at", postgresql_where=text("review_at IS NOT NULL")),
 )
@@ -239,7 +241,7 @@ attribution = Table(
     Column("why", Text),
     Column("remark", Text),  # data that are shown as what they are ("won before its first touch")
     Column("rule_version", Integer, nullable=False),
-    Column("decided_at", AT, nullable=False),
+    Column("decided_at", AT),
     Index("ix_attribution_source_channel", "source_channel"),
 )
 
@@ -258,6 +260,13 @@ credit = Table(
     Index("ix_credit_opportunity", "opportunity_id"),
 )
 
+credit_digest = Table(
+    "credit_digest",
+    metadata,
+    Column("opportunity_id", BigInteger, primary_key=True),
+    Column("digest", Text),  # of the deal's credits as stored, so that equal ones are not written again
+)
+
 # --------------------------------------------------------------------------------------------------- machinery
 
 due = Table(
@@ -265,7 +274,7 @@ due = Table(
     metadata,
     Column("flow", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", Text(collation="C"), nullable=False),  # so that "<stream>:" is a range of the key's index
     PrimaryKeyConstraint("flow", "kind", "key"),
 )
 

@@ -78,6 +78,16 @@ class LocatorLost(Retriable):
     """
 
 
+class CallRefused(Fatal):
+    """
+    A call refused for a reason that has no class of its own; ``status`` is the answer's.
+    """
+
+    def __init__(self, status: int, vendor: str) -> None:
+        super().__init__("HW-208", f"Salesforce refused a call (status {status})", vendor=vendor)
+        self.status = status
+
+
 class FieldGone(Fatal):
     """
     A query or a write names a field or an object that is not visible to us (any more).
@@ -141,7 +151,7 @@ def call_error(status: int, content: Any, *, is_harmless: bool) -> HeadwaterErro
         message = f"Salesforce is not available (status {status})"
         kind = Passing if is_harmless or status in _UNTOUCHED_STATUSES else Ambiguous
         return kind(DOOR.unreachable, message, vendor=error.words)
-    return Fatal("HW-208", f"Salesforce refused a call (status {status})", vendor=error.words)
+    return CallRefused(status, error.words)
 
 
 def _session_error(error: VendorError) -> HeadwaterError:

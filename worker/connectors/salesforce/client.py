@@ -132,6 +132,13 @@ class SalesforceClient:
         self._connected()
         return self._login.org_id if self._login else None
 
+    def user_id(self) -> str | None:
+        """
+        The integration user's id as the login gave it.
+        """
+        self._connected()
+        return self._login.user_id if self._login else None
+
     def host(self) -> str:
         """
         The host that serves the session.
@@ -251,7 +258,7 @@ class SalesforceClient:
         if self._logins_refused >= _LOGINS_REFUSED and is_resting:
             raise Fatal(
                 "HW-205",
-                f"{self._logins_refused} sessions in a row were refused; the next login is tried after a quarter of an hour",
+                f"{self._logins_refused} sessions in a row were refused; the next login waits a quarter of an hour",
                 actions=["Look at the integration user's login history and its session settings in Setup."],
             )
 

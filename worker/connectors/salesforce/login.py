@@ -42,12 +42,13 @@ class Credentials:
 @dataclass(frozen=True)
 class Login:
     """
-    A session: its token, the address that serves it, and the organisation's id (None where the answer had none).
+    A session: its token, the address that serves it, the ids of organisation and user (None where the answer had none).
     """
 
     token: str = field(repr=False)
     instance: Address
     org_id: str | None
+    user_id: str | None
 
 
 def log_in(session: HttpSession, credentials: Credentials, now: Callable[[], float], suffixes: Sequence[str]) -> Login:
@@ -156,5 +157,5 @@ def _login_of(answer: dict[str, Any], asked: Address, suffixes: Sequence[str]) -
     # A session from Salesforce is never carried to this machine, nor a practice org's to Salesforce.
     if instance.is_loopback != asked.is_loopback:
         raise Fatal(DOOR.address, f"the login names {instance.host} as its instance, which is not called")
-    found = re.search(r"/id/(00D[A-Za-z0-9]{12,15})/", str(answer.get("id", "")))
-    return Login(token, instance, found.group(1) if found else None)
+    found = re.search(r"/id/(00D[A-Za-z0-9]{12,15})/(005[A-Za-z0-9]{12,15})", str(answer.get("id", "")))
+    return Login(token, instance, found.group(1) if found else None, found.group(2) if found else None)

@@ -29,8 +29,8 @@ class ObjectMap:
     """
     One stream: its object, its shape, and neutral column -> field (the first that is visible of several).
 
-    ``inputs`` and ``project`` serve streams whose rows are worked out from several fields: ``computed`` names the columns
-    that ``project`` gives, in order. ``has_bulk`` is false where Bulk refuses the object.
+    ``inputs`` and ``project`` serve streams whose rows are worked out from several fields: ``computed`` names the
+    columns that ``project`` gives, in order. ``has_bulk`` is false where Bulk refuses the object.
     """
 
     stream: str

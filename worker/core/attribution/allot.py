@@ -47,15 +47,21 @@ def allot(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> pl.Da
     described = items.described()
     frames = []
     for model, division in _divisions(items, rules):
-        weighed = tuple(name for name in rules.position_names if name in model.parts())
-        credit = described.with_columns(
-            positions=items.positions(weighed),
-            model=pl.lit(model.name),
-            share_num=division.numerator,
-            share_den=division.denominator.gather(items.group),
-            amount_units=division.units,
+        weighed = [name for name in rules.position_names if name in model.parts()]
+        credit = described.with_columns(bits=items.position_bits(weighed)).filter(division.gets)
+        frames.append(
+            credit.select(
+                "opportunity_id",
+                "clock",
+                pl.lit(model.name).alias("model"),
+                "item",
+                "touch_id",
+                _positions(credit["bits"], weighed).alias("positions"),
+                division.numerator.alias("share_num"),
+                division.denominator.gather(division.group).alias("share_den"),
+                division.units.alias("amount_units"),
+            ).cast(pl.Schema(CREDIT))
         )
-        frames.append(credit.filter(pl.col("share_num") > 0).select(list(CREDIT)).cast(dict(CREDIT)))
     return pl.concat(frames)
 
 
@@ -66,17 +72,19 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
     ``positions`` names all that the touch holds. Items that get nothing under any model are left out.
     """
     items = _lay_out(deals, paths)
-    frame = items.described().with_columns(positions=items.positions(rules.position_names))
+    positions = _positions(items.position_bits(rules.position_names), rules.position_names)
+    frame = items.described().with_columns(positions.alias("positions"))
+    gets = pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
+    nothing = {dtype: pl.repeat(None, frame.height, dtype=dtype, eager=True) for dtype in (pl.Int128, pl.Int64)}
     for model, division in _divisions(items, rules):
-        gets = division.numerator > 0
+        gets, rows = gets | division.gets, division.gets.arg_true()
+        denominator = division.denominator.gather(division.group)
         frame = frame.with_columns(
-            pl.when(gets).then(division.numerator).alias(f"share_num:{model.name}"),
-            pl.when(gets).then(division.denominator.gather(items.group)).alias(f"share_den:{model.name}"),
-            pl.when(gets).then(division.units).alias(f"amount_units:{model.name}"),
+            nothing[pl.Int128].scatter(rows, division.numerator).alias(f"share_num:{model.name}"),
+            nothing[pl.Int128].scatter(rows, denominator).alias(f"share_den:{model.name}"),
+            nothing[pl.Int64].scatter(rows, division.units).alias(f"amount_units:{model.name}"),
         )
-    schema = wide_schema(rules)
-    something = pl.any_horizontal(pl.col(f"share_num:{model.name}").is_not_null() for model in rules.models)
-    return frame.filter(something).select(list(schema)).cast(dict(schema))
+    return frame.filter(gets)
 
 
 @dataclass(frozen=True)
@@ -107,14 +115,11 @@ class _Items:
             touch_id=self.paths["touch_id"].gather(self.touch_row),
         )
 
-    def positions(self, names: Sequence[str]) -> pl.Series:
+    def position_bits(self, names: Sequence[str]) -> pl.Series:
         """
-        "FT; LC" for each item, out of these names and in their order.
+        Which of these positions each item holds, the first name as bit 0.
         """
-        bits = position_bits(self.groups, self.groups["start"], names, self.group.len())
-        held = bits.unique().sort()
-        texts = pl.Series(["; ".join(name for n, name in enumerate(names) if mask >> n & 1) for mask in held])
-        return texts.cast(pl.String).gather(held.search_sorted(bits))
+        return position_bits(self.groups, self.groups["start"], names, self.group.len())
 
     def ages_us(self) -> pl.Series:
         """
@@ -127,9 +132,12 @@ class _Items:
 @dataclass(frozen=True)
 class _Division:
     """
-    One model's answer: ``numerator`` and ``units`` (null without an amount) an item, ``denominator`` a group.
+    One model's answer. ``gets``: which items get a share; ``group``, ``numerator`` and ``units`` (null without an
+    amount) of those alone; ``denominator`` a group.
     """
 
+    gets: pl.Series
+    group: pl.Series
     numerator: pl.Series
     denominator: pl.Series
     units: pl.Series
@@ -152,11 +160,12 @@ def _lay_out(deals: pl.DataFrame, paths: PathSet) -> _Items:
 
 
 def _divisions(items: _Items, rules: AttributionRules) -> Iterator[tuple[Model, _Division]]:
-    amounts, starts = items.groups["amount_units"], items.groups["start"]
     for model in rules.models:
         numerator, denominator = _shares(items, model, rules)
-        units = largest_remainders(amounts, numerator, denominator, items.group, starts)
-        yield model, _Division(numerator, denominator, units)
+        gets = numerator > 0
+        numerator, group = numerator.filter(gets), items.group.filter(gets)
+        units = largest_remainders(items.groups["amount_units"], numerator, denominator, group)
+        yield model, _Division(gets, group, numerator, denominator, units)
 
 
 def _shares(items: _Items, model: Model, rules: AttributionRules) -> tuple[pl.Series, pl.Series]:
@@ -169,9 +178,10 @@ def _shares(items: _Items, model: Model, rules: AttributionRules) -> tuple[pl.Se
     each, together = _middle_split(items, model, parts, list(held_rows.values()))
     bound = int(parts["whole"].max() or 1) * int(together.max() or 1)  # type: ignore[arg-type]
     if bound >= FINEST:
+        longest = items.groups.select(pl.col("touch_count").max()).item()
         raise Fatal(
             "HW-903",
-            f"model {model.name} cannot divide a path of {items.groups['touch_count'].max()} touches exactly",
+            f"model {model.name} cannot divide a path of {longest} touches exactly",
             actions=[f"give {model.name} rounder weights, or shorten lookback_days"],
         )
     width = integer_for(bound)
@@ -205,3 +215,12 @@ def _middle_split(
         each = pl.select(pl.when(faded.gather(items.group)).then(1).otherwise(each)).to_series()
         together = pl.select(pl.when(faded).then(together).otherwise(decayed_sums)).to_series()
     return each, pl.select(pl.when(parts["middle"] > 0).then(together).otherwise(1)).to_series()
+
+
+def _positions(bits: pl.Series, names: Sequence[str]) -> pl.Series:
+    """
+    "FT; LC" for each item out of these names, in their order.
+    """
+    held = bits.unique().sort()
+    texts = ["; ".join(name for number, name in enumerate(names) if mask >> number & 1) for mask in held]
+    return pl.Series(texts, dtype=pl.String).gather(held.search_sorted(bits))

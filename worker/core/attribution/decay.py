@@ -13,10 +13,9 @@ import polars as pl
 UNIT: Final = 10**12
 MICROSECONDS_A_DAY: Final = 86_400_000_000
 
-# The power of two is off by less than this part of itself: the division's rounding moves the exponent by at most
-# 2^-53 of it (below 48 half-lives, beyond which the weight rounds to zero anyway), the power and the product by a few
-# units in the last place.
-RELATIVE_ERROR: Final = 6e-15
+# A double's last place. The division's rounding moves the exponent, and with it the weight, by at most half of it for
+# each unit of exponent; the power and the product add at most three. Twice that is held to be doubtful.
+LAST_PLACE: Final = 2.0**-52
 
 
 def decayed(ages_us: pl.Series, half_life_days: int) -> pl.Series:
@@ -24,17 +23,27 @@ def decayed(ages_us: pl.Series, half_life_days: int) -> pl.Series:
     For each age in microseconds (zero or more, null stays null) its weight in units of 10^-12, as Int64.
     """
     half_life_us = half_life_days * MICROSECONDS_A_DAY
-    ages = ages_us.alias("age").to_frame()
-    guessed = ages.with_columns(weight=2.0 ** (-pl.col("age") / half_life_us) * UNIT).with_columns(
-        rounded=pl.col("weight").round().cast(pl.Int64),
-        doubtful=((pl.col("weight") - pl.col("weight").floor()) - 0.5).abs() <= pl.col("weight") * RELATIVE_ERROR,
+    half_lives = pl.col("age") / half_life_us
+    guessed = (
+        ages_us.alias("age")
+        .to_frame()
+        .lazy()
+        .with_columns(half_lives=half_lives, weight=2.0**-half_lives * UNIT)
+        .select(
+            "age",
+            rounded=pl.col("weight").round().cast(pl.Int64),
+            doubtful=((pl.col("weight") - pl.col("weight").floor()) - 0.5).abs()
+            <= pl.col("weight") * (6 + pl.col("half_lives")) * LAST_PLACE,
+        )
+        .collect()
     )
     doubtful = guessed["doubtful"].arg_true()
-    exact = [_exactly(age, half_life_us) for age in ages["age"].gather(doubtful)]
+    exact = [_exactly(age, half_life_us) for age in guessed["age"].gather(doubtful)]
     return guessed["rounded"].scatter(doubtful, pl.Series(exact, dtype=pl.Int64))
 
 
 def _exactly(age_us: int, half_life_us: int) -> int:
-    with localcontext(prec=60):
+    # A weight that is no true half lies further than 10^-20 from it: enough digits decide, and true halves stay halves.
+    with localcontext(prec=50):
         weight = Decimal(2) ** -(Decimal(age_us) / Decimal(half_life_us)) * UNIT
         return int(weight.to_integral_value(rounding=ROUND_HALF_EVEN))

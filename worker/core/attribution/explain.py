@@ -8,14 +8,14 @@ person's name. Called by the attribution flow and the console.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
 import polars as pl
 
 from worker.core.attribution.path import PathSet
-from worker.core.attribution.rules import BUILT_IN_POSITIONS, MIDDLE, AttributionRules, Model
+from worker.core.attribution.rules import AttributionRules, Model
 
 # Salesforce's Text(255); characters beyond the basic plane count twice there, as in UTF-16.
 LONGEST_SENTENCE: Final = 255
@@ -29,7 +29,7 @@ TYPE_WORDS: Final = {
     "campaign_response": "campaign",
 }
 MILESTONE_WORDS: Final = {"LC": "lead creation", "OC": "creation", "CW": "close"}
-BASIS_WORDS: Final = {"roles": "by role", "account": "by account", "primary": "as primary contact"}
+BASIS_WORDS: Final = {"roles": "by role", "account": "of the account", "primary": "as primary contact"}
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -64,3 +64,166 @@ def positions_text(positions: Iterable[str]) -> str:
     ["FT", "LC"] becomes "FT; LC"; no position becomes "".
     """
     return "; ".join(positions)
+
+
+@dataclass(frozen=True)
+class Told:
+    """
+    A touch as a sentence tells it: ``word`` its type as said, ``name`` of the offer or campaign or "", ``on`` the local
+    day.
+    """
+
+    word: str
+    name: str
+    team: str
+    on: date
+
+    def label(self, longest: int) -> str:
+        """
+        "webinar Cost Control", the name cut to that many characters.
+        """
+        name = self.name if len(self.name) <= longest else self.name[: longest - 1].rstrip() + "…"
+        if name.lower().startswith(self.word):
+            return name
+        return f"{self.word} {name}".strip()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """
+    What a deal's sentence says: the opening touch (of any team, up to creation), the touches that hold a position of
+    the model beside it, the reached milestones without a touch, those still pending; on how many path touches, of whom.
+    """
+
+    opening: Told | None
+    held: Sequence[Told]
+    bare: Sequence[str]
+    pending: Sequence[str]
+    touch_count: int
+    people_count: int
+    basis: str
+
+
+def sentence(facts: Facts, model: str, version: str) -> str:
+    """
+    HW_Attribution_Why__c: at most 255 characters; what does not fit is shortened, then counted.
+    """
+    for longest_name in (LONGEST_NAME, 40, 25):
+        for kept in range(len(facts.held), -1, -1):
+            text = _written(facts, kept, longest_name, model, version)
+            if _length(text) <= LONGEST_SENTENCE:
+                return text
+    return _cut(text)
+
+
+def sentences(
+    paths: PathSet, touches: pl.DataFrame, rules: AttributionRules, *, model: str, zone: str = "UTC"
+) -> pl.DataFrame:
+    """
+    ``opportunity_id``, ``why``: one sentence a deal, by opportunity, as the latest clock of ``paths`` sees it.
+
+    ``touches`` as handed to ``build_paths``; days are those of ``zone`` (an IANA name). Raises Fatal HW-141 for a model
+    that the rules do not have.
+    """
+    chosen = rules.model(model)
+    weighed = [name for name in rules.position_names if name in chosen.parts()]
+    clock = paths.clocks["clock"].max()
+    held = paths.paths.filter(
+        pl.col("clock") == clock, pl.col("positions").list.set_intersection(weighed).list.len() > 0
+    )
+    told = _told(held["touch_id"], paths.deals["source_touch_id"].drop_nulls(), touches, zone)
+    by_deal: dict[int, list[str]] = {}
+    for deal, touch in held.select("opportunity_id", "touch_id").iter_rows():
+        by_deal.setdefault(deal, []).append(touch)
+    rows = paths.deals.join(paths.clocks.filter(pl.col("clock") == clock), on="opportunity_id", maintain_order="left")
+    why = [
+        sentence(
+            _facts(row, by_deal.get(row["opportunity_id"], []), told, weighed), _model_label(chosen), rules.version
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+    return pl.DataFrame({"opportunity_id": rows["opportunity_id"], "why": pl.Series(why, dtype=pl.String)})
+
+
+def _told(held: pl.Series, opening: pl.Series, touches: pl.DataFrame, zone: str) -> dict[str, Told]:
+    needed = pl.concat([held, opening.rename(held.name)]).unique().to_frame("touch_id")
+    chosen = touches.join(needed, on="touch_id", how="semi").select(
+        "touch_id",
+        pl.col("type").replace(TYPE_WORDS).str.replace_all("_", " "),
+        pl.coalesce("offer", "campaign", pl.lit("")).str.replace_all(r"\s+", " ").str.strip_chars(),
+        pl.col("team").str.replace_all("_", " "),
+        pl.col("occurred_at").dt.convert_time_zone(zone).dt.date(),
+    )
+    return {touch: Told(*rest) for touch, *rest in chosen.iter_rows()}
+
+
+def _facts(row: dict[str, Any], held: Sequence[str], told: dict[str, Told], weighed: Sequence[str]) -> Facts:
+    source = row["source_touch_id"]
+    bare = [MILESTONE_WORDS.get(name, name) for name in weighed if row[f"state:{name}"] == "bare"]
+    pending = [MILESTONE_WORDS.get(name, name) for name in weighed if row[f"state:{name}"] == "unreached"]
+    # The last touch before the close is from before creation, so marketing did nothing while the deal was open.
+    if row["outcome"] != "open" and row["touch_count"] and row["holder:OC"] == row["touch_count"] - 1:
+        bare.append(MILESTONE_WORDS["CW"])
+    return Facts(
+        opening=told[source] if source is not None else None,
+        held=[told[touch] for touch in held if touch != source],
+        bare=bare if row["touch_count"] else [],
+        pending=pending if row["outcome"] == "open" and row["touch_count"] else [],
+        touch_count=row["touch_count"],
+        people_count=row["people_count"],
+        basis=row["basis"],
+    )
+
+
+def _written(facts: Facts, kept: int, longest_name: int, model: str, version: str) -> str:
+    pieces = list(_pieces(facts, kept, longest_name))
+    if not facts.touch_count:
+        pieces.append("no marketing touch")
+    elif not facts.held and (facts.opening is None or facts.opening.team != "marketing"):
+        pieces.append(f"{facts.touch_count} marketing touch{'es' if facts.touch_count > 1 else ''}")
+    if facts.bare:
+        pieces.append(f"no marketing touch at {' or '.join(facts.bare)}")
+    if facts.pending:
+        pieces.append(f"{' and '.join(facts.pending)} pending")
+    told = "; ".join(pieces)
+    people = "1 person" if facts.people_count == 1 else f"{facts.people_count} people"
+    stamp = version if version.startswith("v") else f"v{version}"
+    return f"{told[:1].upper()}{told[1:]}. {model} {stamp}, {people} {BASIS_WORDS[facts.basis]}."
+
+
+def _pieces(facts: Facts, kept: int, longest_name: int) -> Iterator[str]:
+    """
+    The opening, then the first ``kept`` holders; the year is said where it is another than the one said last.
+    """
+    year = 0
+    if facts.opening is None:
+        yield "no touch before creation"
+    else:
+        label, year = facts.opening.label(longest_name), facts.opening.on.year
+        if facts.opening.team != "marketing":
+            label = f"{facts.opening.team} ({label})"
+        yield f"opened by {label} {_day(facts.opening.on, 0)}"
+    for touch in facts.held[:kept]:
+        yield f"{touch.label(longest_name)} {_day(touch.on, year)}"
+        year = touch.on.year
+    if kept < len(facts.held):
+        yield f"{len(facts.held) - kept} more"
+
+
+def _day(day: date, year_said: int) -> str:
+    return f"{day.day} {MONTHS[day.month - 1]}" + ("" if day.year == year_said else f" {day.year}")
+
+
+def _model_label(model: Model) -> str:
+    label = model.name.replace("_", " ")
+    return label[:1].upper() + label[1:]
+
+
+def _length(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _cut(text: str) -> str:
+    while _length(text) >= LONGEST_SENTENCE:
+        text = text[:-1]
+    return text + "…"

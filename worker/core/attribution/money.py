@@ -19,25 +19,28 @@ DIGIT: Final = 2**32
 
 
 def largest_remainders(
-    amounts: pl.Series, numerators: pl.Series, denominators: pl.Series, group: pl.Series, starts: pl.Series
+    amounts: pl.Series, numerators: pl.Series, denominators: pl.Series, group: pl.Series
 ) -> pl.Series:
     """
     Units (Int64) for each item, adding up to its group's amount; null where the amount is null.
 
-    ``amounts``, ``denominators`` and ``starts`` (a group's first item) are one value a group; ``numerators`` and
-    ``group`` (the group's row) one an item, groups one after the other, items in the order that settles equal
-    remainders. A group's numerators add up to its denominator, which is below FINEST.
+    ``amounts`` and ``denominators`` are one value a group; ``numerators`` and ``group`` (the group's row) one an item,
+    groups one after the other and none without an item, items in the order that settles equal remainders. A group's
+    numerators add up to its denominator, which is below FINEST.
     """
     if group.is_empty():
         return pl.Series([], dtype=pl.Int64)
+    starts = (group != group.shift(1)).fill_null(value=True).arg_true()
     sizes = amounts.fill_null(0).cast(pl.Int128).abs()
     floors, rests = _floored(sizes, numerators, denominators, group)
     left_over = sizes - group_sums(floors.cast(integer_for(_largest(sizes) * sizes.len())), starts)
     if _largest(left_over):
         rounded_up = _first_of_each(rests, left_over, _largest(denominators), group, starts)
-        floors = floors.scatter(rounded_up, floors.gather(rounded_up) + 1)
-    signs = pl.select(pl.when(amounts < 0).then(-1).when(amounts >= 0).then(1)).to_series().cast(floors.dtype)
-    return (floors * signs.gather(group)).cast(pl.Int64)
+        floors = floors.scatter(rounded_up, floors.gather(rounded_up) + pl.Series([1], dtype=floors.dtype))
+    if amounts.null_count() or amounts.min() < 0:  # type: ignore[operator]
+        signs = pl.select(pl.when(amounts < 0).then(-1).when(amounts >= 0).then(1)).to_series()
+        floors = floors * signs.cast(floors.dtype).gather(group)
+    return floors.cast(pl.Int64)
 
 
 def integer_for(bound: int) -> pl.DataType:
@@ -68,22 +71,23 @@ def _floored(
     factor = numerators.cast(width)
     if bound < 2**126:
         product = size * factor
-        return product // divisor, product % divisor
-    high = (size // DIGIT) * factor
-    low = (high % divisor) * DIGIT + (size % DIGIT) * factor
-    return (high // divisor) * DIGIT + low // divisor, low % divisor
+        floors = product // divisor
+        return floors, product - floors * divisor
+    digit = pl.repeat(DIGIT, group.len(), dtype=pl.Int128, eager=True)
+    high = (size // digit) * factor
+    low = (high % divisor) * digit + (size % digit) * factor
+    return (high // divisor) * digit + low // divisor, low % divisor
 
 
-def _first_of_each(
-    rests: pl.Series, left_over: pl.Series, span: int, group: pl.Series, starts: pl.Series
-) -> pl.Series:
+def _first_of_each(rests: pl.Series, left_over: pl.Series, span: int, group: pl.Series, starts: pl.Series) -> pl.Series:
     """
-    The rows of the largest remainders, as many of each group as it has units left over.
+    The rows of the largest remainders, as many of each group as it has units left over; ``span`` exceeds them all.
     """
     # One number orders rows by group and falling remainder, and a stable sort keeps equals in their order.
     width = integer_for(starts.len() * span)
-    keys = group.cast(width) * span + (span - 1 - rests.cast(width))
-    order = keys.alias("key").to_frame().select(pl.arg_sort_by("key", maintain_order=True)).to_series()
+    spans, rest = pl.lit(span, dtype=width), pl.lit(rests.cast(width))
+    keys = pl.select(key=pl.lit(group.cast(width)) * spans + (spans - 1 - rest))
+    order = keys.select(pl.arg_sort_by("key", maintain_order=True)).to_series()
     # Sorted by group first, every group keeps its rows' places, so a place within the group is a rank.
     rank = pl.int_range(group.len(), dtype=pl.Int64, eager=True) - starts.cast(pl.Int64).gather(group)
     return order.filter(rank < left_over.cast(pl.Int64).gather(group))

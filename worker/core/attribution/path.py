@@ -18,7 +18,7 @@ import polars as pl
 from worker.core.attribution.journey import earliest_leads, find_candidates, follow, in_path_order, number_deals
 from worker.core.attribution.rules import AttributionRules
 from worker.core.errors import Fatal
-from worker.core.frames import INSTANT, PATH
+from worker.core.frames import PATH
 
 CLOCKS: Final = ("pipeline", "revenue")
 
@@ -117,15 +117,23 @@ def _counted(dated: pl.DataFrame, journeys: pl.DataFrame, rules: AttributionRule
     occurred, eligible, number = pl.col("occurred_at"), pl.col("eligible").cast(pl.UInt32), pl.col("number")
     of_lead = pl.col("eligible") & (pl.col("person_id") == pl.col("lead_person"))
     window_end = pl.col("lead_at") + timedelta(days=rules.lead_creation_window_days)
-    measured = journeys.lazy().with_columns(*looked_up, number=eligible.cum_sum()).select(
-        "row",
-        before=number - eligible,
-        to_creation=eligible * (occurred <= pl.col("created_at")),
-        to_end=eligible * (occurred <= pl.col("end_at")),
-        lead_before=pl.when(of_lead & (occurred <= pl.col("lead_at"))).then(number),
-        lead_after=pl.when(of_lead & (occurred > pl.col("lead_at")) & (occurred <= window_end)).then(number),
-        influenced=pl.col("response") & _influential(rules),
-        **{name: expression for position in rules.positions for name, expression in _up_to(position.name, position.milestone)},
+    measured = (
+        journeys.lazy()
+        .with_columns(*looked_up, number=eligible.cum_sum())
+        .select(
+            "row",
+            before=number - eligible,
+            to_creation=eligible * (occurred <= pl.col("created_at")),
+            to_end=eligible * (occurred <= pl.col("end_at")),
+            lead_before=pl.when(of_lead & (occurred <= pl.col("lead_at"))).then(number),
+            lead_after=pl.when(of_lead & (occurred > pl.col("lead_at")) & (occurred <= window_end)).then(number),
+            influenced=pl.col("response") & _influential(rules),
+            **{
+                name: expression
+                for position in rules.positions
+                for name, expression in _up_to(position.name, position.milestone)
+            },
+        )
     )
     typed = [position.name for position in rules.positions if position.milestone == "first_touch_of_type"]
     staged = [position.name for position in rules.positions if position.milestone == "stage"]
@@ -185,7 +193,11 @@ def _groups(counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRule
             "touch_count",
             "start",
             *_built_in_positions(clock),
-            *(column for position in rules.positions for column in _ruled_position(position.name, position.milestone, clock)),
+            *(
+                column
+                for position in rules.positions
+                for column in _ruled_position(position.name, position.milestone, clock)
+            ),
         )
         for clock in clocks
     ).sort("opportunity_id", "clock")
@@ -223,7 +235,7 @@ def _position(name: str, *, reached: pl.Expr, held: pl.Expr, otherwise: str = "u
 
 def position_bits(groups: pl.DataFrame, starts: pl.Series, names: Sequence[str], height: int) -> pl.Series:
     """
-    For each of ``height`` touches the positions it holds, the first name as bit 0; a group's touches begin at its start.
+    The positions that each of ``height`` touches holds, the first name as bit 0; ``starts`` are the groups' first rows.
     """
     bits = pl.zeros(height, pl.UInt32, eager=True)
     for number, name in enumerate(names):
@@ -243,7 +255,9 @@ def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[st
     source = grouped["start"].gather(group) + index
     bits = position_bits(grouped, starts, names, group.len())
     held = bits.unique().sort()
-    labels = pl.Series([[name for n, name in enumerate(names) if mask >> n & 1] for mask in held], dtype=PATH["positions"])
+    labels = pl.Series(
+        [[name for n, name in enumerate(names) if mask >> n & 1] for mask in held], dtype=PATH["positions"]
+    )
     label = bits.replace_strict(held, pl.int_range(held.len(), dtype=pl.UInt32, eager=True), return_dtype=pl.UInt32)
     return pl.DataFrame(
         {

@@ -1,3 +1,4 @@
 """
-Says which records are the same person or company, and which account a person belongs to. By keys that are certain, never by guess.
+Says which records are the same person or company, and which account a person belongs to. By keys that are certain,
+never by guess.
 """

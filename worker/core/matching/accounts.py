@@ -65,8 +65,9 @@ class AccountRules:
     """
     What the domain match may not do, and how ties are broken.
 
-    ``catch_all_domains``: an account whose contacts have more unrelated domains than that is a catch-all. A domain that only
-    contacts show is an account's own from ``contacts_per_domain`` contacts on, or where the account has no other.
+    ``catch_all_domains``: an account whose contacts have more unrelated domains than that is a catch-all. A domain
+    that only contacts show is an account's own from ``contacts_per_domain`` contacts on, or where the account has no
+    other.
     """
 
     partner_types: frozenset[str] = frozenset({"partner", "channel partner / reseller", "reseller"})
@@ -81,7 +82,8 @@ class AccountRules:
 
 def match_to_account(people: pl.DataFrame, accounts: pl.DataFrame, rules: AccountRules | None = None) -> pl.DataFrame:
     """
-    One row (MATCH) a person, in the order of person_id. ``people`` is PERSON_TO_MATCH, ``accounts`` is ACCOUNT_TO_MATCH.
+    One row (MATCH) a person, in the order of person_id. ``people`` is PERSON_TO_MATCH, ``accounts`` is
+    ACCOUNT_TO_MATCH.
 
     Contacts among ``people`` also teach which domains an account has, so give all people, or at least all contacts. A
     match by domain that stands today is kept as long as its account still has the domain.
@@ -93,11 +95,8 @@ def match_to_account(people: pl.DataFrame, accounts: pl.DataFrame, rules: Accoun
     rest = people.join(linked, on="person_id", how="anti")
     domains = account_domains(people, accounts, rules)
     ranked = _ranked(rest, accounts, domains, rules)
-    return (
-        pl.concat([linked.select(list(MATCH)), _by_domain(rest, accounts, domains, ranked)])
-        .cast(dict(MATCH))
-        .sort("person_id")
-    )
+    matched = pl.concat([linked, _by_domain(rest, accounts, domains, ranked)])
+    return checked(matched, MATCH).sort("person_id")
 
 
 def account_domains(people: pl.DataFrame, accounts: pl.DataFrame, rules: AccountRules) -> pl.DataFrame:
@@ -149,7 +148,8 @@ def _with_domains(people: pl.DataFrame) -> pl.DataFrame:
 
 def _by_link(people: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """
-    MATCH of those whom a link settles. A link to a deleted account settles nothing, but a contact's own account always does.
+    MATCH of those whom a link settles. A link to a deleted account settles nothing, but a contact's own account
+    always does.
     """
     names = accounts.select("account_id", "name", "is_deleted")
     found: list[pl.DataFrame] = []
@@ -296,7 +296,8 @@ def _namesakes(people: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
 
 def _barred(domains: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """
-    domain and, where every account that has it is barred, whose it is: "partner's: Acme" or "catch-all account's: Acme".
+    domain and, where every account that has it is barred, whose it is: "partner's: Acme" or "catch-all account's:
+    Acme".
     """
     words = pl.col("barred").replace({"partner": "partner's: ", "catch-all": "catch-all account's: "})
     return (
@@ -310,7 +311,8 @@ def _barred(domains: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
 
 def name_key(column: str) -> pl.Expr:
     """
-    A company's name without case, accents' variants, punctuation and legal form: ``Acme, Inc.`` and ``ACME GmbH`` are ``acme``.
+    A company's name without case, accents' variants, punctuation and legal form: ``Acme, Inc.`` and ``ACME GmbH`` are
+    ``acme``.
     """
     plain = (
         pl.col(column)

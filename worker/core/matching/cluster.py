@@ -1,10 +1,11 @@
 """
 Joins source records that are one person, by certain keys only, and says of each by which.
 
-In this order: merges and conversions; a lead to the single contact with its e-mail; the platform's links to live records;
-a platform's person (or a deleted lead) to the single contact with its e-mail, else to the single open lead; links to
-records that are gone; people known to platforms only, by e-mail. What is ambiguous is joined by nothing and listed for
-review. Contacts are never joined by e-mail, and a deleted record attracts nobody. Called by the resolve flow.
+In this order: merges and conversions; a lead to the single contact with its e-mail; the platform's links to live
+records; a platform's person (or a deleted lead) to the single contact with its e-mail, else to the single open lead;
+links to records that are gone; people known to platforms only, by e-mail. What is ambiguous is joined by nothing and
+listed for review. Contacts are never joined by e-mail, and a deleted record attracts nobody. Called by the resolve
+flow.
 """
 
 from dataclasses import dataclass
@@ -46,8 +47,6 @@ REVIEW: Final[Schema] = {
 LINKS_DISAGREE: Final = "lead and contact links disagree"
 SEVERAL_CONTACTS: Final = "e-mail of several contacts"
 SEVERAL_LEADS: Final = "e-mail of several leads"
-
-_TARGET: Final[Schema] = {"email": pl.String, "target": pl.Int64, "candidate": pl.String}
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,8 @@ class _Joins:
 
     def _platform_links(self, groups: pl.DataFrame) -> pl.DataFrame:
         """
-        node, group, target group, key and rule of the links of platform groups; a deleted record's count where none is live.
+        node, group, target group, key and rule of the links of platform groups; a deleted record's count where none
+        is live.
         """
         roots = pl.DataFrame({"to": range(len(self.forest.roots())), "target": self.forest.roots()})
         return (
@@ -288,4 +288,4 @@ def _open_leads_by_email(groups: pl.DataFrame) -> pl.DataFrame:
 
 def _targets(groups: pl.DataFrame) -> pl.DataFrame:
     found = groups.filter(pl.col("email").is_not_null())
-    return found.select("email", pl.col("group").alias("target"), pl.col("own").alias("candidate")).cast(dict(_TARGET))
+    return found.select("email", pl.col("group").alias("target"), pl.col("own").alias("candidate"))

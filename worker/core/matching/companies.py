@@ -1,8 +1,9 @@
 """
-Joins the source records of one company: merges, the platform's link to a Salesforce account, a website only one account has.
+Joins the source records of one company: merges, the platform's link to a Salesforce account, a website only one
+account has.
 
-The same steps and habits as for people (``cluster``), with the website's domain in the place of the e-mail address. Which
-account a person belongs to is not decided here (``accounts`` does that). Called by the resolve flow.
+The same steps and habits as for people (``cluster``), with the website's domain in the place of the e-mail address.
+Which account a person belongs to is not decided here (``accounts`` does that). Called by the resolve flow.
 """
 
 from typing import Final
@@ -25,8 +26,8 @@ _WORDS: Final = {
 
 def company_clusters(companies: pl.DataFrame, account_stream: str = "salesforce.account") -> Clustering:
     """
-    Who is one company. ``companies``: stream, record_id, is_deleted, merged_into, website, created_at and, where a platform
-    has one, account_ref (its link to a Salesforce account).
+    Who is one company. ``companies``: stream, record_id, is_deleted, merged_into, website, created_at and, where a
+    platform has one, account_ref (its link to a Salesforce account).
 
     Salesforce accounts are never joined by their website: two accounts of one company stay two, as in Salesforce.
     """

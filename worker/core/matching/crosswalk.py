@@ -1,5 +1,6 @@
 """
-Keeps the numbers of golden records: a cluster goes on under the id its records already have, and ids that lose redirect.
+Keeps the numbers of golden records: a cluster goes on under the id its records already have, and ids that lose
+redirect.
 
 It numbers nothing new (the store does) and decides no cluster. Called by the resolve flow after ``cluster``.
 """
@@ -19,8 +20,8 @@ _CROSSWALK: Final[Schema] = {"stream": pl.String, "record_id": pl.String, "golde
 @dataclass(frozen=True)
 class Assignment:
     """
-    ``clusters``: cluster, golden_id (null = new), in the order of cluster. ``redirects``: old_id, new_id, in that order; an
-    old id never redirects to one that redirects itself.
+    ``clusters``: cluster, golden_id (null = new), in the order of cluster. ``redirects``: old_id, new_id, in that
+    order; an old id never redirects to one that redirects itself.
     """
 
     clusters: pl.DataFrame
@@ -31,10 +32,10 @@ def stable_ids(members: pl.DataFrame, crosswalk: pl.DataFrame) -> Assignment:
     """
     Which golden id each cluster goes on under.
 
-    Of the ids that its members have, a cluster takes the one that most of them have, then the oldest (lowest). Where a
-    cluster has split, the id stays with the part that holds more of its records, then with the one of the first record by
-    stream and id. An id that no cluster took redirects to where most of its records went. An id none of whose records is
-    given is left alone, so a batch may be part of the whole.
+    Of the ids that its members have, a cluster takes the one that most of them have, then the oldest (lowest). Where
+    a cluster has split, the id stays with the part that holds more of its records, then with the one of the first
+    record by stream and id. An id that no cluster took redirects to where most of its records went. An id none of
+    whose records is given is left alone, so a batch may be part of the whole.
     """
     members = checked(members, _MEMBERS)
     first = members.group_by("cluster").agg(pl.struct("stream", "record_id").min().alias("first"))

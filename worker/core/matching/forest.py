@@ -1,5 +1,6 @@
 """
-Joins numbered things into groups (union-find), and nothing else. The group's number is its smallest member's, whatever the order of joining.
+Joins numbered things into groups (union-find), and nothing else. The group's number is its smallest member's,
+whatever the order of joining.
 """
 
 from collections.abc import Iterable

@@ -63,9 +63,9 @@ class IdentityRules:
 
     def __post_init__(self) -> None:
         if self.contact_stream == self.lead_stream:
-            raise Fatal("HW-103", f"contacts and leads are both said to be the stream {self.contact_stream!r}")
+            raise Fatal("HW-150", f"contacts and leads are both said to be the stream {self.contact_stream!r}")
         if self.shared_email_records < 1:
-            raise Fatal("HW-103", f"shared_email_records is {self.shared_email_records}; it must be 1 or more")
+            raise Fatal("HW-150", f"shared_email_records is {self.shared_email_records}; it must be 1 or more")
 
 
 def identity_keys(people: pl.DataFrame, rules: IdentityRules | None = None) -> pl.DataFrame:

@@ -1,9 +1,9 @@
 """
 Brings e-mail addresses, domains and Salesforce ids into one spelling, so that equal things compare equal.
 
-It decides nothing about who is who (keys and cluster do), reads no network (no deliverability), and returns null for what
-cannot be an address, a company's domain or an id. The functions over a Series work on distinct values, so that 500,000
-rows cost little more than their distinct values.
+It decides nothing about who is who (keys and cluster do), reads no network (no deliverability), and returns null for
+what cannot be an address, a company's domain or an id. The functions over a Series work on distinct values, so that
+500,000 rows cost little more than their distinct values.
 """
 
 import re
@@ -35,9 +35,11 @@ __all__ = [
 
 BARRED: Final[frozenset[str]] = FREE_MAIL | SHARED_HOSTS
 
-# Letters that show nothing on the screen and come along when somebody pastes: zero-width spaces and joiners, soft hyphen, BOM.
+# Letters that show nothing on the screen and come along when somebody pastes: zero-width spaces and joiners, soft
+# hyphen, BOM.
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff\u00ad]")
-# What nearly every address looks like; an address that does not is looked at by email-validator. Lengths as in RFC 5321.
+# What nearly every address looks like; an address that does not is looked at by email-validator. Lengths as in RFC
+# 5321.
 _ATOM: Final = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _TOP: Final = r"[a-z](?:[a-z0-9-]{0,61}[a-z])"  # a domain ends with a letter; an IP address does not
@@ -52,7 +54,8 @@ _SUFFIX_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 def normalize_email(text: str | None) -> str | None:
     """
-    One spelling of an address: NFKC, case-folded, without ``mailto:``, display name, blanks and trailing dots, domain in punycode.
+    One spelling of an address: NFKC, case-folded, without ``mailto:``, display name, blanks and trailing dots, domain
+    in punycode.
 
     None where the text is no address. Dots and plus-tags stay: only the mailbox's own provider knows what they mean.
     """
@@ -110,7 +113,8 @@ def registrable_domain(text: str | None, barred: Collection[str] = BARRED) -> st
     """
     The domain a company registered, of an e-mail address, a website or a host: ``mail.acme.co.uk`` -> ``acme.co.uk``.
 
-    None for IP addresses, single words, bare public suffixes, and domains that are ``barred`` (free mail, shared hosts).
+    None for IP addresses, single words, bare public suffixes, and domains that are ``barred`` (free mail, shared
+    hosts).
     """
     if text is None:
         return None
@@ -130,7 +134,8 @@ def registrable_domains(values: pl.Series, barred: Collection[str] = BARRED) -> 
 
 def email_domains(emails: pl.Series) -> pl.Series:
     """
-    Registrable domains of e-mail addresses; a company's own staff at a shared host (``@linkedin.com``) keeps its domain.
+    Registrable domains of e-mail addresses; a company's own staff at a shared host (``@linkedin.com``) keeps its
+    domain.
     """
     return registrable_domains(emails, BARRED - SHARED_FOR_WEBSITES_ONLY)
 

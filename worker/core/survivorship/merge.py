@@ -54,12 +54,13 @@ class Merged:
 
 def merge(members: pl.DataFrame, rules: MergeRules, *, key: str = "golden_id") -> Merged:
     """
-    One golden record a distinct ``key``. ``members`` has the key, MEMBER_ENVELOPE and a column for each field of the rules.
+    One golden record a distinct ``key``. ``members`` has the key, MEMBER_ENVELOPE and a column for each field of the
+    rules.
 
-    ``provenance`` is ``{field: {"value", "stream", "record_id", "at", "rule", "lost": [{"stream", "record_id", "value"}]}}``
-    of the filled fields, with values as text and in ``lost`` the values that differ from the one kept. Of a golden record
-    with one member it is ``{"*": {...}}`` without a value: all came from there (``read_provenance`` reads both).
-    The answer does not depend on the order of rows. A missing column is Fatal.
+    ``provenance`` is ``{field: {"value", "stream", "record_id", "at", "rule", "lost": [{"stream", "record_id",
+    "value"}]}}`` of the filled fields, with values as text and in ``lost`` the values that differ from the one kept.
+    Of a golden record with one member it is ``{"*": {...}}`` without a value: all came from there
+    (``read_provenance`` reads both). The answer does not depend on the order of rows. A missing column is Fatal.
     """
     plain = _checked(members, rules, key)
     counted = plain.with_columns(pl.len().over(key).cast(pl.Int32).alias("members"))
@@ -89,7 +90,8 @@ def _as_text(value: object) -> str:
 
 def _checked(members: pl.DataFrame, rules: MergeRules, key: str) -> pl.DataFrame:
     """
-    The key, the envelope under names of its own (a field may be called created_at too), and the fields, blank texts null.
+    The key, the envelope under names of its own (a field may be called created_at too), and the fields, blank texts
+    null.
     """
     missing = sorted({key, *MEMBER_ENVELOPE, *rules.fields} - set(members.columns))
     if missing:
@@ -186,7 +188,8 @@ def _order(rule: FieldRule, name: str) -> list[pl.Expr]:
 
 def _survivors(ranked: pl.DataFrame, name: str, rule: FieldRule, key: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """
-    The kept value of each golden record with its told provenance, and every filled record beside the value that was kept.
+    The kept value of each golden record with its told provenance, and every filled record beside the value that was
+    kept.
     """
     columns = (key, name, "_stream", "_record_id", "_at", "_system", "_is_deleted")
     entries = ranked.select(*columns, comparable(pl.col(name), rule.compare).alias("_compared"))
@@ -251,7 +254,8 @@ def _no_disagreements(key: str, members: pl.DataFrame) -> pl.DataFrame:
 
 def as_text(value: pl.Expr) -> pl.Expr:
     """
-    A value as it stands in JSON and in lists for people: booleans ``true`` and ``false``, everything else as polars writes it.
+    A value as it stands in JSON and in lists for people: booleans ``true`` and ``false``, everything else as polars
+    writes it.
     """
     return value.cast(pl.String)
 

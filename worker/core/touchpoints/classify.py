@@ -5,7 +5,7 @@ First match wins in every list of rules. What no touch rule fits is not an act a
 stands for another or was a machine's by its neighbours is decided in ``duplicates``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -116,13 +116,19 @@ def _decoded(values: pl.Series, name: str) -> pl.Series:
 def _touch_rule(number: int, rule: TouchRule) -> pl.Expr:
     fits = (pl.col("origin") == rule.from_) & all_hold(rule.where)
     if rule.native_type:
-        exact = [name for name in rule.native_type if not name.endswith("*")]
-        fitting = pl.col("native_type").is_in(exact)
-        for name in rule.native_type:
-            if name.endswith("*"):
-                fitting |= pl.col("native_type").str.starts_with(name[:-1])
-        fits &= fitting.fill_null(value=False)
+        fits &= _native_type(rule.native_type)
     return pl.when(fits).then(pl.lit(number))
+
+
+def _native_type(names: Sequence[str]) -> pl.Expr:
+    """
+    Whether the native type is one of ``names``, of which "X*" stands for every beginning with X.
+    """
+    fitting = pl.col("native_type").is_in([name for name in names if not name.endswith("*")])
+    for name in names:
+        if name.endswith("*"):
+            fitting |= pl.col("native_type").str.starts_with(name[:-1])
+    return fitting.fill_null(value=False)
 
 
 def _channel(rule: ChannelRule, rules: TouchpointRules) -> pl.Expr:

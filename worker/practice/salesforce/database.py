@@ -80,11 +80,12 @@ class Database:
         Make the tables, columns and indexes that are missing. Never removes any.
         """
         with self.write() as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS _counters (prefix TEXT PRIMARY KEY, last INTEGER NOT NULL)")
-            connection.execute("CREATE TABLE IF NOT EXISTS _settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS _deletions (object TEXT, id TEXT, at TEXT, PRIMARY KEY (object, id))"
+                "CREATE TABLE IF NOT EXISTS _deletions (object TEXT, id TEXT PRIMARY KEY, at TEXT, root TEXT)"
             )
+            connection.execute("CREATE INDEX IF NOT EXISTS _deletions_root ON _deletions (root)")
+            connection.execute("CREATE INDEX IF NOT EXISTS _deletions_at ON _deletions (object, at)")
+            connection.execute("CREATE TABLE IF NOT EXISTS _own_history (opportunity TEXT, id TEXT, PRIMARY KEY (opportunity, id)) WITHOUT ROWID")
             for sobject in schema:
                 self._ensure_table(connection, sobject)
 

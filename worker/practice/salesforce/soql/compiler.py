@@ -205,6 +205,7 @@ class _Compiler:
         self.parameters: list[object] = []
         self.columns: list[str] = []
         self.named: dict[str, str] = {}
+        self.in_having = False
 
     # -- the whole
 
@@ -426,6 +427,7 @@ class _Compiler:
             parts.append(resolved.sql)
         text = f" GROUP BY {', '.join(parts)}"
         if self.query.having is not None:
+            self.in_having = True
             text += f" HAVING {self.condition(self.query.having)}"
         return text
 
@@ -476,11 +478,11 @@ class _Compiler:
 
     def filtered(self, value: Path | Call) -> _Value:
         if isinstance(value, Call):
-            if value.function in AGGREGATES and self.query.having is None:
+            if value.function in AGGREGATES and not self.in_having:
                 raise self.complaint("MALFORMED_QUERY", value.at, f"unexpected token: '{value.function}'")
             sql, shown = self.call(value)
             return _Value(shown, sql, self.sobject)
-        if len(value.parts) == 1 and value.parts[0].lower() in self.named:
+        if self.in_having and len(value.parts) == 1 and value.parts[0].lower() in self.named:
             return _Value(Field(value.parts[0], "double", ""), self.named[value.parts[0].lower()], self.sobject)
         resolved = self.resolve(value)
         if not resolved.field.filterable:

@@ -26,8 +26,11 @@ def upgrade() -> None:
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("city", sa.Text(), nullable=True),
         sa.Column("country", sa.Text(), nullable=True),
+        sa.Column("parent_ref", sa.Text(), nullable=True),
+        sa.Column("owner_ref", sa.Text(), nullable=True),
         sa.Column("domain", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_deleted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column(
             "provenance", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False
         ),
@@ -50,7 +53,7 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=True),
         sa.Column("remark", sa.Text(), nullable=True),
         sa.Column("rule_version", sa.Integer(), nullable=False),
-        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("opportunity_id", name=op.f("pk_attribution")),
     )
     op.create_index("ix_attribution_source_channel", "attribution", ["source_channel"], unique=False)
@@ -58,15 +61,19 @@ def upgrade() -> None:
         "credit",
         sa.Column("opportunity_id", sa.BigInteger(), nullable=False),
         sa.Column("clock", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
         sa.Column("item", sa.Text(), nullable=False),
         sa.Column("touch_id", sa.Text(), nullable=True),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("positions", sa.Text(), nullable=False),
-        sa.Column("share_num", sa.Numeric(), nullable=False),
-        sa.Column("share_den", sa.Numeric(), nullable=False),
-        sa.Column("amount_units", sa.BigInteger(), nullable=True),
+        sa.Column("models", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     )
     op.create_index("ix_credit_opportunity", "credit", ["opportunity_id"], unique=False)
+    op.create_table(
+        "credit_digest",
+        sa.Column("opportunity_id", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("opportunity_id", name=op.f("pk_credit_digest")),
+    )
     op.create_table(
         "crosswalk",
         sa.Column("kind", sa.Text(), nullable=False),
@@ -95,7 +102,7 @@ def upgrade() -> None:
         "due",
         sa.Column("flow", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
         sa.PrimaryKeyConstraint("flow", "kind", "key", name=op.f("pk_due")),
     )
     op.create_table(
@@ -110,7 +117,8 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=True),
         sa.Column("detail", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("rule_version", sa.Integer(), nullable=False),
-        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("saved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("review_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_engagement")),
     )
@@ -187,6 +195,7 @@ def upgrade() -> None:
         "opportunity",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("account_ref", sa.Text(), nullable=True),
         sa.Column("amount", sa.Numeric(), nullable=True),
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("stage", sa.Text(), nullable=True),
@@ -194,11 +203,15 @@ def upgrade() -> None:
         sa.Column("is_won", sa.Boolean(), nullable=True),
         sa.Column("close_on", sa.Date(), nullable=True),
         sa.Column("type", sa.Text(), nullable=True),
+        sa.Column("record_type_ref", sa.Text(), nullable=True),
+        sa.Column("campaign_ref", sa.Text(), nullable=True),
         sa.Column("lead_source", sa.Text(), nullable=True),
+        sa.Column("owner_ref", sa.Text(), nullable=True),
         sa.Column("account_id", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_deleted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column(
             "provenance", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False
         ),
@@ -229,13 +242,17 @@ def upgrade() -> None:
         sa.Column("lead_source", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), nullable=True),
         sa.Column("rating", sa.Text(), nullable=True),
+        sa.Column("owner_ref", sa.Text(), nullable=True),
         sa.Column("opted_out", sa.Boolean(), nullable=True),
         sa.Column("do_not_call", sa.Boolean(), nullable=True),
+        sa.Column("account_ref", sa.Text(), nullable=True),
         sa.Column("account_id", sa.BigInteger(), nullable=True),
         sa.Column("account_rule", sa.Text(), nullable=True),
         sa.Column("account_why", sa.Text(), nullable=True),
+        sa.Column("email_domain", sa.Text(), nullable=True),
         sa.Column("original_source", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_deleted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column(
             "provenance", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False
         ),
@@ -244,6 +261,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
     )
     op.create_index(op.f("ix_person_account_id"), "person", ["account_id"], unique=False)
+    op.create_index(op.f("ix_person_email_domain"), "person", ["email_domain"], unique=False)
     op.create_table(
         "plan",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -385,6 +403,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_campaign")),
     )
     op.create_index(op.f("ix_source_campaign_linked_ref"), "source_campaign", ["linked_ref"], unique=False)
+    op.create_index(op.f("ix_source_campaign_record_id"), "source_campaign", ["record_id"], unique=False)
     op.create_table(
         "source_member",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -473,6 +492,7 @@ def upgrade() -> None:
         sa.Column("converted_opportunity_ref", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_person")),
     )
+    op.create_index(op.f("ix_source_person_account_ref"), "source_person", ["account_ref"], unique=False)
     op.create_table(
         "source_role",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -554,6 +574,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_user")),
     )
+    op.create_index(op.f("ix_source_user_record_id"), "source_user", ["record_id"], unique=False)
     op.create_table(
         "touchpoint",
         sa.Column("touch_id", sa.Text(), nullable=False),
@@ -571,6 +592,7 @@ def upgrade() -> None:
         sa.Column("earns_credit", sa.Boolean(), nullable=False),
         sa.Column("machine", sa.Text(), nullable=True),
         sa.Column("duplicate_of", sa.Text(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("touch_id", name=op.f("pk_touchpoint")),
     )
     op.create_index(
@@ -629,6 +651,7 @@ def downgrade() -> None:
     op.drop_index("ix_touchpoint_person", table_name="touchpoint")
     op.drop_index("ix_touchpoint_account", table_name="touchpoint", postgresql_where=sa.text("account_ref IS NOT NULL"))
     op.drop_table("touchpoint")
+    op.drop_index(op.f("ix_source_user_record_id"), table_name="source_user")
     op.drop_table("source_user")
     op.drop_table("source_state")
     op.drop_index(op.f("ix_source_stage_change_opportunity_ref"), table_name="source_stage_change")
@@ -637,6 +660,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_source_role_opportunity_ref"), table_name="source_role")
     op.drop_index(op.f("ix_source_role_contact_ref"), table_name="source_role")
     op.drop_table("source_role")
+    op.drop_index(op.f("ix_source_person_account_ref"), table_name="source_person")
     op.drop_table("source_person")
     op.drop_index(op.f("ix_source_opportunity_account_ref"), table_name="source_opportunity")
     op.drop_table("source_opportunity")
@@ -644,6 +668,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_source_member_contact_ref"), table_name="source_member")
     op.drop_index(op.f("ix_source_member_campaign_ref"), table_name="source_member")
     op.drop_table("source_member")
+    op.drop_index(op.f("ix_source_campaign_record_id"), table_name="source_campaign")
     op.drop_index(op.f("ix_source_campaign_linked_ref"), table_name="source_campaign")
     op.drop_table("source_campaign")
     op.drop_index(op.f("ix_source_activity_person_ref"), table_name="source_activity")
@@ -659,6 +684,7 @@ def downgrade() -> None:
     op.drop_table("redirect")
     op.drop_table("quarantine")
     op.drop_table("plan")
+    op.drop_index(op.f("ix_person_email_domain"), table_name="person")
     op.drop_index(op.f("ix_person_account_id"), table_name="person")
     op.drop_table("person")
     op.drop_index(op.f("ix_opportunity_account_id"), table_name="opportunity")
@@ -678,6 +704,7 @@ def downgrade() -> None:
     op.drop_table("cursor")
     op.drop_index("ix_crosswalk_golden", table_name="crosswalk")
     op.drop_table("crosswalk")
+    op.drop_table("credit_digest")
     op.drop_index("ix_credit_opportunity", table_name="credit")
     op.drop_table("credit")
     op.drop_index("ix_attribution_source_channel", table_name="attribution")

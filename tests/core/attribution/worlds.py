@@ -1,0 +1,130 @@
+"""
+Small random worlds of deals, people and touches, on few days so that ties and edges are common.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+from hypothesis import strategies as st
+
+from worker.core.attribution import DEFAULT_MODELS, AttributionRules, Model, Position
+from worker.core.frames import DEAL, DEAL_PERSON, INSTANT, TOUCH
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+LAST_DAY = 40
+STAGE = {"opportunity_id": pl.Int64, "stage": pl.String, "entered_at": INSTANT}
+TYPES = ("form", "webinar_attended", "demo_request", "ad_click", "email_open", "meeting")
+
+days = st.integers(0, LAST_DAY).map(lambda day: START + timedelta(days=day))
+amounts = st.one_of(
+    st.none(), st.integers(-50, 50), st.integers(-(10**7), 10**9), st.sampled_from([2**63 - 1, -(2**63) + 1, 0])
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """
+    Rows as the frames hold them; ``as_of`` is the last day.
+    """
+
+    deals: list[dict[str, Any]]
+    people: list[dict[str, Any]]
+    touches: list[dict[str, Any]]
+    stages: list[dict[str, Any]]
+    as_of: datetime = START + timedelta(days=LAST_DAY)
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        return (
+            pl.DataFrame(self.deals, schema=DEAL),
+            pl.DataFrame(self.people, schema=DEAL_PERSON),
+            pl.DataFrame(self.touches, schema=TOUCH),
+            pl.DataFrame(self.stages, schema=STAGE),
+        )
+
+
+@st.composite
+def deal_rows(draw: st.DrawFn, opportunity_id: int) -> dict[str, Any]:
+    outcome = draw(st.sampled_from(["open", "won", "lost"]))
+    created = draw(days)
+    later = draw(st.integers(-1, LAST_DAY))
+    return {
+        "opportunity_id": opportunity_id,
+        "account_id": opportunity_id % 2,
+        "currency": "EUR",
+        "amount_units": draw(amounts),
+        "digits": draw(st.sampled_from([0, 2, 3])),
+        "created_at": created,
+        "closed_at": None if outcome == "open" else created + timedelta(days=later),
+        "outcome": outcome,
+    }
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    deal_ids = range(1, draw(st.integers(1, 3)) + 1)
+    deals = [draw(deal_rows(number)) for number in deal_ids]
+    person_ids = st.integers(1, 4)
+    people = [
+        {
+            "opportunity_id": deal,
+            "person_id": person,
+            "role": draw(st.sampled_from([None, None, "Decision Maker", ""])),
+            "is_primary": draw(st.booleans()),
+            "lead_created_at": draw(st.one_of(st.none(), days)),
+        }
+        for deal in deal_ids
+        for person in draw(st.lists(person_ids, max_size=4, unique=True))
+    ]
+    names = draw(st.lists(st.sampled_from("abcdefghijklmnop"), max_size=12, unique=True))
+    touches = [touch_row(name, draw(person_ids), draw(days), draw(st.sampled_from(TYPES))) for name in names]
+    stages = [
+        {"opportunity_id": deal, "stage": "Negotiation", "entered_at": draw(days)}
+        for deal in draw(st.lists(st.sampled_from(list(deal_ids)), max_size=3))
+    ]
+    return World(deals, people, touches, stages)
+
+
+def touch_row(name: str, person: int, at: datetime, kind: str) -> dict[str, Any]:
+    return {
+        "touch_id": name,
+        "person_id": person,
+        "occurred_at": at,
+        "type": kind,
+        "team": "sales" if kind == "meeting" else "marketing",
+        "channel": "Webinar",
+        "offer": "Cost Control",
+        "campaign": None,
+    }
+
+
+POSITIONS = (
+    Position("demo", "first_touch_of_type", "demo_request"),
+    Position("met", "first_touch_of_type", "meeting"),
+    Position("nego", "stage", "Negotiation"),
+)
+WEIGHTS = st.dictionaries(
+    st.sampled_from(["FT", "LC", "OC", "CW", "LT", "demo", "met", "nego", "middle"]),
+    st.sampled_from([Decimal(text) for text in ("0", "1", "7.5", "22.5", "30", "0.1", "33.333")]),
+    min_size=1,
+).filter(lambda weights: any(weights.values()))
+
+
+@st.composite
+def rule_sets(draw: st.DrawFn) -> AttributionRules:
+    own = [
+        Model(f"own{number}", draw(WEIGHTS), draw(st.sampled_from([None, None, 1, 30])))
+        for number in range(draw(st.integers(0, 3)))
+    ]
+    return AttributionRules(
+        lookback_days=draw(st.sampled_from([540, 10])),
+        account_people_days=draw(st.sampled_from([10, 5, 0])),
+        lead_creation_window_days=draw(st.sampled_from([7, 0])),
+        path=draw(st.sampled_from(["roles_else_account", "roles_else_account", "roles", "primary", "account"])),
+        no_touch=draw(st.sampled_from(["unassigned", "spread"])),
+        influence_days=draw(st.sampled_from([90, 5])),
+        positions=POSITIONS,
+        models=(*DEFAULT_MODELS, *own),
+    )

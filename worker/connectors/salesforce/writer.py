@@ -1,0 +1,197 @@
+"""
+Salesforce as a sink: setting fields by sObject collections, and looking at records before and after.
+
+It decides nothing about what to write; it turns text into the types of fields and Salesforce's answers into verdicts.
+Assignment rules stay off through the session's headers. It never creates and never deletes.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from worker.connectors.base import Observed, RecordChange, Result, Usage, Verdict
+from worker.connectors.http import Ambiguous
+from worker.connectors.salesforce.classify import ORG_WIDE, CallRefused, FieldGone, vendor_error, verdict_of
+from worker.connectors.salesforce.client import SalesforceClient
+from worker.connectors.salesforce.mapping import canonical_instant, text_of
+from worker.connectors.salesforce.soql import checked_name, is_record_id
+from worker.core.errors import Fatal, HeadwaterError
+
+# Records in one collections call to write, and to read; limits of Salesforce's (read 2026-11).
+WRITE_BATCH: Final = 200
+OBSERVE_BATCH: Final = 2_000
+_FACTS: Final = ("SystemModstamp", "LastModifiedById")
+_LEAD_FACTS: Final = ("IsConverted", "ConvertedContactId")
+_NUMBERS: Final = frozenset({"double", "currency", "percent", "int", "long"})
+
+
+class SalesforceSink:
+    """
+    Writes to one organisation. ``known`` is what a SalesforceSource learned: the types of fields; an object that is not
+    in it is described once, one call.
+    """
+
+    def __init__(self, client: SalesforceClient, *, known: Mapping[str, Any] | None = None) -> None:
+        self._client = client
+        self._types: dict[str, dict[str, str]] = {}
+        objects = (known or {}).get("objects") or {}
+        for name, entry in objects.items():
+            self._types[name] = {field: each["type"] for field, each in entry["fields"].items() if "type" in each}
+
+    @property
+    def name(self) -> str:
+        """
+        "salesforce".
+        """
+        return "salesforce"
+
+    @property
+    def batch_size(self) -> int:
+        """
+        200.
+        """
+        return WRITE_BATCH
+
+    def usage(self) -> Usage | None:
+        """
+        The organisation's calls of its rolling day.
+        """
+        return self._client.usage()
+
+    def observe(self, object_name: str, record_ids: Sequence[str], fields: Sequence[str]) -> Sequence[Observed]:
+        """
+        The fields as they stand. ``facts`` hold SystemModstamp and LastModifiedById, for a Lead also IsConverted and
+        ConvertedContactId.
+        """
+        facts = _FACTS + (_LEAD_FACTS if object_name == "Lead" else ())
+        names = list(dict.fromkeys(["Id", *map(checked_name, fields), *facts]))
+        seen: list[Observed] = []
+        for start in range(0, len(record_ids), OBSERVE_BATCH):
+            ids = list(record_ids[start : start + OBSERVE_BATCH])
+            path = f"composite/sobjects/{checked_name(object_name)}"
+            records = self._client.ask("POST", path, body={"ids": ids, "fields": names})
+            if not isinstance(records, list) or len(records) != len(ids):
+                raise Fatal("HW-203", f"Salesforce answered a look at {len(ids)} records with something else")
+            seen += [
+                _observed(record_id, record, fields, facts) for record_id, record in zip(ids, records, strict=True)
+            ]
+        return seen
+
+    def write(self, object_name: str, changes: Sequence[RecordChange]) -> Sequence[Result]:
+        """
+        Set the fields by one call, each record on its own.
+
+        A value that its field cannot take is refused here and not sent. A refusal of the whole call for a field or a
+        permission is every record's verdict; what concerns the whole organisation is raised.
+        """
+        if len(changes) > WRITE_BATCH:
+            raise Fatal("HW-901", f"{len(changes)} records were to be written by one call, which takes {WRITE_BATCH}")
+        types = self._types_of(object_name, changes)
+        outcome: dict[int, Result] = {}
+        sent: list[tuple[int, dict[str, Any]]] = []
+        for position, change in enumerate(changes):
+            try:
+                sent.append((position, _record(object_name, change, types)))
+            except ValueError as error:
+                outcome[position] = Result(change.record_id, "refused", "HW-221", str(error))
+        if sent:
+            ids = [changes[position].record_id for position, _ in sent]
+            results = self._sent(ids, [record for _, record in sent])
+            outcome |= {position: result for (position, _), result in zip(sent, results, strict=True)}
+        return [outcome[position] for position in range(len(changes))]
+
+    def _sent(self, ids: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[Result]:
+        try:
+            answer = self._client.tell("PATCH", "composite/sobjects", {"allOrNone": False, "records": records})
+        except Ambiguous as error:
+            return _all(ids, "unknown", error)
+        except (CallRefused, FieldGone) as error:
+            if error.code in ORG_WIDE:
+                raise
+            code = (error.vendor or "").partition(":")[0]
+            return _all(ids, "refused" if isinstance(error, FieldGone) else verdict_of(code), error, code)
+        if not isinstance(answer, list) or not _belong_together(ids, answer):
+            return [Result(each, "unknown", "HW-203", "the answer does not fit what was sent") for each in ids]
+        return [_result(record_id, entry) for record_id, entry in zip(ids, answer, strict=True)]
+
+    def _types_of(self, object_name: str, changes: Sequence[RecordChange]) -> Mapping[str, str]:
+        wanted = {name for change in changes for name in change.values}
+        known = self._types.get(object_name, {})
+        if not wanted <= known.keys():
+            description = self._client.ask("GET", f"sobjects/{checked_name(object_name)}/describe")
+            known = {entry["name"]: entry["type"] for entry in description["fields"]}
+            self._types[object_name] = known
+        absent = sorted(wanted - known.keys())
+        if absent:
+            raise FieldGone(
+                "HW-209",
+                f"{len(absent)} fields of {object_name} are not visible to the integration user: {', '.join(absent)}",
+                actions=["Install the shipped package and assign its permission set to the integration user."],
+            )
+        return known
+
+
+def _record(object_name: str, change: RecordChange, types: Mapping[str, str]) -> dict[str, Any]:
+    if not is_record_id(change.record_id):
+        raise ValueError(f"{change.record_id[:40]!r} is not a Salesforce record id")
+    record: dict[str, Any] = {"attributes": {"type": object_name}, "id": change.record_id}
+    for name, text in change.values.items():
+        record[name] = _json_value(name, text, types[name])
+    return record
+
+
+def _json_value(name: str, text: str | None, kind: str) -> Any:
+    # The field's own JSON type: Salesforce refuses "true" where it wants true.
+    if kind == "boolean":
+        if text not in (None, "true", "false"):
+            raise ValueError(f"{name} is a checkbox and cannot hold {text[:40] if text else text!r}")
+        return text == "true"  # a checkbox has no empty state
+    if text is None:
+        return None
+    if kind in _NUMBERS:
+        return _number(name, text)
+    return text.replace("\0", "")
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{name} is a number and cannot hold {text[:40]!r}") from None
+    if not number.is_finite():
+        raise ValueError(f"{name} is a number and cannot hold {text[:40]!r}")
+    if number == number.to_integral_value():
+        return int(number)
+    # Salesforce keeps numbers as doubles, whose shortest decimal is exact to 15 digits.
+    if Decimal(repr(float(number))) != number:
+        raise ValueError(f"{name} cannot hold {text[:40]} exactly: more digits than a Salesforce number has")
+    return float(number)
+
+
+def _observed(record_id: str, record: Any, fields: Sequence[str], facts: Sequence[str]) -> Observed:
+    if not isinstance(record, dict):
+        return Observed(record_id, None)
+    texts = {name: canonical_instant(text_of(record.get(name))) for name in (*fields, *facts)}
+    return Observed(
+        record_id, {name: texts[name] for name in fields}, {name: texts[name] for name in facts if name in record}
+    )
+
+
+def _belong_together(ids: Sequence[str], answer: Sequence[Any]) -> bool:
+    # Answers come in the order sent; a failed one carries no id. Anything else cannot be told apart.
+    if len(answer) != len(ids) or not all(isinstance(entry, dict) for entry in answer):
+        return False
+    pairs = zip(ids, answer, strict=True)
+    return all(entry.get("id") is None or str(entry["id"])[:15] == record_id[:15] for record_id, entry in pairs)
+
+
+def _result(record_id: str, entry: Mapping[str, Any]) -> Result:
+    if entry.get("success") is True:
+        return Result(record_id, "done")
+    error = vendor_error(entry.get("errors"))
+    fields = f" ({', '.join(error.fields)})" if error.fields else ""
+    return Result(record_id, verdict_of(error.code), error.code, f"{error.message}{fields}"[:400])
+
+
+def _all(ids: Sequence[str], verdict: Verdict, error: HeadwaterError, code: str | None = None) -> list[Result]:
+    return [Result(record_id, verdict, code or error.code, error.vendor or error.message) for record_id in ids]

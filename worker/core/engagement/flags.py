@@ -1,0 +1,211 @@
+"""
+Decides the engagement flag of each account, since when, until when if nothing happens, and in which band.
+
+Entering is hard, staying is easier, and what is entered is held for a while, so that the flag does not flicker. Every
+condition can only weaken while nothing happens, which is why the day of lapse can be foretold. The words are made by
+``reasons``. Called by the engage flow; the store saves what comes out.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from worker.core.engagement.points import account_acts_limit, age_factors, aged, counted, trimmed
+from worker.core.engagement.reasons import details, sentences
+from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
+from worker.core.errors import Fatal
+from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT, FLAG, Schema
+
+# Columns that may be absent, and what then holds.
+ACCOUNT_EXTRAS: Final[Schema] = {
+    "has_new_act": pl.Boolean,  # an act has arrived since the last decision; absent = true
+    "tier": pl.String,
+    "excluded": pl.String,  # why the account is left out beside its type: "own staff", "opted out"; null = it is not
+}
+ACT_EXTRAS: Final[Schema] = {"screened": pl.String}  # why the act earns nothing: "job seeker"; null = it counts
+
+
+def flag(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+    """
+    One row (FLAG) an account, in the order of account_id. ``accounts`` is ENGAGEMENT_ACCOUNT (with ACCOUNT_EXTRAS
+    where the caller has them), ``acts`` is ACT (with ACT_EXTRAS) with distinct act_id, at least those of the window;
+    acts of other accounts and acts after ``now`` are ignored.
+
+    Days are UTC days: ``until_at`` is 00:00 UTC of the first day on which the account is no longer engaged if nothing
+    happens, and holds the same value however often it is asked until something does. The band is decided anew only when
+    an act has arrived or the flag turns. An excluded account is never engaged, held or not. A naive ``now`` and doubled
+    account ids are errors.
+    """
+    if now.tzinfo is None:
+        raise Fatal("HW-901", "engagement was asked for an instant without a time zone")
+    accounts = _typed(accounts, ENGAGEMENT_ACCOUNT, ACCOUNT_EXTRAS).sort("account_id")
+    if accounts["account_id"].n_unique() != accounts.height:
+        raise Fatal("HW-901", "engagement was given an account more than once")
+    acts = _typed(acts, ACT, ACT_EXTRAS).join(accounts.select("account_id"), on="account_id", how="semi")
+    today = now.astimezone(UTC).date()
+    factors = age_factors(rules)
+    inside = counted(acts, accounts.select("account_id", "tier"), rules, now=now)
+    scored = trimmed(
+        inside.with_columns(aged(pl.col("base_milli"), pl.col("age_days"), factors).alias("points_milli")), rules
+    )
+    decided = _decided(accounts.join(_measured(scored, rules), on="account_id", how="left"), rules, now)
+    decided = decided.join(_lapses(decided, inside, rules, factors, today), on="account_id", how="left")
+    why = sentences(decided, scored, rules)
+    detail = details(decided, scored, rules, factors, now=now)
+    return (
+        decided.join(why, on="account_id")
+        .join(detail, on="account_id")
+        .with_columns(pl.col("until_on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("until_at"))
+        .select(pl.col(name).cast(dtype) for name, dtype in FLAG.items())
+        .sort("account_id")
+    )
+
+
+def until_to_write(written_on: date | None, until_on: date | None, rules: EngagementRules) -> date | None:
+    """
+    The date to write: the one that is written already, unless the true one is at least ``until_step_days`` away from
+    it.
+    """
+    if written_on is None or until_on is None or abs(until_on - written_on) >= timedelta(days=rules.until_step_days):
+        return until_on
+    return written_on
+
+
+def _typed(frame: pl.DataFrame, schema: Schema, extras: Schema) -> pl.DataFrame:
+    missing = sorted(set(schema) - set(frame.columns))
+    if missing:
+        raise Fatal("HW-901", f"a frame for engagement lacks the columns {', '.join(missing)}")
+    absent = {name: pl.lit(None, dtype) for name, dtype in extras.items() if name not in frame.columns}
+    return frame.with_columns(**absent).select(pl.col(name).cast(dtype) for name, dtype in (schema | extras).items())
+
+
+def _measured(scored: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+    """
+    What each account with acts has: its score, its people, and its latest human and act-now acts.
+    """
+    earns = pl.col("base_milli") > 0
+    human = earns & pl.col("person_id").is_not_null() & ~pl.col("type").is_in(sorted(rules.supporting))
+    at_once = human & pl.col("type").is_in(sorted(rules.act_now))
+    return scored.group_by("account_id").agg(
+        pl.col("points_milli").sum(),
+        pl.col("person_id")
+        .filter(pl.col("points_milli") > 0)
+        .drop_nulls()
+        .n_unique()
+        .cast(pl.Int32)
+        .alias("people_count"),
+        pl.col("occurred_on").filter(human).max().alias("human_on"),
+        pl.col("occurred_on").filter(at_once).max().alias("act_now_on"),
+    )
+
+
+def act_now_days(rules: EngagementRules) -> int:
+    """
+    How long an act-now act engages by itself. Not longer than the hold: one old request must not switch a flag on
+    twice.
+    """
+    return min(rules.human_act_days, rules.hold_days)
+
+
+def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> pl.DataFrame:
+    today = pl.lit(now.astimezone(UTC).date())
+    excluded_type = pl.col("type").str.strip_chars().str.to_lowercase().is_in(sorted(rules.excluded_types))
+    small = (pl.col("employees") < rules.small_company_employees).fill_null(value=False)
+    was = pl.col("was_engaged").fill_null(value=False)
+    held_days = (today - pl.coalesce("engaged_since_at", pl.lit(now)).dt.date()).dt.total_days()
+    enters = (
+        (pl.col("points_milli") >= milli(rules.enter_points))
+        & (pl.col("people_count") >= pl.col("people_needed"))
+        & pl.col("human_is_fresh")
+    )
+    stays = was & ((pl.col("points_milli") >= milli(rules.stay_points)) | (held_days < rules.hold_days))
+    return (
+        accounts.with_columns(
+            pl.col("points_milli").fill_null(0),
+            pl.col("people_count").fill_null(0),
+            pl.when(small).then(rules.small_company_people).otherwise(rules.enter_people).alias("people_needed"),
+            _fresh("human_on", rules.human_act_days, today).alias("human_is_fresh"),
+            _fresh("act_now_on", act_now_days(rules), today).alias("acts_now"),
+            pl.coalesce(
+                pl.when(excluded_type).then(pl.lit("type ") + pl.col("type").str.strip_chars()), "excluded"
+            ).alias("excluded"),
+        )
+        .with_columns((pl.col("excluded").is_null() & (pl.col("acts_now") | enters | stays)).alias("engaged"))
+        .with_columns(
+            pl.when("engaged")
+            .then(pl.when(was).then(pl.coalesce("engaged_since_at", pl.lit(now))).otherwise(pl.lit(now)))
+            .alias("since_at"),
+            _band(was, rules).alias("band"),
+        )
+    )
+
+
+def _fresh(column: str, days: int, today: pl.Expr) -> pl.Expr:
+    return ((today - pl.col(column)).dt.total_days() < days).fill_null(value=False)
+
+
+def _band(was: pl.Expr, rules: EngagementRules) -> pl.Expr:
+    by_points = pl.lit(NO_BAND)
+    for name, floor in reversed(rules.bands):
+        by_points = pl.when(pl.col("points_milli") >= milli(floor)).then(pl.lit(name)).otherwise(by_points)
+    anew = pl.col("has_new_act").fill_null(value=True) | (pl.col("engaged") != was) | pl.col("was_band").is_null()
+    return (
+        pl.when(pl.col("excluded").is_not_null())
+        .then(pl.lit(NO_BAND))
+        .when(anew)
+        .then(by_points)
+        .otherwise(pl.col("was_band"))
+    )
+
+
+def _lapses(
+    decided: pl.DataFrame, inside: pl.DataFrame, rules: EngagementRules, factors: pl.Series, today: date
+) -> pl.DataFrame:
+    """
+    account_id and until_on of the engaged accounts: the last of the days on which hold, request and score give out.
+    """
+    engaged = decided.filter("engaged").select("account_id", "since_at", "act_now_on")
+    quiet = _days_until_quiet(engaged, inside, rules, factors)
+    held = pl.col("since_at").dt.date() + pl.duration(days=rules.hold_days)
+    request = pl.col("act_now_on") + pl.duration(days=act_now_days(rules))
+    score = pl.lit(today) + pl.duration(days=pl.col("quiet_days"))
+    return engaged.join(quiet, on="account_id").select(
+        "account_id", pl.max_horizontal(held, request, score).cast(pl.Date).alias("until_on")
+    )
+
+
+def _days_until_quiet(
+    engaged: pl.DataFrame, inside: pl.DataFrame, rules: EngagementRules, factors: pl.Series
+) -> pl.DataFrame:
+    """
+    account_id and quiet_days: after how many days the score is below ``stay_points`` if nothing happens (0 = today).
+
+    The score never grows by itself, so the day is found by halving the span, for all accounts at once.
+    """
+    numbered = engaged.select("account_id").with_row_index("place")
+    acts = inside.join(numbered, on="account_id").select(
+        "place", "age_days", "base_milli", pl.col("person_id").is_null().alias("lone")
+    )
+    limit = account_acts_limit(rules)
+    stay = milli(rules.stay_points)
+    # Invariant: at `high` days the score is below; the whole window away every act has left it.
+    span = pl.DataFrame({"low": pl.zeros(engaged.height, pl.Int64, eager=True)}).with_row_index("place")
+    span = span.with_columns(pl.lit(rules.window_days, pl.Int64).alias("high"))
+    for _ in range(rules.window_days.bit_length() + 1):
+        span = span.with_columns(((pl.col("low") + pl.col("high")) // 2).alias("middle"))
+        later = pl.col("age_days") + pl.lit(span["middle"]).gather(pl.col("place"))
+        points = acts.select("place", "lone", aged(pl.col("base_milli"), later, factors).alias("points"))
+        sums = points.group_by("place").agg(
+            pl.col("points").filter(~pl.col("lone")).sum().alias("own"),
+            pl.col("points").filter("lone").sum().alias("lone"),
+        )
+        score = pl.col("own").fill_null(0) + pl.min_horizontal(pl.col("lone").fill_null(0), pl.lit(limit))
+        below = score < stay
+        open_span = pl.col("low") < pl.col("high")
+        span = span.join(sums, on="place", how="left", maintain_order="left").select(
+            "place",
+            pl.when(open_span & ~below).then(pl.col("middle") + 1).otherwise("low").alias("low"),
+            pl.when(open_span & below).then("middle").otherwise("high").alias("high"),
+        )
+    return numbered.join(span, on="place").select("account_id", pl.col("high").alias("quiet_days"))

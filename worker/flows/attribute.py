@@ -1,0 +1,170 @@
+"""
+Decides again who earned each deal whose path, amount or outcome changed: every model's credit on both clocks, the
+source, marketing's share and its sentence.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+from sqlalchemy import Connection
+
+from worker.core.attribution.allot import allot_wide
+from worker.core.attribution.explain import sentences
+from worker.core.attribution.path import PathSet, build_paths
+from worker.core.deals import as_deals, why_not_credited
+from worker.core.rules import Rules
+from worker.flows.run import Run
+from worker.store import decisions, dues, matching
+
+BASIS: Final = {"roles": "Contact roles", "primary": "Primary contact role", "account": "Account"}
+STATE: Final = {"open": "Open", "won": "Final", "lost": "Lost"}
+TEAM: Final = {
+    "marketing": "Marketing",
+    "sales": "Sales",
+    "partner": "Partner",
+    "customer_success": "Customer success",
+}
+NO_TOUCH: Final = "No marketing touch"
+REMARKS: Final = {
+    "after_creation": "marketing's first touch came after the deal was created",
+    "after_close": "closed before marketing's first touch",
+}
+ATTRIBUTION_COLUMNS: Final = (
+    "opportunity_id",
+    "source_team",
+    "source_channel",
+    "source_offer",
+    "influenced",
+    "assisted",
+    "marketing_share",
+    "basis",
+    "state",
+    "why",
+    "remark",
+    "rule_version",
+)
+
+
+def attribute(run: Run) -> None:
+    """
+    Take every due deal, a batch a transaction, and note for the plan those whose decision changed.
+    """
+    while not run.wants_stop():
+        with run.transaction() as connection:
+            ids = [int(key) for key in dues.take(connection, "attribute", "opportunity", run.limits.batch)]
+            if ids:
+                changed = _decide(run, connection, ids)
+                matching.note_for_plan(connection, "opportunity", changed)
+                run.count("attributions changed", len(changed))
+        if not ids:
+            return
+        run.count("deals decided", len(ids))
+
+
+def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
+    rules = run.rules
+    facts = decisions.deal_facts(connection, ids)
+    known = facts.filter(~pl.col("is_deleted") & pl.col("created_at").is_not_null() & pl.col("outcome").is_not_null())
+    reasons = why_not_credited(known, rules.deals)
+    gone = sorted(set(ids) - set(known["opportunity_id"]))
+    decisions.drop_attribution(connection, gone)
+    out = known.with_columns(reason=reasons).filter(pl.col("reason").is_not_null())
+    earning = known.filter(reasons.is_null())
+    deals = as_deals(earning, rules.currency)
+    people = decisions.deal_people(
+        connection, earning["opportunity_id"].to_list(), always_account=rules.attribution.path == "account"
+    )
+    touches = decisions.touches_of(connection, people["person_id"].unique().to_list())
+    stages = (
+        decisions.stage_entries(connection, deals["opportunity_id"].to_list()) if rules.attribution.positions else None
+    )
+    paths = build_paths(deals, people, touches, rules.attribution, as_of=run.now, stages=stages)
+    credits = stored_credits(allot_wide(deals, paths, rules.attribution), touches, rules)
+    rows = pl.concat([_attributions(deals, paths, credits, touches, rules), _left_out(out, rules)])
+    return decisions.save_attribution(connection, known["opportunity_id"].to_list(), rows, credits, run.now)
+
+
+def stored_credits(wide: pl.DataFrame, touches: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """
+    Credits as the store keeps them: one row a deal, clock and item, all models in one JSON object of exact shares
+    ("3/10") and whole units.
+    """
+    models = [model.name for model in rules.attribution.models]
+    members = [
+        pl.when(pl.col(f"share_num:{name}").is_not_null()).then(
+            pl.concat_str(
+                pl.lit(f'"{name}":{{"share":"'),
+                pl.col(f"share_num:{name}").cast(pl.String),
+                pl.lit("/"),
+                pl.col(f"share_den:{name}").cast(pl.String),
+                pl.lit('","units":'),
+                pl.col(f"amount_units:{name}").cast(pl.String).fill_null("null"),
+                pl.lit("}"),
+            )
+        )
+        for name in models
+    ]
+    return (
+        wide.with_columns(
+            models=pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=",", ignore_nulls=True), pl.lit("}"))
+        )
+        .join(touches.select("touch_id", "occurred_at"), on="touch_id", how="left", maintain_order="left")
+        .select("opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions", "models")
+    )
+
+
+def _attributions(
+    deals: pl.DataFrame, paths: PathSet, credits: pl.DataFrame, touches: pl.DataFrame, rules: Rules
+) -> pl.DataFrame:
+    written = rules.write_model
+    share = (
+        credits.filter((pl.col("clock") == "revenue") & (pl.col("item") == "touch"))
+        .with_columns(
+            share=pl.col("models")
+            .str.json_path_match(f"$.{written}.share")
+            .str.split("/")
+            .list.eval(pl.element().cast(pl.Float64))
+        )
+        .with_columns(share=pl.col("share").list.get(0) / pl.col("share").list.get(1))
+        .group_by("opportunity_id")
+        .agg(marketing_share=(pl.col("share").sum() * 100).round(4))
+    )
+    why = sentences(paths, touches, rules.attribution, model=written, zone=rules.zone)
+    source = pl.col("source_team") != "none"
+    return (
+        paths.deals.join(deals.select("opportunity_id", "outcome"), on="opportunity_id")
+        .join(share, on="opportunity_id", how="left")
+        .join(why, on="opportunity_id", how="left")
+        .with_columns(
+            source_team=pl.col("source_team").replace_strict(TEAM, default=None, return_dtype=pl.String),
+            source_channel=pl.when(source).then(pl.col("source_channel")).otherwise(pl.lit(NO_TOUCH)),
+            source_offer=pl.when(source).then(pl.col("source_offer")),
+            marketing_share=pl.col("marketing_share").fill_null(0.0),
+            basis=pl.col("basis").replace_strict(BASIS, return_dtype=pl.String),
+            state=pl.col("outcome").replace_strict(STATE, return_dtype=pl.String),
+            remark=pl.col("first_touch").replace_strict(REMARKS, default=None, return_dtype=pl.String),
+            rule_version=pl.lit(rules.version),
+        )
+        .select(ATTRIBUTION_COLUMNS)
+    )
+
+
+def _left_out(out: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """
+    Deals that earn no credit by rule: said so, and nothing is written to them.
+    """
+    return out.select(
+        "opportunity_id",
+        source_team=pl.lit(None, pl.String),
+        source_channel=pl.lit(None, pl.String),
+        source_offer=pl.lit(None, pl.String),
+        influenced=pl.lit(value=False),
+        assisted=pl.lit(value=False),
+        marketing_share=pl.lit(0.0),
+        basis=pl.lit("Account"),
+        state=pl.lit("Not credited"),
+        why=pl.lit("earns no credit by rule: ") + pl.col("reason"),
+        remark=pl.lit(None, pl.String),
+        rule_version=pl.lit(rules.version),
+    )

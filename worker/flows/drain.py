@@ -1,0 +1,189 @@
+"""
+Does jobs: claims one, runs its flow, settles how it ended, asks for what is due next, and rings. The only caller of
+flows.
+
+Tasks call ``drain`` when a bell rings, commands call it to work without any. It stops between jobs when its time is up;
+a job that is cut off by a kill is claimed again when its lease has run out.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from worker.core.errors import Fatal, HeadwaterError, LeaseLost, Retriable
+from worker.flows.apply import apply
+from worker.flows.attribute import attribute
+from worker.flows.engage import engage
+from worker.flows.originate import originate
+from worker.flows.plan import plan
+from worker.flows.pull import pull
+from worker.flows.resolve import resolve
+from worker.flows.resync import reread, resync
+from worker.flows.run import Run, Service
+from worker.store import cursors, dues, findings, jobs, outbox
+
+log = structlog.get_logger()
+
+FLOWS: Final[Mapping[str, Callable[[Run], None]]] = {
+    "resync": resync,
+    "pull": pull,
+    "reread": reread,
+    "resolve": resolve,
+    "engage": engage,
+    "attribute": attribute,
+    "originate": originate,
+    "plan": plan,
+    "apply": apply,
+}
+
+# Flows that follow one another: a stage begins when nothing is due in those before it.
+STAGES: Final = (("reread",), ("resolve",), ("engage", "attribute"), ("originate",), ("plan",))
+# These decide by what is not there, so they wait until every stream has been read once.
+NEED_EVERYTHING_READ: Final = frozenset({"originate", "plan"})
+
+LONGEST_PAUSE: Final = timedelta(minutes=10)
+
+
+def drain(
+    service: Service,
+    flows: Sequence[str] = tuple(FLOWS),
+    *,
+    wants_stop: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[str, str, int], None] = lambda _flow, _what, _count: None,
+) -> int:
+    """
+    Do jobs of ``flows`` until none is ready, the time is up, or a stop is asked for. Returns how many were done.
+    """
+    ends_at = time.monotonic() + service.limits.drain.total_seconds()
+    done = 0
+    while not wants_stop() and time.monotonic() < ends_at:
+        with service.engine.begin() as connection:
+            job = jobs.claim(connection, flows, owner=service.owner, lease=service.limits.lease)
+        if job is None:
+            break
+        _do(service, job, wants_stop, on_progress)
+        done += 1
+    return done
+
+
+def start_cycle(connection: Connection, service: Service) -> None:
+    """
+    Ask for one cycle: a pull of every source. Everything else follows from what it finds.
+    """
+    for name in service.sources:
+        jobs.enqueue(connection, "pull", lane=f"pull:{name}", scope={"source": name})
+    follow_up(connection, service)
+
+
+def follow_up(connection: Connection, service: Service) -> None:
+    """
+    Ask for the first stage in which something is due, and for sending if something may be sent.
+    """
+    waiting = set(dues.waiting(connection))
+    streams = [stream.name for source in service.sources.values() for stream in source.streams]
+    if waiting & NEED_EVERYTHING_READ and not cursors.all_read_once(connection, streams):
+        waiting -= NEED_EVERYTHING_READ
+    for stage in STAGES:
+        wanted = [flow for flow in stage if flow in waiting]
+        if wanted:
+            for flow in wanted:
+                jobs.enqueue(connection, flow)
+            break
+    waits = outbox.seconds_to_next(connection)
+    if waits is not None and service.sinks:
+        jobs.enqueue(connection, "apply", after=timedelta(seconds=waits))
+
+
+def _do(
+    service: Service, job: jobs.Job, wants_stop: Callable[[], bool], on_progress: Callable[[str, str, int], None]
+) -> None:
+    now = organisation_now(service)
+    with service.engine.begin() as connection:
+        run_id = jobs.begin_run(connection, job, now)
+    run = Run(
+        engine=service.engine,
+        job=job,
+        run_id=run_id,
+        now=now,
+        rules=service.rules,
+        sources=service.sources,
+        sinks=service.sinks,
+        limits=service.limits,
+        wants_stop=wants_stop,
+        on_progress=lambda what, count: on_progress(job.flow, what, count),
+    )
+    try:
+        FLOWS[job.flow](run)
+    except LeaseLost:
+        log.warning("lease lost", flow=job.flow, lane=job.lane, job=job.id)
+        return
+    except HeadwaterError as error:
+        _settle_failure(service, run, error)
+    except Exception as error:
+        log.exception("flow failed", flow=job.flow, lane=job.lane, job=job.id)
+        _settle_failure(
+            service, run, Fatal("HW-901", f"{type(error).__name__} in {job.flow}", vendor=_first_line(error))
+        )
+    else:
+        _settle_success(service, run)
+
+
+def _settle_success(service: Service, run: Run) -> None:
+    with service.engine.begin() as connection:
+        if run.wants_stop() and run.come_again is None:
+            run.come_again = timedelta(0)
+        if run.come_again is None:
+            jobs.finish(connection, run.job)
+        else:
+            jobs.postpone(connection, run.job, run.come_again)
+        jobs.end_run(connection, run.run_id, run.tally)
+        findings.clear(connection, f"job:{run.job.lane}")
+        follow_up(connection, service)
+        ready = jobs.ready_flows(connection)
+    log.info(
+        "run done", flow=run.job.flow, lane=run.job.lane, **{key.replace(" ", "_"): n for key, n in run.tally.items()}
+    )
+    service.ring(ready)
+
+
+def _settle_failure(service: Service, run: Run, error: HeadwaterError) -> None:
+    log.warning(
+        "run failed", flow=run.job.flow, lane=run.job.lane, code=error.code, retriable=isinstance(error, Retriable)
+    )
+    try:
+        with service.engine.begin() as connection:
+            jobs.end_run(connection, run.run_id, run.tally, error_code=error.code, error=str(error))
+            findings.note(connection, f"job:{run.job.lane}", error.code, str(error), error.actions)
+            if isinstance(error, Retriable):
+                failures = jobs.failures_in_a_row(connection, run.job.lane)
+                pause = min(LONGEST_PAUSE, error.after * 2 ** min(failures - 1, 10))
+                jobs.finish(connection, run.job, error_code=error.code, error=str(error))
+                jobs.enqueue(
+                    connection,
+                    run.job.flow,
+                    lane=run.job.lane,
+                    scope=run.job.scope,
+                    after=pause,
+                    requested_by=run.job.requested_by,
+                )
+            else:
+                jobs.finish(connection, run.job, error_code=error.code, error=str(error))
+    except LeaseLost:
+        log.warning("lease lost", flow=run.job.flow, lane=run.job.lane, job=run.job.id)
+
+
+def organisation_now(service: Service) -> datetime:
+    """
+    The present instant by the organisation's clock: ours, corrected by its last answer.
+    """
+    with service.engine.connect() as connection:
+        state = cursors.source_state(connection, service.clock_source)
+    return datetime.now(UTC) + timedelta(seconds=float(state["clock_offset_seconds"]))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:500]

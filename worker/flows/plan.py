@@ -1,0 +1,97 @@
+"""
+Compares what records should hold with what they hold, and puts the difference into the outbox. Touches no network.
+
+The changes of one run are one plan. Until a first plan was approved everything waits for a person; after that a plan
+goes out by itself unless the write guard holds it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from worker.core.reconcile import desired
+from worker.core.reconcile.diff import Wanted, diff
+from worker.core.reconcile.guard import PlanSize, why_held
+from worker.flows.run import Run
+from worker.store import cursors, dues, outbox, planning
+
+# A plan looks at this many records at a time: row by row is quick enough here and keeps memory flat.
+BATCH = 5_000
+
+
+def plan(run: Run) -> None:
+    """
+    Take every due record, then close the plan: planned, held, or approved.
+    """
+    for object_name, kind in run.rules.write.kinds.items():
+        while not run.wants_stop():
+            with run.transaction() as connection:
+                keys = dues.take_of(connection, "plan", kind, run.rules.write.streams[object_name], BATCH)
+                if keys:
+                    _compare(run, connection, object_name, kind, keys)
+            if not keys:
+                break
+    with run.transaction() as connection:
+        dues.drop_others(connection, "plan", list(run.rules.write.streams.values()))
+        _close(run, connection)
+
+
+def _compare(run: Run, connection: Connection, object_name: str, kind: str, record_ids: list[str]) -> None:
+    rules = run.rules.write
+    busy = outbox.in_flight(connection, object_name, record_ids)
+    readable = _readable(run, connection, object_name)
+    changes = {
+        subject["record_id"]: diff(_wanted(kind, subject), subject["ours"], rules.targets[object_name], readable)
+        for subject in planning.subjects(connection, kind, rules.streams[object_name], record_ids)
+        if subject["record_id"] not in busy
+    }
+    plan_id = outbox.open_plan(connection, run.rules.version)
+    fresh, left = outbox.put(connection, plan_id, object_name, run.rules.version, changes)
+    run.count("records compared", len(record_ids))
+    run.count("records to write", fresh)
+    run.count("no longer to write", left)
+
+
+def _wanted(kind: str, subject: Mapping[str, Any]) -> list[Wanted]:
+    decision = subject["decision"]
+    if decision is None:
+        return []
+    match kind:
+        case "account":
+            return desired.for_account(decision)
+        case "opportunity":
+            return desired.for_opportunity(decision)
+        case _:
+            return desired.for_person(
+                decision, is_open_lead=subject["is_open_lead"], account_ref=subject["account_ref"]
+            )
+
+
+def _readable(run: Run, connection: Connection, object_name: str) -> frozenset[str]:
+    """
+    The fields of ours that the organisation shows and lets us change, as its source last learned.
+    """
+    stream = run.rules.write.streams[object_name]
+    known = cursors.source_state(connection, stream.split(".")[0])["known"]
+    fields = known.get("objects", {}).get(object_name, {}).get("fields", {})
+    return frozenset(name for name, facts in fields.items() if facts.get("updateable"))
+
+
+def _close(run: Run, connection: Connection) -> None:
+    rules = run.rules.write
+    drafted = outbox.draft_sizes(connection)
+    sizes = {
+        name: PlanSize(
+            size["records"],
+            size["flips"],
+            planning.stored_count(connection, rules.kinds[name], rules.streams[name]),
+        )
+        for name, size in drafted.items()
+    }
+    reason = why_held(sizes, rules)
+    approved = outbox.writes_approved(connection)
+    state = "planned" if not approved else "held" if reason else "approved"
+    plan_id = outbox.close_draft(connection, state=state, why_held=reason if approved else None, counts=drafted)
+    if plan_id is not None:
+        run.count(f"plans {state}")

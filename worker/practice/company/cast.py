@@ -1,0 +1,251 @@
+"""
+Draws the made-up company's firms and the people who work there, as they are before anything happens.
+
+Pure: a ``Random`` and the moment in, firms and humans out. What they do is ``touches``' business, how they stand in the two
+systems ``records``'.
+"""
+
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, Literal
+
+from worker.practice.company import words
+from worker.practice.company.model import STORY
+from worker.practice.company.words import Tongue
+
+FIRMS: Final = 400
+HUMANS: Final = 5_000
+UNATTACHED: Final = 520  # of them: no firm among the 400
+
+# How a human stands in Salesforce and how Marketo is tied to it.
+Standing = Literal["contact", "lead", "converted", "none"]
+Tie = Literal["id", "email", "absent"]
+
+_SPELLINGS: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "ı": "i", "đ": "d"})
+_ROMAN: Final = {"みどり": "midori", "ひかり": "hikari"}
+
+
+@dataclass
+class Firm:
+    """
+    One account. ``bursts`` are the days before the present on which a time of interest of its people ended.
+    """
+
+    key: str
+    name: str
+    domain: str
+    trade: str
+    employees: int
+    type: str | None
+    tongue: Tongue
+    city: str
+    country: str
+    created_at: datetime
+    owner: str
+    parent: str | None = None
+    humans: list["Human"] = field(default_factory=list)
+    bursts: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Human:
+    """
+    One person and how the two systems know them. ``number`` is the Marketo person's id, 0 if Marketo has none.
+    """
+
+    key: str
+    given: str
+    family: str
+    title: str
+    role: str
+    email: str | None
+    company: str
+    firm: Firm | None
+    standing: Standing
+    tie: Tie
+    created_at: datetime
+    number: int = 0
+    source: str = "Web"
+    phone: str | None = None
+    opted_out: bool = False
+    converted_at: datetime | None = None
+    deal: str | None = None
+
+
+def ascii_slug(text: str) -> str:
+    """
+    A text as it would stand in an address: lower-case ASCII letters, digits and hyphens.
+    """
+    for word, roman in _ROMAN.items():
+        text = text.replace(word, roman)
+    plain = unicodedata.normalize("NFKD", text.translate(_SPELLINGS)).encode("ascii", "ignore").decode().lower()
+    kept = "".join(c if c.isalnum() else "-" for c in plain)
+    return "-".join(part for part in kept.split("-") if part)
+
+
+def pick(random: Random, weighted: tuple[tuple[object, int], ...]) -> object:
+    """
+    One of some things, each with its weight.
+    """
+    return random.choices([thing for thing, _ in weighted], [weight for _, weight in weighted])[0]
+
+
+def cast_firms(random: Random, now: datetime, owners: list[str]) -> list[Firm]:
+    """
+    The firms: the two of the story first, then prospects, customers, partners, competitors, tests.
+    """
+    firms: list[Firm] = []
+    taken: set[str] = set()
+    for name, domain, trade in (
+        (STORY.account, STORY.account_domain, "Machinery"),
+        (STORY.deal_account, STORY.deal_domain, "Food & Beverage"),
+    ):
+        firms.append(
+            Firm(
+                key=f"firm-{len(firms)}",
+                name=name,
+                domain=domain,
+                trade=trade,
+                employees=640 if name == STORY.account else 1_900,
+                type="Prospect" if name == STORY.account else "Customer - Direct",
+                tongue=words.ENGLISH,
+                city="Columbus" if name == STORY.account else "Chicago",
+                country="United States",
+                created_at=now - timedelta(days=610),
+                owner=owners[0],
+            )
+        )
+        taken.add(domain)
+    while len(firms) < FIRMS:
+        firm = _draw_firm(random, now, owners, len(firms))
+        if firm.domain not in taken:
+            taken.add(firm.domain)
+            firms.append(firm)
+    for firm in random.sample(firms[2:], 24):
+        firm.parent = random.choice([other for other in firms[2:60] if other is not firm]).key
+    for firm in firms[2:60]:
+        firm.parent = None
+    return firms
+
+
+_TYPES: Final = (
+    ("Prospect", 62),
+    ("Customer - Direct", 22),
+    ("Customer - Channel", 3),
+    ("Channel Partner / Reseller", 4),
+    ("Technology Partner", 2),
+    ("Competitor", 2),
+    (None, 5),
+)
+
+
+def _draw_firm(random: Random, now: datetime, owners: list[str], index: int) -> Firm:
+    tongue = pick(random, words.TONGUES)
+    assert isinstance(tongue, Tongue)  # noqa: S101  (pick is for any kind of thing)
+    second, trade = random.choice(words.TRADES)
+    first = random.choice(words.FIRM_FIRST if tongue is words.ENGLISH else words.FIRM_FIRST + words.FIRM_LOCAL)
+    form = random.choice(tongue.forms)
+    city, country = random.choice(tongue.places)
+    kind = pick(random, _TYPES)
+    return Firm(
+        key=f"firm-{index}",
+        name=f"{first} {second} {form}".strip(),
+        domain=f"{ascii_slug(f'{first} {second}')}.example",
+        trade=trade,
+        employees=max(4, int(random.lognormvariate(5.6, 1.35))),
+        type=None if kind is None else str(kind),
+        tongue=tongue,
+        city=city,
+        country=country,
+        created_at=now - timedelta(days=random.uniform(370, 1_400)),
+        owner=random.choice(owners),
+    )
+
+
+def cast_humans(random: Random, now: datetime, firms: list[Firm]) -> list[Human]:
+    """
+    The people: of each firm by its size, then those of no firm. Marketo numbers are given in order.
+    """
+    weights = [min(60.0, 3 + firm.employees**0.42) for firm in firms]
+    share = (HUMANS - UNATTACHED) / sum(weights)
+    humans: list[Human] = []
+    for firm, weight in zip(firms, weights, strict=True):
+        for _ in range(max(3, round(weight * share))):
+            human = draw_human(random, now, firm, len(humans))
+            firm.humans.append(human)
+            humans.append(human)
+    humans += [_draw_stranger(random, now, len(humans) + extra) for extra in range(HUMANS - len(humans))]
+    number = 0
+    for human in humans:
+        if human.tie != "absent":
+            number += 1
+            human.number = number
+    return humans
+
+
+def draw_human(random: Random, now: datetime, firm: Firm, index: int) -> Human:
+    """
+    A person who works at a firm.
+    """
+    given, family = random.choice(firm.tongue.given), random.choice(firm.tongue.family)
+    titles = tuple(((title, role), weight) for title, weight, role in words.TITLES)
+    chosen = pick(random, titles)
+    assert isinstance(chosen, tuple)  # noqa: S101  (pick is for any kind of thing)
+    title, role = chosen
+    known = firm.type is not None and firm.type.startswith("Customer")
+    standing = random.choices(("contact", "lead", "converted", "none"), (46, 28, 12, 14) if known else (26, 48, 8, 18))[0]
+    tie = random.choices(("id", "email", "absent"), (82, 10, 8))[0] if standing != "none" else "email"
+    number = f"{firm.tongue.dialling}{random.randrange(100, 1000)}"
+    return Human(
+        key=f"human-{index}",
+        given=given[0],
+        family=family[0],
+        title=str(title),
+        role=str(role),
+        # Two of the same name at one firm have different addresses, as a mail system sees to it.
+        email=f"{given[1]}.{family[1]}{_suffix(firm, given[1], family[1])}@{firm.domain}",
+        company=firm.name,
+        firm=firm,
+        standing=standing,  # type: ignore[arg-type]  # choices forgets that these are literals
+        tie=tie,  # type: ignore[arg-type]  # the same
+        created_at=max(firm.created_at, now - timedelta(days=random.uniform(20, 1_100))),
+        source=str(pick(random, (("Web", 50), ("Purchased List", 14), ("Trade Show", 12), ("Partner Referral", 8)))),
+        phone=number if random.random() < 0.6 else None,
+        opted_out=random.random() < 0.03,
+    )
+
+
+def _suffix(firm: Firm, given: str, family: str) -> str:
+    start = f"{given}.{family}"
+    same = sum(1 for human in firm.humans if human.email and human.email.rsplit("@", 1)[0].rstrip("0123456789") == start)
+    return str(same + 1) if same else ""
+
+
+def _draw_stranger(random: Random, now: datetime, index: int) -> Human:
+    """
+    Somebody of no firm among the accounts: a small firm's, a student, free mail only, made-up input.
+    """
+    tongue = pick(random, words.TONGUES)
+    assert isinstance(tongue, Tongue)  # noqa: S101  (pick is for any kind of thing)
+    given, family = random.choice(tongue.given), random.choice(tongue.family)
+    strange = random.random() < 0.2
+    free = random.random() < 0.55
+    company = f"{random.choice(words.FIRM_FIRST)} {random.choice(('Studio', 'Partners', 'Advisory', 'Works', 'Trading'))}"
+    host = random.choice(STORY.free_mail_domains) if free else f"{ascii_slug(company)}.example"
+    lead = random.random() < 0.7
+    return Human(
+        key=f"human-{index}",
+        given=given[0],
+        family=family[0],
+        title=random.choice(words.STRANGE_TITLES) if strange else random.choice(words.TITLES)[0],
+        role="Other",
+        email=f"{given[1]}.{family[1]}{index}@{host}",
+        company="n/a" if strange else company,
+        firm=None,
+        standing="lead" if lead else "none",
+        tie="email" if not lead or random.random() < 0.3 else "id",
+        created_at=now - timedelta(days=random.uniform(3, 800)),
+        source="Web",
+    )

@@ -1,0 +1,150 @@
+"""
+Privileged writing for loaders and tests: any stored field, audit stamps and computed ones included, thousands of rows a
+call, no rules, no API call counted.
+
+What the writer leaves out is filled as an org would fill it. ``SystemModstamp`` is the practice clock's now unless given,
+so that freshly made records turn up in the next polling window; ``LastModifiedDate`` falls back on ``CreatedDate``.
+Mistakes raise ``ValueError`` with the row's number.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from worker.practice.salesforce.derive import Saving, derive
+from worker.practice.salesforce.errors import RowError
+from worker.practice.salesforce.records import Values, fetch, update_changed
+from worker.practice.salesforce.schema import SObject
+from worker.practice.salesforce.values import stamp, store
+
+if TYPE_CHECKING:
+    from worker.practice.salesforce.org import Org
+
+Row = Mapping[str, Any]
+
+
+class Loading:
+    """
+    The privileged writes of one org.
+    """
+
+    def __init__(self, org: "Org") -> None:
+        self.org = org
+
+    def create(self, sobject: SObject, rows: Sequence[Row]) -> list[str]:
+        """
+        Insert rows and return their ids in order. A row may bring its own ``Id``.
+        """
+        with self.org.database.write() as connection:
+            now = stamp(self.org.clock.now())
+            if sobject.name == "OpportunityHistory":
+                self.org.history.give_way({str(row["OpportunityId"]) for row in rows if row.get("OpportunityId")})
+            names = [each.name for each in sobject.stored_fields]
+            defaults = self._defaults(sobject, now)
+            fresh = iter(self.org.ids.take(sobject.prefix, sum(1 for row in rows if not row.get("Id"))))
+            facts = self.org.facts()
+            ids: list[str] = []
+            tuples: list[tuple[Any, ...]] = []
+            made: list[Values] = []
+            remember = sobject.name in {"Opportunity", "Campaign"}
+            for number, row in enumerate(rows, start=1):
+                given = self._read(sobject, row, number)
+                values = {**defaults, **given}
+                values["Id"] = given.get("Id") or next(fresh)
+                if values.get("CreatedDate") is None and "createddate" in sobject.fields:
+                    values["CreatedDate"] = now
+                if values.get("LastModifiedDate") is None and "lastmodifieddate" in sobject.fields:
+                    values["LastModifiedDate"] = values["CreatedDate"] if "CreatedDate" in values else now
+                derive(sobject.name, Saving(values, None, frozenset(name.lower() for name in given), now), facts)
+                for each in self._automatic:
+                    if each in sobject.fields and values.get(sobject[each].name) is None:
+                        values[sobject[each].name] = self.org.next_number(sobject, sobject[each])
+                ids.append(values["Id"])
+                tuples.append(tuple(values.get(name) for name in names))
+                if remember:
+                    made.append(values)
+            columns = ", ".join(f'"{name}"' for name in names)
+            marks = ", ".join("?" * len(names))
+            connection.executemany(f'INSERT INTO "{sobject.name}" ({columns}) VALUES ({marks})', tuples)
+            self._after_create(sobject, made)
+            return ids
+
+    def update(self, sobject: SObject, rows: Sequence[Row]) -> None:
+        """
+        Change records by ``Id``. SystemModstamp is now unless given; LastModifiedDate follows SystemModstamp, and
+        LastModifiedById is the administrator, unless given: as if a person had edited.
+        """
+        with self.org.database.write() as connection:
+            now = stamp(self.org.clock.now())
+            facts = self.org.facts()
+            for number, row in enumerate(rows, start=1):
+                given = self._read(sobject, row, number)
+                record_id = str(given.get("Id") or "")
+                old = fetch(connection, sobject, record_id)
+                if old is None:
+                    raise ValueError(f"row {number}: there is no {sobject.name} {row.get('Id')!r}")
+                new = {**old, **given}
+                if "systemmodstamp" in sobject.fields:
+                    new["SystemModstamp"] = given.get("SystemModstamp", now)
+                if "lastmodifieddate" in sobject.fields:
+                    new["LastModifiedDate"] = given.get("LastModifiedDate", new.get("SystemModstamp", now))
+                    new["LastModifiedById"] = given.get("LastModifiedById", self.org.admin_id)
+                derive(sobject.name, Saving(new, old, frozenset(name.lower() for name in given), now), facts)
+                update_changed(connection, sobject, old, new)
+                if sobject.name == "Opportunity":
+                    self.org.history.write(new, old, new["LastModifiedById"], new["SystemModstamp"])
+
+    def touch(self, sobject: SObject, ids: Sequence[str]) -> int:
+        """
+        Move SystemModstamp to now and nothing else, as a system job does; how many records it met.
+        """
+        with self.org.database.write() as connection:
+            now = stamp(self.org.clock.now())
+            marks = ", ".join("?" * len(ids))
+            return connection.execute(
+                f'UPDATE "{sobject.name}" SET SystemModstamp = ? WHERE Id IN ({marks})', [now, *ids]
+            ).rowcount
+
+    @property
+    def _automatic(self) -> tuple[str, ...]:
+        return ("name",)
+
+    def _defaults(self, sobject: SObject, now: str) -> Values:
+        values: Values = {}
+        for each in sobject.stored_fields:
+            if each.type == "boolean":
+                values[each.name] = int(bool(each.default))
+            elif each.default is not None:
+                values[each.name] = each.default
+        for name, value in (
+            ("OwnerId", self.org.admin_id),
+            ("CreatedById", self.org.admin_id),
+            ("LastModifiedById", self.org.admin_id),
+            ("SystemModstamp", now),
+        ):
+            if name.lower() in sobject.fields:
+                values[name] = value
+        return values
+
+    def _read(self, sobject: SObject, row: Row, number: int) -> Values:
+        values: Values = {}
+        for name, value in row.items():
+            found = sobject.get(name)
+            if found is None or not found.stored:
+                if name == "attributes":
+                    continue
+                raise ValueError(f"row {number}: {sobject.name} has no stored field {name!r}")
+            if value is None and found.type == "boolean":
+                continue
+            try:
+                values[found.name] = store(found, value)
+            except RowError as error:
+                raise ValueError(f"row {number}: {found.name}: {error}") from error
+        return values
+
+    def _after_create(self, sobject: SObject, made: Sequence[Values]) -> None:
+        if sobject.name == "Opportunity":
+            for values in made:
+                self.org.history.write(values, None, values["CreatedById"], values["CreatedDate"])
+        if sobject.name == "Campaign":
+            for values in made:
+                self.org.add_member_statuses(values["Id"], values["CreatedById"], values["CreatedDate"])

@@ -1,0 +1,293 @@
+"""
+Gives the facts that engagement and attribution decide by, for a set of accounts or deals, and keeps what was decided.
+Called by the engage and attribute flows.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+from sqlalchemy import Connection
+
+from worker.core.frames import DEAL_PERSON, ENGAGEMENT_ACCOUNT, INSTANT, TOUCH
+from worker.store import tables
+from worker.store.bulk import Schema, cursor_of, fetch, replace, upsert
+
+ACCOUNT_FACTS: Final[Schema] = {**ENGAGEMENT_ACCOUNT, "domain": pl.String, "decided_at": INSTANT}
+ACT_FACTS: Final[Schema] = {
+    "account_id": pl.Int64,
+    "person_id": pl.Int64,
+    "act_id": pl.String,
+    "occurred_at": INSTANT,
+    "type": pl.String,
+    "label": pl.String,
+    "title": pl.String,
+    "email": pl.String,
+    "is_new": pl.Boolean,  # it came to the store after the account's last decision
+}
+DEAL_FACTS: Final[Schema] = {
+    "opportunity_id": pl.Int64,
+    "account_id": pl.Int64,
+    "currency": pl.String,
+    "amount": pl.Decimal(38, 6),
+    "amount_units": pl.String,  # the amount without its point, as text: exact at any size
+    "amount_scale": pl.Int32,  # how many digits the amount has after its point
+    "created_at": INSTANT,
+    "closed_at": INSTANT,
+    "outcome": pl.String,
+    "type": pl.String,
+    "record_type_ref": pl.String,
+    "stage": pl.String,
+    "is_deleted": pl.Boolean,
+}
+
+
+def account_facts(connection: Connection, account_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    ACCOUNT_FACTS of these accounts with the flag they carry today, ordered by id.
+    """
+    return fetch(
+        connection,
+        """
+        SELECT a.id, a.name, a.employees::bigint, a.type, coalesce(e.engaged, false), e.since_at,
+               coalesce(e.band, 'None'), a.domain, e.decided_at
+        FROM account a LEFT JOIN engagement e ON e.account_id = a.id
+        WHERE a.id = ANY(%(ids)s) AND NOT a.is_deleted ORDER BY a.id
+        """,
+        {"ids": list(account_ids)},
+        ACCOUNT_FACTS,
+    )
+
+
+def act_facts(connection: Connection, account_ids: Sequence[int], since: datetime) -> pl.DataFrame:
+    """
+    ACT_FACTS: what people of these accounts, or the accounts themselves, did from ``since`` on. Machines' acts and
+    doubles are left out.
+    """
+    return fetch(
+        connection,
+        """
+        SELECT p.account_id, p.id, t.touch_id, t.occurred_at, t.type, t.label, p.title, p.email,
+               e.saved_at IS NULL OR t.seen_at > e.saved_at
+        FROM person p
+        JOIN crosswalk c ON c.kind = 'person' AND c.golden_id = p.id
+        JOIN touchpoint t ON t.source = c.source AND t.person_ref = c.record_id
+        LEFT JOIN engagement e ON e.account_id = p.account_id
+        WHERE p.account_id = ANY(%(ids)s) AND t.occurred_at >= %(since)s
+            AND t.machine IS NULL AND t.duplicate_of IS NULL
+        UNION ALL
+        SELECT c.golden_id, NULL, t.touch_id, t.occurred_at, t.type, t.label, NULL, NULL,
+               e.saved_at IS NULL OR t.seen_at > e.saved_at
+        FROM crosswalk c
+        JOIN touchpoint t ON t.source = c.source AND t.account_ref = c.record_id AND t.person_ref IS NULL
+        LEFT JOIN engagement e ON e.account_id = c.golden_id
+        WHERE c.kind = 'account' AND c.golden_id = ANY(%(ids)s) AND t.occurred_at >= %(since)s
+            AND t.machine IS NULL AND t.duplicate_of IS NULL
+        ORDER BY 1, 4, 3
+        """,
+        {"ids": list(account_ids), "since": since},
+        ACT_FACTS,
+    )
+
+
+def accounts_to_review(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """
+    Accounts whose flag was said to lapse by ``now``.
+    """
+    rows = cursor_of(connection).execute(
+        "SELECT account_id FROM engagement WHERE review_at <= %s ORDER BY review_at, account_id LIMIT %s", (now, limit)
+    )
+    return [number for (number,) in rows.fetchall()]
+
+
+def save_flags(connection: Connection, flags: pl.DataFrame, *, rule_version: int, now: datetime) -> list[int]:
+    """
+    Keep flags (FLAG); a decision like the last one is not written. Turns are noted in the history. Returns the accounts
+    whose decision changed.
+    """
+    rows = flags.with_columns(
+        rule_version=pl.lit(rule_version), review_at=pl.when(pl.col("engaged")).then(pl.col("until_at"))
+    )
+    cursor = cursor_of(connection)
+    kept = [name for name in rows.columns if name != "account_id"]
+    turned = cursor.execute(
+        """
+        SELECT f.account_id FROM unnest(%s::bigint[], %s::boolean[]) AS f(account_id, engaged)
+        LEFT JOIN engagement e USING (account_id) WHERE f.engaged <> coalesce(e.engaged, false)
+        """,
+        (flags["account_id"].to_list(), flags["engaged"].to_list()),
+    ).fetchall()
+    moved = [
+        number for (number,) in upsert(connection, tables.engagement, rows.select("account_id", *kept), ("account_id",))
+    ]
+    cursor.execute(
+        "UPDATE engagement SET decided_at = %s, saved_at = clock_timestamp() WHERE account_id = ANY(%s)", (now, moved)
+    )
+    cursor.execute(
+        """
+        INSERT INTO engagement_change (account_id, at, engaged, band, why, rule_version)
+        SELECT account_id, %s, engaged, band, why, rule_version FROM engagement WHERE account_id = ANY(%s)
+        """,
+        (now, [number for (number,) in turned]),
+    )
+    return moved
+
+
+def deal_facts(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    DEAL_FACTS of these deals, ordered by id.
+    """
+    return fetch(
+        connection,
+        """
+        SELECT id, account_id, currency, amount, replace((trim_scale(amount))::text, '.', ''),
+               scale(trim_scale(amount)), created_at, closed_at, outcome, type, record_type_ref, stage, is_deleted
+        FROM opportunity WHERE id = ANY(%(ids)s) ORDER BY id
+        """,
+        {"ids": list(opportunity_ids)},
+        DEAL_FACTS,
+    )
+
+
+def deal_people(connection: Connection, opportunity_ids: Sequence[int], *, always_account: bool) -> pl.DataFrame:
+    """
+    DEAL_PERSON of these deals: those with a contact role (a blank role is ""), and the account's people (role null)
+    where a deal has none, or always if asked.
+    """
+    return fetch(
+        connection,
+        """
+        WITH deal AS (
+            SELECT o.id, o.account_id, c.record_id, c.source FROM opportunity o
+            JOIN crosswalk c ON c.kind = 'opportunity' AND c.golden_id = o.id
+            WHERE o.id = ANY(%(ids)s)
+        ), holder AS (
+            SELECT d.id AS opportunity_id, c.golden_id AS person_id, min(coalesce(r.role, '')) AS role,
+                   bool_or(coalesce(r.is_primary, false)) AS is_primary
+            FROM deal d
+            JOIN source_role r ON r.opportunity_ref = d.record_id AND NOT coalesce(r.is_deleted, false)
+            JOIN crosswalk c ON c.kind = 'person' AND c.source = d.source AND c.record_id = r.contact_ref
+            GROUP BY 1, 2
+        ), stander AS (
+            SELECT opportunity_id, person_id, role, is_primary FROM holder
+            UNION ALL
+            SELECT DISTINCT d.id, p.id, NULL, false FROM deal d JOIN person p ON p.account_id = d.account_id
+            WHERE (%(always)s OR NOT EXISTS (SELECT 1 FROM holder h WHERE h.opportunity_id = d.id))
+                AND NOT EXISTS (SELECT 1 FROM holder h WHERE h.opportunity_id = d.id AND h.person_id = p.id)
+        )
+        SELECT s.opportunity_id, s.person_id, s.role, s.is_primary, p.created_at
+        FROM stander s JOIN person p ON p.id = s.person_id ORDER BY 1, 2
+        """,
+        {"ids": list(opportunity_ids), "always": always_account},
+        DEAL_PERSON,
+    )
+
+
+def touches_of(connection: Connection, person_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    TOUCH: every act of these persons that stands (no machine's, no double), ordered by touch id.
+    """
+    return fetch(
+        connection,
+        """
+        SELECT t.touch_id, c.golden_id, t.occurred_at, t.type, t.team, t.channel, t.offer, t.campaign
+        FROM crosswalk c JOIN touchpoint t ON t.source = c.source AND t.person_ref = c.record_id
+        WHERE c.kind = 'person' AND c.golden_id = ANY(%(ids)s) AND t.machine IS NULL AND t.duplicate_of IS NULL
+        ORDER BY t.touch_id
+        """,
+        {"ids": list(person_ids)},
+        TOUCH,
+    )
+
+
+def stage_entries(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    opportunity_id, stage, entered_at: the stage history of these deals.
+    """
+    return fetch(
+        connection,
+        """
+        SELECT c.golden_id, h.stage, h.created_at FROM crosswalk c
+        JOIN source_stage_change h ON h.opportunity_ref = c.record_id
+        WHERE c.kind = 'opportunity' AND c.golden_id = ANY(%(ids)s) AND h.created_at IS NOT NULL ORDER BY 1, 3, 2
+        """,
+        {"ids": list(opportunity_ids)},
+        {"opportunity_id": pl.Int64, "stage": pl.String, "entered_at": INSTANT},
+    )
+
+
+def save_attribution(
+    connection: Connection, decided: Sequence[int], attributions: pl.DataFrame, credits: pl.DataFrame, now: datetime
+) -> list[int]:
+    """
+    Keep what was decided about the deals ``decided``: one attribution row a deal, and its credits.
+
+    Decisions that equal the last ones are not written. Returns the deals whose attribution changed.
+    """
+    changed = [number for (number,) in upsert(connection, tables.attribution, attributions, ("opportunity_id",))]
+    cursor = cursor_of(connection)
+    cursor.execute("UPDATE attribution SET decided_at = %s WHERE opportunity_id = ANY(%s)", (now, changed))
+    replace_credits = _credits_that_differ(connection, decided, credits)
+    if replace_credits:
+        rows = credits.filter(pl.col("opportunity_id").is_in(replace_credits))
+        replace(connection, tables.credit, rows, owner="opportunity_id", owners=replace_credits)
+    return changed
+
+
+def _credits_that_differ(connection: Connection, decided: Sequence[int], credits: pl.DataFrame) -> list[int]:
+    """
+    The deals whose stored credits are not exactly those of ``credits``.
+    """
+    written_out = credits.group_by("opportunity_id", maintain_order=True).agg(
+        pl.concat_str("clock", "item", "touch_id", "positions", "models", separator="|", ignore_nulls=True).str.join(
+            "\n"
+        )
+    )
+    wanted = {
+        number: hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for number, text in written_out.iter_rows()
+    }
+    rows = cursor_of(connection).execute(
+        "SELECT opportunity_id, digest FROM credit_digest WHERE opportunity_id = ANY(%s)", (list(decided),)
+    )
+    stored = dict(rows.fetchall())
+    differing = [number for number in decided if wanted.get(number) != stored.get(number)]
+    upsert(
+        connection,
+        tables.credit_digest,
+        pl.DataFrame(
+            {"opportunity_id": differing, "digest": [wanted.get(number) for number in differing]},
+            schema={"opportunity_id": pl.Int64, "digest": pl.String},
+        ),
+        ("opportunity_id",),
+    )
+    return differing
+
+
+def drop_attribution(connection: Connection, opportunity_ids: Sequence[int]) -> None:
+    """
+    Forget what was decided about deals that are gone.
+    """
+    cursor = cursor_of(connection)
+    for table in ("attribution", "credit", "credit_digest"):
+        cursor.execute(f"DELETE FROM {table} WHERE opportunity_id = ANY(%s)", (list(opportunity_ids),))
+
+
+def register_rules(connection: Connection, digest: str, rules: dict[str, Any]) -> tuple[int, bool]:
+    """
+    The number of the rules with this content, and whether they are new to this store.
+    """
+    cursor = cursor_of(connection)
+    found = cursor.execute("SELECT number FROM rule_version WHERE digest = %s", (digest,)).fetchone()
+    if found:
+        return found[0], False
+    number = cursor.execute(
+        """
+        INSERT INTO rule_version (digest, rules) VALUES (%s, %s)
+        ON CONFLICT (digest) DO UPDATE SET digest = EXCLUDED.digest RETURNING number
+        """,
+        (digest, json.dumps(rules, default=str)),
+    ).fetchone()
+    return number[0], True

@@ -1,0 +1,370 @@
+"""
+Remembers plans and what is to be written: one outbox row a record, a newer generation in the place of an older one, and
+one row a field in ``written`` for everything that was ever answered, with what stood before. Called by plan and apply.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from worker.core.reconcile.diff import Change
+from worker.store.bulk import cursor_of
+
+# States of an outbox row: planned (waits for its plan's approval or its turn), sending (on its way), unknown (sent, the
+# answer never came: read before writing again), parked (refused until the record changes), refused (configuration).
+IN_FLIGHT: Final = ("sending", "unknown")
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One record to write: its changes as planned, and how often it was tried.
+    """
+
+    object: str
+    record_id: str
+    generation: int
+    plan_id: int
+    state: str
+    changes: tuple[Change, ...]
+    rule_version: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """
+    What became of one field of a row: done, skipped (a person changed it since), parked, gone or refused.
+    """
+
+    row: Row
+    change: Change
+    result: str
+    before: str | None
+    code: str | None = None
+    message: str | None = None
+
+
+def open_plan(connection: Connection, rule_version: int) -> int:
+    """
+    The plan that is being drawn up now; there is at most one.
+    """
+    cursor = cursor_of(connection)
+    found = cursor.execute("SELECT id FROM plan WHERE state = 'drafting' ORDER BY id LIMIT 1").fetchone()
+    if found is None:
+        found = cursor.execute(
+            "INSERT INTO plan (state, rule_version) VALUES ('drafting', %s) RETURNING id", (rule_version,)
+        ).fetchone()
+    number: int = found[0]
+    return number
+
+
+def in_flight(connection: Connection, object_name: str, record_ids: Sequence[str]) -> set[str]:
+    """
+    Which of these records have a write on its way whose outcome is not known yet.
+    """
+    rows = cursor_of(connection).execute(
+        "SELECT record_id FROM outbox WHERE object = %s AND record_id = ANY(%s) AND state = ANY(%s)",
+        (object_name, list(record_ids), list(IN_FLIGHT)),
+    )
+    return {record_id for (record_id,) in rows.fetchall()}
+
+
+def put(
+    connection: Connection, plan_id: int, object_name: str, rule_version: int, changes: Mapping[str, Sequence[Change]]
+) -> tuple[int, int]:
+    """
+    Have the outbox hold these changes by record; a record without any leaves it. Rows that say the same stay as they
+    are. Returns how many rows are new or other than before, and how many left.
+    """
+    cursor = cursor_of(connection)
+    emptied = [record_id for record_id, wanted in changes.items() if not wanted]
+    left = cursor.execute(
+        "DELETE FROM outbox WHERE object = %s AND record_id = ANY(%s) AND NOT state = ANY(%s)",
+        (object_name, emptied, list(IN_FLIGHT)),
+    ).rowcount
+    filled = {record_id: wanted for record_id, wanted in changes.items() if wanted}
+    rows = cursor.execute(
+        """
+        INSERT INTO outbox (object, record_id, generation, plan_id, state, changes)
+        SELECT %(object)s, record_id, 1, %(plan)s, 'planned', changes
+        FROM unnest(%(ids)s::text[], %(changes)s::jsonb[]) AS w(record_id, changes)
+        ON CONFLICT (object, record_id) DO UPDATE SET generation = outbox.generation + 1, plan_id = EXCLUDED.plan_id,
+            state = 'planned', changes = EXCLUDED.changes, attempts = 0, not_before = NULL, code = NULL, message = NULL
+        WHERE NOT outbox.state = ANY(%(in_flight)s) AND (outbox.changes <> EXCLUDED.changes OR outbox.state <>
+        'planned') RETURNING record_id
+        """,
+        {
+            "object": object_name,
+            "plan": plan_id,
+            "ids": list(filled),
+            "changes": [
+                json.dumps([asdict(change) | {"rule_version": rule_version} for change in wanted])
+                for wanted in filled.values()
+            ],
+            "in_flight": list(IN_FLIGHT),
+        },
+    )
+    return len(rows.fetchall()), left
+
+
+def close_draft(connection: Connection, *, state: str, why_held: str | None, counts: Mapping[str, Any]) -> int | None:
+    """
+    End the drafting: the plan becomes planned, held or approved; one without rows is dropped. Returns its id.
+    """
+    cursor = cursor_of(connection)
+    found = cursor.execute("SELECT id FROM plan WHERE state = 'drafting' ORDER BY id LIMIT 1").fetchone()
+    if found is None:
+        return None
+    plan_id: int = found[0]
+    if cursor.execute("SELECT 1 FROM outbox WHERE plan_id = %s LIMIT 1", (plan_id,)).fetchone() is None:
+        cursor.execute("DELETE FROM plan WHERE id = %s", (plan_id,))
+        return None
+    cursor.execute(
+        """
+        UPDATE plan SET state = %s, why_held = %s, counts = %s,
+            approved_at = CASE WHEN %s = 'approved' THEN now() END,
+            approved_by = CASE WHEN %s = 'approved' THEN 'the write guard' END
+        WHERE id = %s
+        """,
+        (state, why_held, json.dumps(counts), state, state, plan_id),
+    )
+    return plan_id
+
+
+def draft_sizes(connection: Connection) -> dict[str, dict[str, int]]:
+    """
+    Of the plan being drawn up: by object, records to change and checkboxes to turn.
+    """
+    rows = connection.execute(
+        text(
+            """
+            SELECT o.object, count(*) AS records, coalesce(sum(f.flips), 0) AS flips,
+                coalesce(sum(f.fields), 0) AS fields
+            FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'drafting'
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS fields,
+                    count(*) FILTER (WHERE c->>'new' IN ('true', 'false') AND c->>'old' IN ('true', 'false')) AS flips
+                FROM jsonb_array_elements(o.changes) c) f
+            GROUP BY o.object
+            """
+        )
+    )
+    return {
+        row.object: {"records": int(row.records), "flips": int(row.flips), "fields": int(row.fields)} for row in rows
+    }
+
+
+def writes_approved(connection: Connection) -> bool:
+    """
+    Whether a first plan was ever approved: before that nothing is written.
+    """
+    return connection.execute(text("SELECT 1 FROM setting WHERE key = 'writes_approved'")).first() is not None
+
+
+def approve(connection: Connection, by: str) -> list[int]:
+    """
+    Approve every plan that waits, and turn writing on for good. Returns the plans' ids.
+    """
+    rows = connection.execute(
+        text(
+            """
+            UPDATE plan SET state = 'approved', approved_at = now(), approved_by = :by
+            WHERE state IN ('planned', 'held') RETURNING id
+            """
+        ),
+        {"by": by},
+    )
+    ids = sorted(row.id for row in rows)
+    connection.execute(
+        text(
+            """
+            INSERT INTO setting (key, value)
+            VALUES ('writes_approved', jsonb_build_object('by', CAST(:by AS text), 'at', now()))
+            ON CONFLICT (key) DO NOTHING
+            """
+        ),
+        {"by": by},
+    )
+    return ids
+
+
+def lost_track(connection: Connection) -> int:
+    """
+    Rows left ``sending`` by a holder that is gone: whether they arrived is unknown. Returns how many.
+    """
+    number: int = cursor_of(connection).execute("UPDATE outbox SET state = 'unknown' WHERE state = 'sending'").rowcount
+    return number
+
+
+def ready(connection: Connection, limit: int) -> list[Row]:
+    """
+    Rows of approved plans whose turn it is, of one object, those of one account side by side.
+    """
+    cursor = cursor_of(connection)
+    first = cursor.execute(
+        """
+        SELECT o.object FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
+        WHERE o.state IN ('planned', 'unknown') AND (o.not_before IS NULL OR o.not_before <= clock_timestamp())
+        ORDER BY o.object LIMIT 1
+        """
+    ).fetchone()
+    if first is None:
+        return []
+    rows = cursor.execute(
+        """
+        SELECT o.object, o.record_id, o.generation, o.plan_id, o.state, o.changes, o.attempts
+        FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
+        LEFT JOIN source_opportunity d ON o.object = 'Opportunity' AND d.stream = 'salesforce.opportunity'
+            AND d.record_id = o.record_id
+        LEFT JOIN source_person s ON o.object = 'Contact' AND s.stream = 'salesforce.contact' AND s.record_id =
+        o.record_id WHERE o.object = %s AND o.state IN ('planned', 'unknown') AND (o.not_before IS NULL OR
+        o.not_before <= clock_timestamp()) ORDER BY coalesce(d.account_ref, s.account_ref), o.record_id LIMIT %s FOR
+        UPDATE OF o
+        """,
+        (first[0], limit),
+    )
+    return [_row(*found) for found in rows.fetchall()]
+
+
+def _row(
+    object_name: str, record_id: str, generation: int, plan_id: int, state: str, changes: Any, attempts: int
+) -> Row:
+    version = changes[0]["rule_version"]
+    planned = tuple(Change(each["field"], each["old"], each["new"], each["reason"]) for each in changes)
+    return Row(object_name, record_id, generation, plan_id, state, planned, version, attempts)
+
+
+def mark(connection: Connection, rows: Sequence[Row], state: str) -> None:
+    """
+    Note that rows are ``sending``, or that their answer is ``unknown``.
+    """
+    cursor_of(connection).execute(
+        """
+        UPDATE outbox o SET state = %s, sent_at = clock_timestamp(), attempts = attempts + 1
+        FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS w(object, record_id, generation)
+        WHERE o.object = w.object AND o.record_id = w.record_id AND o.generation = w.generation
+        """,
+        (state, *_keys(rows)),
+    )
+
+
+def put_off(
+    connection: Connection, rows: Sequence[Row], *, state: str, code: str | None, message: str | None, after: timedelta
+) -> None:
+    """
+    Keep rows for later: planned again after a while, or parked or refused until something changes.
+    """
+    cursor_of(connection).execute(
+        """
+        UPDATE outbox o SET state = %s, code = %s, message = %s,
+            not_before = clock_timestamp() + make_interval(secs => %s)
+        FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS w(object, record_id, generation)
+        WHERE o.object = w.object AND o.record_id = w.record_id AND o.generation = w.generation
+        """,
+        (state, code, message, after.total_seconds(), *_keys(rows)),
+    )
+
+
+def remove(connection: Connection, rows: Sequence[Row]) -> None:
+    """
+    Take rows out of the outbox: everything they asked for is settled.
+    """
+    cursor_of(connection).execute(
+        """
+        DELETE FROM outbox o USING unnest(%s::text[], %s::text[], %s::bigint[]) AS w(object, record_id, generation)
+        WHERE o.object = w.object AND o.record_id = w.record_id AND o.generation = w.generation
+        """,
+        _keys(rows),
+    )
+
+
+def log(connection: Connection, settled: Sequence[Settled], *, run_id: int, now: datetime) -> None:
+    """
+    Keep what became of each field for good: before-image, result and the vendor's answer.
+    """
+    columns = list(
+        zip(
+            *(
+                (
+                    each.row.object,
+                    each.row.record_id,
+                    each.change.field,
+                    each.before,
+                    each.change.new,
+                    each.change.reason,
+                    each.row.rule_version,
+                    each.row.plan_id,
+                    each.result,
+                    each.code,
+                    each.message,
+                )
+                for each in settled
+            ),
+            strict=True,
+        )
+    )
+    if not columns:
+        return
+    cursor_of(connection).execute(
+        """
+        INSERT INTO written (run_id, at, object, record_id, field, before, after, reason, rule_version, plan_id, result,
+            code, message)
+        SELECT %s, %s, w.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[]) AS w
+        """,
+        (run_id, now, *(list(column) for column in columns)),
+    )
+
+
+def now_holds(connection: Connection, shape: str, stream: str, values: Mapping[str, Mapping[str, str | None]]) -> None:
+    """
+    Note on the source records what their fields hold since we wrote them (field -> text, None = empty), so that reading
+    our own write back is no news.
+    """
+    cursor_of(connection).execute(
+        f"""
+        UPDATE source_{shape} s SET ours = jsonb_strip_nulls(s.ours || w.ours)
+        FROM unnest(%s::text[], %s::jsonb[]) AS w(record_id, ours)
+        WHERE s.stream = %s AND s.record_id = w.record_id
+        """,
+        (list(values), [json.dumps(fields) for fields in values.values()], stream),
+    )
+
+
+def finish_plans(connection: Connection) -> None:
+    """
+    Plans of which nothing is left to send are done.
+    """
+    connection.execute(
+        text(
+            """
+            UPDATE plan SET state = 'done' WHERE state = 'approved'
+                AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.plan_id = plan.id)
+            """
+        )
+    )
+
+
+def seconds_to_next(connection: Connection) -> float | None:
+    """
+    How long until a row of an approved plan has its turn; None when none waits.
+    """
+    seconds = connection.execute(
+        text(
+            """
+            SELECT min(extract(epoch FROM coalesce(o.not_before, clock_timestamp()) - clock_timestamp()))
+            FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
+            WHERE o.state IN ('planned', 'unknown')
+            """
+        )
+    ).scalar()
+    return None if seconds is None else max(0.0, float(seconds))
+
+
+def _keys(rows: Sequence[Row]) -> tuple[list[str], list[str], list[int]]:
+    return [row.object for row in rows], [row.record_id for row in rows], [row.generation for row in rows]

@@ -1,0 +1,66 @@
+"""
+Gives, for records that a plan looks at, what their fields hold and what was decided about them. Called by the plan
+flow.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from worker.store.bulk import cursor_of
+
+_DECISION: Final = {
+    "account": """
+        LEFT JOIN engagement d ON d.account_id = c.golden_id
+    """,
+    "opportunity": """
+        LEFT JOIN attribution d ON d.opportunity_id = c.golden_id
+    """,
+    "person": """
+        LEFT JOIN person d ON d.id = c.golden_id
+    """,
+}
+
+
+def subjects(connection: Connection, kind: str, stream: str, record_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    """
+    One mapping a live record of ``stream``: record_id, ours (field -> text), is_open_lead, account_ref (the matched
+    account's own record of the same source) and decision (the decision's row as a mapping, None where none was made).
+    """
+    is_open = "s.converted_at IS NULL" if kind == "person" else "false"
+    account = (
+        """
+        (SELECT a.record_id FROM crosswalk a
+         JOIN source_account sa ON sa.stream = a.stream AND sa.record_id = a.record_id
+         WHERE a.kind = 'account' AND a.golden_id = d.account_id AND a.source = split_part(s.stream, '.', 1)
+            AND NOT coalesce(sa.is_deleted, false) ORDER BY a.record_id LIMIT 1)
+        """
+        if kind == "person"
+        else "NULL"
+    )
+    rows = cursor_of(connection).execute(
+        f"""
+        SELECT s.record_id, coalesce(s.ours, '{{}}'), {is_open}, {account}, to_jsonb(d.*)
+        FROM unnest(%(ids)s::text[]) AS r(record_id)
+        JOIN source_{kind} s ON s.stream = %(stream)s AND s.record_id = r.record_id
+        JOIN crosswalk c ON c.kind = %(kind)s AND c.source = split_part(s.stream, '.', 1) AND c.record_id = s.record_id
+        {_DECISION[kind]}
+        WHERE NOT coalesce(s.is_deleted, false) ORDER BY s.record_id
+        """,
+        {"ids": list(record_ids), "stream": stream, "kind": kind},
+    )
+    names = ("record_id", "ours", "is_open_lead", "account_ref", "decision")
+    return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+
+
+def stored_count(connection: Connection, kind: str, stream: str) -> int:
+    """
+    About how many records of a stream there are: exact while they are few, the planner's estimate beyond.
+    """
+    number: int = (
+        cursor_of(connection)
+        .execute(f"SELECT count(*) FROM (SELECT 1 FROM source_{kind} WHERE stream = %s LIMIT 100000) s", (stream,))
+        .fetchone()[0]
+    )
+    return number
