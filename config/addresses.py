@@ -21,7 +21,7 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def database_url(secret: SecretStr) -> SecretStr:
+def checked_database_url(secret: SecretStr) -> SecretStr:
     """
     A PostgreSQL address in SQLAlchemy's spelling for psycopg 3, whichever of the usual ones came in.
     """
@@ -34,7 +34,7 @@ def database_url(secret: SecretStr) -> SecretStr:
     return SecretStr("postgresql+psycopg" + text[len(parts.scheme) :])
 
 
-def redis_url(secret: SecretStr) -> SecretStr:
+def checked_redis_url(secret: SecretStr) -> SecretStr:
     """
     A Redis or Valkey address as it came in.
     """
@@ -68,7 +68,7 @@ def _web_address(text: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc.lower()}", host
 
 
-def salesforce_url(text: str) -> str:
+def checked_salesforce_url(text: str) -> str:
     """
     Only Salesforce's own hosts: whoever gets this address wrong would otherwise post the login to a stranger.
     """
@@ -80,7 +80,7 @@ def salesforce_url(text: str) -> str:
     return address
 
 
-def marketo_url(text: str) -> str:
+def checked_marketo_url(text: str) -> str:
     """
     The instance's host. Marketo shows it with /rest or /identity behind, which both belong to it.
     """

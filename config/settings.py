@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.addresses import database_url, marketo_url, redis_url, salesforce_url
+from config.addresses import checked_database_url, checked_marketo_url, checked_redis_url, checked_salesforce_url
 from config.errors import ConfigError
 from config.privatekey import checked_private_key
 from config.rulefiles import SHIPPED_RULES
@@ -68,11 +68,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, hide_input_in_errors=True)
 
-    database_url: Annotated[SecretStr, AfterValidator(database_url)] | None = Field(
+    database_url: Annotated[SecretStr, AfterValidator(checked_database_url)] | None = Field(
         None, validation_alias="DATABASE_URL"
     )
-    redis_url: Annotated[SecretStr, AfterValidator(redis_url)] | None = Field(None, validation_alias="REDIS_URL")
-    salesforce_login_url: Annotated[str, AfterValidator(salesforce_url)] = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(checked_redis_url)] | None = Field(
+        None, validation_alias="REDIS_URL"
+    )
+    salesforce_login_url: Annotated[str, AfterValidator(checked_salesforce_url)] = Field(
         SALESFORCE_LOGIN_URL, validation_alias="SALESFORCE_LOGIN_URL"
     )
     salesforce_client_id: str | None = Field(None, validation_alias="SALESFORCE_CLIENT_ID")
@@ -87,7 +89,9 @@ class Settings(BaseSettings):
     salesforce_ca_file: Annotated[Path, AfterValidator(_readable_file)] | None = Field(
         None, validation_alias="SALESFORCE_CA_FILE"
     )
-    marketo_url: Annotated[str, AfterValidator(marketo_url)] | None = Field(None, validation_alias="MARKETO_URL")
+    marketo_url: Annotated[str, AfterValidator(checked_marketo_url)] | None = Field(
+        None, validation_alias="MARKETO_URL"
+    )
     marketo_client_id: str | None = Field(None, validation_alias="MARKETO_CLIENT_ID")
     marketo_client_secret: SecretStr | None = Field(None, validation_alias="MARKETO_CLIENT_SECRET")
     rules: Annotated[Path, AfterValidator(_folder)] = Field(SHIPPED_RULES, validation_alias="HEADWATER_RULES")

@@ -28,9 +28,7 @@ class PracticeOrg:
     logins. ``package`` is a Salesforce source folder whose fields the org shall have; ``data`` keeps its state.
     """
 
-    def __init__(
-        self, *, package: Path | None = None, data: Path | None = None, clock: str | None = None
-    ) -> None:
+    def __init__(self, *, package: Path | None = None, data: Path | None = None, clock: str | None = None) -> None:
         self._options: list[str] = []
         for name, value in (("--package", package), ("--data", data), ("--clock", clock)):
             if value is not None:

@@ -18,7 +18,9 @@ def flaws(text: str) -> list[tuple[int, str]]:
 
 
 def test_norway_and_off_are_words_and_numbers_keep_their_digits() -> None:
-    data = parse_yaml("country: NO\nswitch: off\nanswer: yes\nweight: 22.50\ndays: 90\nday: 2025-01-01\nflag: true\n").data
+    data = parse_yaml(
+        "country: NO\nswitch: off\nanswer: yes\nweight: 22.50\ndays: 90\nday: 2025-01-01\nflag: true\n"
+    ).data
     assert data == {
         "country": "NO",
         "switch": "off",
@@ -65,7 +67,8 @@ def test_all_tabs_are_reported_at_once() -> None:
 
 def test_an_alias_bomb_is_refused_without_growing() -> None:
     bomb = 'a: &a ["x","x","x","x","x","x","x","x","x"]\n' + "".join(
-        f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+        f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
     started = time.monotonic()
     found = flaws(bomb)

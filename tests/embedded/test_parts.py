@@ -5,6 +5,7 @@ Who starts the servers, who stops them, what stays, and what happens when somebo
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import kombu
@@ -87,6 +88,9 @@ def test_a_killed_keeper_takes_the_servers_with_it_and_the_user_is_told(homes: P
             assert answers(next_one.database_url)
             assert next_one.redis_url != parts.redis_url
             assert not folder.exists()
+            next_one.check()
+            with pytest.raises(Fatal, match="HW-547"):
+                parts.check()
 
 
 def test_when_user_and_keeper_are_killed_the_next_run_removes_what_they_left(homes: Path) -> None:
@@ -143,9 +147,10 @@ def test_a_server_that_falls_again_and_again_is_given_up_with_a_clear_error(home
     with embedded(home, durable=False) as parts:
         keeper = keeper_of(home)
         while Home(home).kept():
-            for child in keeper.children() if keeper.is_running() else []:
-                if child.name() == "valkey-server":
-                    child.kill()
+            with suppress(psutil.NoSuchProcess):
+                for child in keeper.children():
+                    if child.name() == "valkey-server":
+                        child.kill()
         with pytest.raises(Fatal, match=r"HW-547: Valkey fell 6 times within 60 seconds") as caught:
             parts.check()
         assert caught.value.actions

@@ -7,9 +7,11 @@ import shutil
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 import redis
 
@@ -60,6 +62,18 @@ def test_valkey_drops_nothing_and_has_a_database_for_each_test_worker(homes: Pat
 def test_letters_of_all_languages_fold_their_case(homes: Path) -> None:
     with embedded(homes / "letters", durable=False, keep=False) as parts:
         assert query(parts.database_url, "SELECT lower('ÅRHUS ÉLAN'), 'a' < 'B'") == [("århus élan", False)]
+
+
+def test_what_a_refused_statement_held_stays_out_of_the_log(homes: Path) -> None:
+    home = homes / "log"
+    with embedded(home, durable=False) as parts:
+        query(parts.database_url, "CREATE TABLE person (email text PRIMARY KEY)")
+        for _ in range(2):
+            with suppress(psycopg.errors.UniqueViolation):
+                query(parts.database_url, "INSERT INTO person VALUES ('rosa@nordwind.example')")
+    log = (home / "log" / "postgres.log").read_text()
+    assert "duplicate key value" in log
+    assert "rosa" not in log
 
 
 def test_the_callers_own_settings_of_postgresql_change_nothing(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

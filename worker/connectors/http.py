@@ -269,7 +269,7 @@ def repeated(call: Callable[[], T], options: HttpOptions) -> T:
     """
     retrying = Retrying(
         stop=stop_after_attempt(options.attempts),
-        wait=wait_exponential_jitter(initial=options.pause_seconds, max=8.0, jitter=options.pause_seconds),
+        wait=wait_exponential_jitter(multiplier=options.pause_seconds, max=8.0, jitter=options.pause_seconds),
         retry=retry_if_exception_type(Passing),
         reraise=True,
     )

@@ -141,9 +141,9 @@ class Keeper:
         """
         Stop both servers and remove what lies beyond the home.
         """
+        (self.home.path / "running.json").unlink(missing_ok=True)
         self.valkey.stop()
         self.postgres.stop()
-        (self.home.path / "running.json").unlink(missing_ok=True)
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
         (self.home.path / "outside.json").unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from typing import Final, Self, TextIO
 from urllib.parse import quote
 
 import worker
@@ -47,16 +47,18 @@ class EmbeddedParts:
         """
         if self._seat is not None:
             return self
+        self._sockets = ""
         while self._seat is None:
             self.home.make()
             with suppress(FileNotFoundError), self.home.locked(WAIT_SECONDS):
                 self._seat = self.home.enter()
                 self._process = os.getpid()
                 try:
-                    if not self.home.kept():
-                        self.home.sweep()
-                        self._child = self._start_keeper()
-                    self._sockets = self._wait()["sockets"]
+                    while not self._sockets:
+                        if not self.home.kept():
+                            self.home.sweep()
+                            self._child = self._start_keeper()
+                        self._sockets = self._wait()
                 except BaseException:
                     self._leave_under_lock()
                     raise
@@ -84,7 +86,8 @@ class EmbeddedParts:
         """
         Raise HW-547 (or what the keeper left) where the servers are gone for good.
         """
-        if self._seat is None or not self.home.kept():
+        running = self.home.told("running.json") or {}
+        if self._seat is None or not self.home.kept() or running.get("sockets") != self._sockets:
             raise failure(self.home) or Fatal(
                 "HW-547",
                 "the embedded PostgreSQL and Valkey were stopped",
@@ -156,17 +159,20 @@ class EmbeddedParts:
             setsid=True,
         )
 
-    def _wait(self) -> dict[str, Any]:
+    def _wait(self) -> str:
         """
-        Wait until the keeper says that the servers run, and what it says.
+        Wait until the keeper says in which folder the servers listen; empty where we met one that was just leaving.
         """
         deadline = time.monotonic() + WAIT_SECONDS
+        ours = self._child is not None
         while time.monotonic() < deadline:
             if facts := self.home.told("running.json"):
-                return facts
+                return str(facts["sockets"])
             gone = self._reap() and not self.home.kept()
             if error := failure(self.home):
                 raise error
+            if gone and not ours:
+                return ""
             if gone:
                 raise Fatal(
                     "HW-547",

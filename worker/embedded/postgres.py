@@ -32,6 +32,8 @@ SETTINGS: Final = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
+    "log_min_error_statement": "panic",  # a statement and its details hold people's data, which stays out of the log
+    "log_error_verbosity": "terse",
     "max_wal_senders": "0",
     "wal_level": "minimal",
     "password_encryption": "scram-sha-256",

@@ -13,7 +13,11 @@ from sqlalchemy import Connection
 from worker.connectors.base import Cursor, Page, Source, Stream
 from worker.core.errors import Retriable
 from worker.flows.run import Run
-from worker.store import cursors, staging
+from worker.store import bulk, cursors, staging
+
+
+# So many rows change what the planner should know of the tables.
+MANY = 1_000
 
 
 def pull(run: Run) -> None:
@@ -45,6 +49,9 @@ def _read_pages(run: Run, source: Source, places: Sequence[Cursor], known: Mappi
             waits.append(timedelta(0))
             break
     _keep_what_it_told(run, source)
+    if run.tally["rows written"] >= MANY:
+        with run.transaction() as connection:
+            bulk.analyze(connection, *sorted({f"source_{stream.shape}" for stream in source.streams}), "due")
     if waits:
         run.come_again = min(waits)
 

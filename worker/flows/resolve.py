@@ -20,7 +20,11 @@ from worker.core.records import golden_fields
 from worker.core.survivorship.merge import merge
 from worker.flows import touchpoints
 from worker.flows.run import Run
-from worker.store import dues, golden, matching
+from worker.store import bulk, dues, golden, matching
+
+# So many subjects in one batch change what the planner should know of the tables.
+MANY: Final = 1_000
+CHANGED_TABLES: Final = ("person", "account", "opportunity", "crosswalk", "identity_key", "touchpoint", "due")
 
 Step = Callable[[Run, Connection, list[str]], None]
 
@@ -35,6 +39,8 @@ def resolve(run: Run) -> None:
                 keys = dues.take(connection, "resolve", kind, run.limits.batch)
                 if keys:
                     step(run, connection, keys)
+                if len(keys) >= MANY:
+                    bulk.analyze(connection, *CHANGED_TABLES)
             if not keys:
                 break
             run.count(f"{kind} looked at", len(keys))

@@ -48,6 +48,14 @@ class Protocol(H11Protocol):
         super().connection_lost(exc)
 
 
+def abort_connections() -> None:
+    """
+    Drop every open connection, at the server's end.
+    """
+    for transport in list(_transports.values()):
+        transport.abort()
+
+
 class ConnectionCutError(Exception):
     """
     A fault closed the connection: whatever the route still wants to send has nowhere to go.

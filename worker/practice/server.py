@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -26,13 +27,14 @@ from starlette.routing import Route
 
 from worker.practice import control
 from worker.practice.clock import Clock
-from worker.practice.middleware import PracticeMiddleware, Protocol
+from worker.practice.middleware import PracticeMiddleware, Protocol, abort_connections
 from worker.practice.state import CLIENT_ID, CLIENT_SECRET, USERNAME, PracticeState
 from worker.practice.tls import KeyFiles, ensure_keys
 
 HTTP_PORT = 8380
 HTTPS_PORT = 8343
 ENDPOINTS_FILE = "endpoints.json"
+CLOSING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,8 @@ def _config(app: Starlette, keys: KeyFiles | None = None) -> uvicorn.Config:
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named because asyncio turns Nagle's delay off only where it is.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
@@ -197,11 +200,13 @@ async def _run(
     def stop() -> None:
         for server, _ in servers:
             server.should_exit = True
+        # Idle TLS clients do not answer a goodbye, so they are not waited for.
+        loop.call_later(CLOSING_SECONDS, abort_connections)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     if stop_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), lambda: None if sys.stdin.buffer.read1(4096) else stop())
+        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 4096) else stop())
     tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     while not all(server.started for server, _ in servers):
         if any(task.done() for task in tasks):

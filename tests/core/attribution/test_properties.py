@@ -14,8 +14,8 @@ from tests.core.attribution.worlds import World, rule_sets, worlds
 from worker.core.attribution import AttributionRules, PathSet, allot, allot_wide, build_paths
 from worker.core.frames import CREDIT, PATH
 
-THOROUGH = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-USUAL = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+USUAL = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Credits = dict[tuple[int, str, str], dict[str, tuple[Fraction, int | None]]]
 

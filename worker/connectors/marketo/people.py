@@ -7,7 +7,7 @@ three tokens, and recent merges, since a loser's deletion may be told after its 
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from worker.connectors.base import Cursor, Page
@@ -34,6 +34,7 @@ _FATE_TYPES: Final = (19, 21, 28, 29, 30, 31, MERGE_TYPE)
 # People in one call, a limit of Marketo's (read 2026-11).
 _PER_CALL: Final = 300
 _MERGES_KEPT: Final = 500
+_LOOK_AGAIN_AFTER: Final = timedelta(days=1)
 _UNWATCHED: Final = frozenset({"id", "createdAt", "updatedAt"})
 _FEEDS: Final = ("fates", "deletions", "changes")
 
@@ -48,26 +49,23 @@ class PeopleReader:
         self._extra = tuple(extra)
         self._start_at = start_at
         self._absent: set[str] = set()
-        self._considered: set[str] = set()
+        self._looked_at: str | None = None
 
     def recall(self, known: Mapping[str, Any]) -> None:
         """
         Take over which fields an earlier run found absent; forgotten after a day, or when other fields are wanted.
         """
-        found_at = known.get("found_at")
-        is_fresh = found_at and datetime.fromisoformat(found_at).date() == datetime.now(UTC).date()
-        if is_fresh and not self._considered and set(known.get("considered", ())) == set(self._wanted()):
-            self._absent = set(known.get("absent", ()))
+        looked_at = known.get("looked_at")
+        if self._looked_at is not None or looked_at is None or known.get("wanted") != self._wanted():
+            return
+        if datetime.now(UTC) - datetime.fromisoformat(looked_at) < _LOOK_AGAIN_AFTER:
+            self._absent, self._looked_at = set(known.get("absent") or ()), looked_at
 
     def learned(self) -> dict[str, Any]:
         """
-        ``absent`` fields, of the ``considered`` ones, and when that was found.
+        ``absent`` fields, of the ``wanted`` ones, and when that was found (None: never needed).
         """
-        return {
-            "absent": sorted(self._absent),
-            "considered": sorted(self._wanted()),
-            "found_at": datetime.now(UTC).isoformat(),
-        }
+        return {"absent": sorted(self._absent), "wanted": self._wanted(), "looked_at": self._looked_at}
 
     def pages(self, cursor: Cursor) -> Iterator[Page]:
         """
@@ -76,9 +74,7 @@ class PeopleReader:
         state = json.loads(cursor.token) if cursor.token else {**dict.fromkeys(_FEEDS), "merged": {}}
         since = cursor.watermark or self._start_at
         for name in _FEEDS:
-            feed = Feed(*self._reading(name), state[name])
-            for entries in gathered(self._client, feed, since if state[name] else self._start_at):
-                state[name] = feed.token
+            for entries in self._portions(name, state, since if state[name] else self._start_at):
                 if entries:
                     rows = self._rows(name, entries, state["merged"])
                     yield self._page(cursor.stream, rows, json.dumps(state))
@@ -98,6 +94,23 @@ class PeopleReader:
             rows = [person_row(person, columns) for person in people]
             rows += [gone_row(each, None, None, columns) for each in group if each not in found]
             yield Page(stream=stream, columns=columns, rows=rows, count=len(rows))
+
+    def _portions(self, name: str, state: dict[str, Any], since: datetime) -> Iterator[Sequence[Mapping[str, Any]]]:
+        try:
+            yield from self._feed(name, state, since)
+        except CallRefused as error:
+            if error.vendor_code != UNKNOWN_FIELD:
+                raise
+        else:
+            return
+        self._look_at_fields()
+        yield from self._feed(name, state, since)
+
+    def _feed(self, name: str, state: dict[str, Any], since: datetime) -> Iterator[Sequence[Mapping[str, Any]]]:
+        feed = Feed(*self._reading(name), state[name])
+        for entries in gathered(self._client, feed, since):
+            state[name] = feed.token
+            yield entries
 
     def _reading(self, name: str) -> tuple[str, dict[str, str]]:
         if name == "fates":
@@ -154,8 +167,8 @@ class PeopleReader:
         answer = self._client.get("/rest/v1/leads/describe2.json", {})
         described = (answer.get("result") or [{}])[0].get("fields") or ()
         names = {entry.get("name") for entry in described}
-        self._considered = set(self._wanted())
-        self._absent = self._considered - names
+        self._absent = set(self._wanted()) - names
+        self._looked_at = datetime.now(UTC).isoformat()
         needed = sorted(NEEDED_FIELDS & self._absent)
         if needed:
             raise Fatal("HW-309", f"Marketo shows no field {', '.join(needed)} of people")

@@ -1,8 +1,8 @@
 """
 Marketo as a source: programs, people and activities.
 
-It hands each stream to its reader and keeps one stream's trouble from stopping the others. An idle cycle is a handful of
-calls: one for programs, three for people, one for each ten types of activities.
+It hands each stream to its reader and keeps one stream's trouble from stopping the others. An idle cycle is a handful
+of calls: one for programs, three for people, one for each ten types of activities.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ class MarketoSource:
 
     def read(self, cursors: Sequence[Cursor], known: Mapping[str, Any]) -> Iterator[Page]:
         """
-        Every stream to its end. Raises at once what concerns the whole subscription, at the end a single stream's error.
+        Every stream to its end. Raises at once what concerns the subscription, a single stream's error at the end.
         """
         self._recall(known)
         troubles: list[HeadwaterError] = []
@@ -94,8 +94,8 @@ class MarketoSource:
                 if error.code in SUBSCRIPTION_WIDE:
                     raise
                 troubles.append(error)
-        for error in troubles:
-            raise error
+        if troubles:
+            raise troubles[0]
 
     def read_records(self, stream: str, record_ids: Sequence[str], known: Mapping[str, Any]) -> Iterator[Page]:
         """
@@ -116,7 +116,11 @@ class MarketoSource:
         self._people.recall(known.get("people") or {})
 
     def _reader(self, stream: str) -> ProgramReader | PeopleReader | ActivityReader:
-        readers = {PROGRAM: self._programs, LEAD: self._people, ACTIVITY: self._activities}
+        readers: dict[str, ProgramReader | PeopleReader | ActivityReader] = {
+            PROGRAM: self._programs,
+            LEAD: self._people,
+            ACTIVITY: self._activities,
+        }
         if stream not in readers:
             raise Fatal("HW-315", f"there is no stream {stream!r}", actions=[f"Use one of: {', '.join(readers)}"])
         return readers[stream]

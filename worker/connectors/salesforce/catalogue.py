@@ -12,7 +12,7 @@ from typing import Any, Final
 from worker.connectors.salesforce.mapping import OPTIONAL, STAMPS, ObjectMap, Selection, chosen
 from worker.connectors.salesforce.soql import checked_name
 
-# What is kept of a field's description.
+# What is kept of a field's description, where it is neither false nor zero.
 _KEPT: Final = ("type", "length", "precision", "scale", "updateable", "filterable", "calculated", "restrictedPicklist")
 
 Fields = Mapping[str, Sequence[str]]
@@ -34,8 +34,9 @@ class Catalogue:
 
     def recall(self, known: Mapping[str, Any]) -> None:
         """
-        Take over what an earlier run learned, where this one knows nothing yet.
+        Take over what an earlier run learned, where this one knows nothing yet. A new run: nothing has appeared in it.
         """
+        self._appeared = {}
         objects = known.get("objects")
         for name, entry in (objects if isinstance(objects, dict) else {}).items():
             if isinstance(entry, dict) and {"described_at", "fields", "considered"} <= entry.keys():
@@ -66,7 +67,7 @@ class Catalogue:
         wanted = self._wanted(source)
         visible = {entry["name"]: entry for entry in description.get("fields", ())}
         fields = {
-            name: {key: visible[name][key] for key in _KEPT if key in visible[name]}
+            name: {key: visible[name][key] for key in _KEPT if visible[name].get(key)}
             for name in wanted
             if name in visible
         }

@@ -85,6 +85,8 @@ def checked_address(url: str, suffixes: Sequence[str] = ()) -> Address:
 
     Raises Fatal HW-201 for anything that is neither a Salesforce host by https nor loopback.
     """
+    if not url.isascii():
+        raise _refused("it holds letters that no My Domain has")
     try:
         parts = parse_url(url.strip())
     except LocationParseError as error:

@@ -80,9 +80,9 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
         gets, rows = gets | division.gets, division.gets.arg_true()
         denominator = division.denominator.gather(division.group)
         frame = frame.with_columns(
-            nothing[pl.Int128].scatter(rows, division.numerator).alias(f"share_num:{model.name}"),
-            nothing[pl.Int128].scatter(rows, denominator).alias(f"share_den:{model.name}"),
-            nothing[pl.Int64].scatter(rows, division.units).alias(f"amount_units:{model.name}"),
+            nothing[pl.Int128].clone().scatter(rows, division.numerator).alias(f"share_num:{model.name}"),
+            nothing[pl.Int128].clone().scatter(rows, denominator).alias(f"share_den:{model.name}"),
+            nothing[pl.Int64].clone().scatter(rows, division.units).alias(f"amount_units:{model.name}"),
         )
     return frame.filter(gets)
 

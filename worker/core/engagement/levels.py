@@ -59,14 +59,14 @@ FUNCTION_PATTERNS: Final[Patterns] = (
     (
         "IT",
         (
-            r"\b(it|i\.t\.|ict|cio|cto|information technology|information officer|information systems|technology|systems?"
-            r"|infrastructure|network|sysadmin|informatik|informatique|edv|devops|cloud)\b"
+            r"\b(it|i\.t\.|ict|cio|cto|information technology|information officer|information systems|technology"
+            r"|systems?|infrastructure|network|sysadmin|informatik|informatique|edv|devops|cloud)\b"
         ),
     ),
     ("Procurement", r"\b(procurement|purchas\w*|buyer|sourcing|einkauf\w*|einkaeuf\w*|achats|acheteur|cpo)\b"),
     (
         "Finance",
-        r"\b(financ\w*|finanz\w*|cfo|accounting|accountant|controller|controlling|treasur\w*|tax|audit\w*|fp&a|comptab\w*)\b",
+        r"\b(financ\w*|finanz\w*|cfo|account(ing|ant)|controller|controlling|treasur\w*|tax|audit\w*|comptab\w*)\b",
     ),
     ("Marketing", r"\b(marketing|cmo|brand|demand gen\w*|communications?|content|seo|growth|kommunikation)\b"),
     (

@@ -101,7 +101,8 @@ def match_to_account(people: pl.DataFrame, accounts: pl.DataFrame, rules: Accoun
 
 def account_domains(people: pl.DataFrame, accounts: pl.DataFrame, rules: AccountRules) -> pl.DataFrame:
     """
-    account_id, domain, contacts (how many of the account's have it), barred (null, "partner" or "catch-all").
+    account_id, domain, contacts (how many of the account's have it), barred (null, "partner", "beside a partner" or
+    "catch-all").
 
     ``people`` carry their e-mail's registrable domain in ``domain``.
     """
@@ -123,13 +124,16 @@ def account_domains(people: pl.DataFrame, accounts: pl.DataFrame, rules: Account
     )
     owned = pl.concat([websites, sure.select("account_id", "domain")]).unique()
     partners = live.filter(pl.col("type").str.to_lowercase().is_in(sorted(rules.partner_types))).select("account_id")
-    partner_domains = owned.join(partners, on="account_id", how="semi")["domain"].unique().to_list()
+    partner_domains = owned.join(partners, on="account_id", how="semi").select("domain").unique()
+    beside = pl.col("domain").is_in(partner_domains["domain"].to_list())
     return owned.join(shown, on=["account_id", "domain"], how="left").select(
         "account_id",
         "domain",
         pl.col("contacts").fill_null(0),
-        pl.when(pl.col("domain").is_in(partner_domains))
+        pl.when(pl.col("account_id").is_in(partners["account_id"].to_list()))
         .then(pl.lit("partner"))
+        .when(beside)
+        .then(pl.lit("beside a partner"))
         .when(pl.col("account_id").is_in(catch_all["account_id"].to_list()))
         .then(pl.lit("catch-all"))
         .alias("barred"),
@@ -209,14 +213,8 @@ def _by_domain(
     frame = (
         people.join(first, on="person_id", how="left")
         .join(second, on="person_id", how="left", suffix="_2")
-        .join(_namesakes(people, accounts), on="person_id", how="left")
+        .join(_namesakes(people, accounts, first.select("person_id", "account_id")), on="person_id", how="left")
         .join(_barred(domains, accounts), on="domain", how="left")
-        # The account that won is no namesake of itself.
-        .with_columns(
-            pl.when(pl.col("namesake_id") != pl.col("account_id").fill_null(-1))
-            .then("namesake_id")
-            .alias("namesake_id")
-        )
     )
     runner_up = pl.coalesce("account_id_2", "namesake_id")
     return frame.select(
@@ -273,9 +271,10 @@ def _namesake() -> pl.Expr:
     )
 
 
-def _namesakes(people: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+def _namesakes(people: pl.DataFrame, accounts: pl.DataFrame, won: pl.DataFrame) -> pl.DataFrame:
     """
-    person_id and the oldest live account whose name is the person's company but for legal form and punctuation.
+    person_id and the oldest live account whose name is the person's company but for legal form and punctuation, other
+    than the one that ``won``.
     """
     live = accounts.filter(~pl.col("is_deleted"))
     known = (
@@ -288,10 +287,17 @@ def _namesakes(people: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
         )
         .filter(pl.col("key") != "")
         .sort("created_at", "namesake_id", nulls_last=True)
-        .unique("key", keep="first", maintain_order=True)
-        .drop("created_at")
+        # Two are enough: if the oldest is the one that won, the next is the one to name.
+        .filter(pl.int_range(pl.len()).over("key") < 2)
     )
-    return people.select("person_id", name_key("company").alias("key")).join(known, on="key").drop("key")
+    return (
+        people.select("person_id", name_key("company").alias("key"))
+        .join(won, on="person_id", how="left")
+        .join(known, on="key", maintain_order="left_right")
+        .filter(pl.col("namesake_id") != pl.col("account_id").fill_null(-1))
+        .unique("person_id", keep="first", maintain_order=True)
+        .select("person_id", "namesake_id", "namesake", "namesake_domain")
+    )
 
 
 def _barred(domains: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
@@ -301,7 +307,7 @@ def _barred(domains: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """
     words = pl.col("barred").replace({"partner": "partner's: ", "catch-all": "catch-all account's: "})
     return (
-        domains.filter(pl.col("barred").is_not_null())
+        domains.filter(pl.col("barred").is_in(["partner", "catch-all"]))
         .join(accounts.select("account_id", "name"), on="account_id")
         .sort("domain", "barred", "account_id")
         .select("domain", (words + pl.col("name").str.slice(0, 80)).alias("bar"))

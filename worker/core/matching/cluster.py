@@ -138,7 +138,12 @@ class _Joins:
         )
 
     def join_merges_and_conversions(self) -> None:
-        edges = self.links.filter(pl.col("rule").is_in([MERGED, CONVERTED]))
+        # A merge settles where a record went, whatever it was converted to before: one way out of each record, so two
+        # live contacts never meet.
+        edges = self.links.filter(pl.col("rule").is_in([MERGED, CONVERTED])).sort(
+            "rule", "node", descending=[True, False]
+        )
+        edges = edges.unique("node", keep="first", maintain_order=True)
         self._join(edges.select("node", "to", "rule", pl.col("key").alias("via")))
 
     def join_leads_to_contacts(self) -> None:

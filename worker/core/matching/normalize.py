@@ -48,7 +48,7 @@ _TAGGED_LABEL: Final = (
     r"[@.][a-z0-9]{2}--"  # "xn--..." and other labels with a tag: only the slow way knows which are real
 )
 _IPV4: Final = re.compile(r"^\d{1,3}(?:\.\d{1,3}){3}$")
-_HOST: Final = r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/@\s]*@)?([^/?#:\s,;]+)"
+_HOST: Final = r"^(?:[a-z][a-z0-9+.-]*://|//|mailto:)?(?:[^/@\s]*@)?([^/?#:\s,;]+)"
 _SUFFIX_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 

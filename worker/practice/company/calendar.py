@@ -19,8 +19,8 @@ FIRST_PROGRAM: Final = 1001
 @dataclass(frozen=True)
 class Program:
     """
-    One program. ``starts_at`` is when its one moment was (a webinar's start); ``campaign`` the Salesforce campaign tied
-    to it, None where nobody tied one.
+    One program. ``starts_at`` is when its one moment was (a webinar's start); ``campaign`` the Salesforce campaign
+    tied to it, None where nobody tied one.
     """
 
     number: int
@@ -79,12 +79,16 @@ class CalendarMaker:
             for name, ago in words.WEBINARS
         ]
         events = [
-            self._program(f"{name} {(noon - timedelta(days=ago)).year}", "Event", kind, noon - timedelta(days=ago), kind, cost)
+            self._program(
+                f"{name} {(noon - timedelta(days=ago)).year}", "Event", kind, noon - timedelta(days=ago), kind, cost
+            )
             for name, ago, kind, cost in words.EVENTS
         ]
         # Only the younger half of the content is tied to a campaign: nobody went back to tie the rest.
         content = [
-            self._program(name, "Default", "Content", noon - timedelta(days=360 - 40 * i), "Other" if i > 2 else None, 900)
+            self._program(
+                name, "Default", "Content", noon - timedelta(days=360 - 40 * i), "Other" if i > 2 else None, 900
+            )
             for i, name in enumerate(words.CONTENT)
         ]
         newsletters = [
@@ -92,11 +96,15 @@ class CalendarMaker:
             for i, month in enumerate(noon - timedelta(days=12 + 30 * k) for k in range(12))
         ]
         search = [
-            self._program(f"Search {name}", "Default", "Online Advertising", noon - timedelta(days=355), "Advertisement", 61_000)
+            self._program(
+                f"Search {name}", "Default", "Online Advertising", noon - timedelta(days=355), "Advertisement", 61_000
+            )
             for name in words.SEARCH_CAMPAIGNS
         ]
         social = [
-            self._program(f"LinkedIn {name}", "Default", "Online Advertising", noon - timedelta(days=240), "Banner Ads", 18_500)
+            self._program(
+                f"LinkedIn {name}", "Default", "Online Advertising", noon - timedelta(days=240), "Banner Ads", 18_500
+            )
             for name in words.SOCIAL_CAMPAIGNS
         ]
         partner = self._campaign("partner", "Partner Roundtable", "Partners", noon - timedelta(days=75), 4_000)

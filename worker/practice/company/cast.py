@@ -1,8 +1,8 @@
 """
 Draws the made-up company's firms and the people who work there, as they are before anything happens.
 
-Pure: a ``Random`` and the moment in, firms and humans out. What they do is ``touches``' business, how they stand in the two
-systems ``records``'.
+Pure: a ``Random`` and the moment in, firms and humans out. What they do is ``touches``' business, how they stand in
+the two systems ``records``'.
 """
 
 import unicodedata
@@ -166,7 +166,7 @@ def _draw_firm(random: Random, now: datetime, owners: list[str], index: int) -> 
 
 def cast_humans(random: Random, now: datetime, firms: list[Firm]) -> list[Human]:
     """
-    The people: of each firm by its size, then those of no firm. Marketo numbers are given in order.
+    The people: of each firm by its size, then those of no firm.
     """
     weights = [min(60.0, 3 + firm.employees**0.42) for firm in firms]
     share = (HUMANS - UNATTACHED) / sum(weights)
@@ -176,12 +176,7 @@ def cast_humans(random: Random, now: datetime, firms: list[Firm]) -> list[Human]
             human = draw_human(random, now, firm, len(humans))
             firm.humans.append(human)
             humans.append(human)
-    humans += [_draw_stranger(random, now, len(humans) + extra) for extra in range(HUMANS - len(humans))]
-    number = 0
-    for human in humans:
-        if human.tie != "absent":
-            number += 1
-            human.number = number
+    humans += [_draw_stranger(random, now, index) for index in range(len(humans), HUMANS)]
     return humans
 
 
@@ -195,7 +190,9 @@ def draw_human(random: Random, now: datetime, firm: Firm, index: int) -> Human:
     assert isinstance(chosen, tuple)  # noqa: S101  (pick is for any kind of thing)
     title, role = chosen
     known = firm.type is not None and firm.type.startswith("Customer")
-    standing = random.choices(("contact", "lead", "converted", "none"), (46, 28, 12, 14) if known else (26, 48, 8, 18))[0]
+    standing = random.choices(("contact", "lead", "converted", "none"), (46, 28, 12, 14) if known else (26, 48, 8, 18))[
+        0
+    ]
     tie = random.choices(("id", "email", "absent"), (82, 10, 8))[0] if standing != "none" else "email"
     number = f"{firm.tongue.dialling}{random.randrange(100, 1000)}"
     return Human(
@@ -219,7 +216,9 @@ def draw_human(random: Random, now: datetime, firm: Firm, index: int) -> Human:
 
 def _suffix(firm: Firm, given: str, family: str) -> str:
     start = f"{given}.{family}"
-    same = sum(1 for human in firm.humans if human.email and human.email.rsplit("@", 1)[0].rstrip("0123456789") == start)
+    same = sum(
+        1 for human in firm.humans if human.email and human.email.rsplit("@", 1)[0].rstrip("0123456789") == start
+    )
     return str(same + 1) if same else ""
 
 
@@ -232,7 +231,9 @@ def _draw_stranger(random: Random, now: datetime, index: int) -> Human:
     given, family = random.choice(tongue.given), random.choice(tongue.family)
     strange = random.random() < 0.2
     free = random.random() < 0.55
-    company = f"{random.choice(words.FIRM_FIRST)} {random.choice(('Studio', 'Partners', 'Advisory', 'Works', 'Trading'))}"
+    company = (
+        f"{random.choice(words.FIRM_FIRST)} {random.choice(('Studio', 'Partners', 'Advisory', 'Works', 'Trading'))}"
+    )
     host = random.choice(STORY.free_mail_domains) if free else f"{ascii_slug(company)}.example"
     lead = random.random() < 0.7
     return Human(

@@ -32,8 +32,8 @@ class Story:
     """
     What the demo points at, the same for every seed.
 
-    ``account`` crosses the engaged threshold in the last weeks; ``deal`` is won, and its credit falls on several touches.
-    ``free_mail_domains`` are the made-up providers; ``own_domain`` is the company's own staff's.
+    ``account`` crosses the engaged threshold in the last weeks; ``deal`` is won, and its credit falls on several
+    touches. ``free_mail_domains`` are the made-up providers; ``own_domain`` is the company's own staff's.
     """
 
     company: str = "Kestrel Ledger"
@@ -71,8 +71,8 @@ OBJECTS: Final = (
 @dataclass
 class Company:
     """
-    ``salesforce`` is object name -> records. The Marketo lists are what its control calls take; people and programs carry
-    their numbers, and values may be ``Ref``. Instants are ISO text, UTC.
+    ``salesforce`` is object name -> records. The Marketo lists are what its control calls take; people and programs
+    carry their numbers, and values may be ``Ref``. Instants are ISO text, UTC.
     """
 
     seed: int

@@ -29,6 +29,10 @@ def _places(words: str) -> tuple[tuple[str, str], ...]:
     return tuple((city, country) for city, _, country in pairs)
 
 
+def _words(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
 ENGLISH: Final = Tongue(
     _pairs(
         "Ada Grace Maya Olivia Hannah Naomi Claire Ruth Priya Zoe Abigail Tessa Amara Imani Leah Marcus Owen Theo "
@@ -63,7 +67,10 @@ FRENCH: Final = Tongue(
 )
 NORDIC: Final = Tongue(
     _pairs("Åsa=asa Søren=soren Jørgen=jorgen Märta=marta Pekka Øyvind=oyvind Ingrid Håkon=hakon Saga"),
-    _pairs("Åkerlund=akerlund Sørensen=sorensen Lindqvist Højgaard=hojgaard Mäkinen=makinen Ødegård=odegard Nyström=nystrom"),
+    _pairs(
+        "Åkerlund=akerlund Sørensen=sorensen Lindqvist "
+        "Højgaard=hojgaard Mäkinen=makinen Ødegård=odegard Nyström=nystrom"
+    ),
     _places("Göteborg/Sweden, Aarhus/Denmark, Oslo/Norway, Tampere/Finland"),
     ("AB", "A/S", "AS", "Oy"),
     "+46 31 390 6",
@@ -93,17 +100,19 @@ EASTERN: Final = Tongue(
 # How often each is drawn.
 TONGUES: Final = ((ENGLISH, 62), (GERMAN, 10), (FRENCH, 7), (NORDIC, 7), (SLAVIC, 5), (IBERIAN, 5), (EASTERN, 4))
 
-FIRM_FIRST: Final = (
+FIRM_FIRST: Final = _words(
     "Amberley Ashgrove Aldermoor Birchfield Blackthorn Brindle Calder Cedarholm Coldbrook Copperline Cranmere Dunmore "
     "Eastmarch Elmhurst Fairwater Fernhill Foxglove Gildersleeve Glasswing Greywater Harrowgate Hawksbury Hazelmoor "
-    "Heatherton Highmark Hollowell Ironbark Juniper Kingsferry Larkspur Lindenhall Longmeadow Lowmoor Marlowe Meadowlark "
+    "Heatherton Highmark Hollowell Ironbark Juniper Kingsferry "
+    "Larkspur Lindenhall Longmeadow Lowmoor Marlowe Meadowlark "
     "Millbrook Mosswood Northgate Nettlefold Oakenshaw Oldcastle Pinecrest Quarrystone Ravensworth Redwillow Rockferry "
-    "Rosehill Rowanberry Saltmarsh Sandpiper Silverbirch Stonebridge Summerfield Sycamore Tamarack Thistledown Underwood "
+    "Rosehill Rowanberry Saltmarsh Sandpiper Silverbirch Stonebridge "
+    "Summerfield Sycamore Tamarack Thistledown Underwood "
     "Vintner Wetherby Wheatcroft Whinfield Wildmoor Windermark Wolverley Yarrow"
-).split()
-FIRM_LOCAL: Final = (
+)
+FIRM_LOCAL: Final = _words(
     "Grünwald Åkerlund Élan Łódka Peña Ødegård Krähenbühl Çınar Żubr Mäkelä Côte-Verte Muñiz みどり ひかり"
-).split()
+)
 # The second word of a firm's name and its trade, as Salesforce spells it.
 TRADES: Final = (
     ("Robotics", "Machinery"),
@@ -200,5 +209,7 @@ PAGES: Final = ("/", "/product", "/product/cards", "/product/invoices", "/custom
 SALES_PAGES: Final = ("/pricing", "/demo", "/roi-calculator")
 DULL_PAGES: Final = ("/careers/controller", "/login", "/support/tickets", "/unsubscribe")
 HAND_RAISES: Final = ("Demo Request", "Contact Sales", "Pricing Request")
-AGENT: Final = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
+AGENT: Final = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
+)
 BOT_AGENT: Final = "Mozilla/5.0 (compatible; LinkScanner/3.1)"

@@ -46,7 +46,7 @@ class RecycleBin:
             count += 1
         return count
 
-    def undelete(self, sobject: SObject, ids: Sequence[str], user_id: str, now: str) -> int:
+    def undelete(self, ids: Sequence[str], user_id: str, now: str) -> int:
         """
         Bring records back from the bin with what was deleted along with them; how many came back.
         """

@@ -33,6 +33,7 @@ class Database:
         self.writer.execute("PRAGMA synchronous = OFF")
         self.writer.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
         self._depth = 0
+        self._owner = 0
 
     def close(self) -> None:
         """
@@ -46,12 +47,22 @@ class Database:
     @property
     def reader(self) -> sqlite3.Connection:
         """
-        This thread's reading connection. It sees what is committed; inside ``write`` use ``writer``.
+        This thread's reading connection. It sees what is committed, and inside ``write`` what this thread has written.
         """
+        if self._depth and self._owner == threading.get_ident():
+            return self.writer
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def snapshot(self) -> sqlite3.Connection:
+        """
+        A reading connection of its own for a long export; the caller closes it.
+        """
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
         return connection
 
     @contextlib.contextmanager
@@ -63,6 +74,7 @@ class Database:
             name = f"level_{self._depth}"
             self.writer.execute("BEGIN IMMEDIATE" if self._depth == 0 else f"SAVEPOINT {name}")
             self._depth += 1
+            self._owner = threading.get_ident()
             try:
                 yield self.writer
             except BaseException:
@@ -85,7 +97,9 @@ class Database:
             )
             connection.execute("CREATE INDEX IF NOT EXISTS _deletions_root ON _deletions (root)")
             connection.execute("CREATE INDEX IF NOT EXISTS _deletions_at ON _deletions (object, at)")
-            connection.execute("CREATE TABLE IF NOT EXISTS _own_history (opportunity TEXT, id TEXT, PRIMARY KEY (opportunity, id)) WITHOUT ROWID")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS _own_history (opportunity TEXT, id TEXT, PRIMARY KEY (opportunity, id)) WITHOUT ROWID"
+            )
             for sobject in schema:
                 self._ensure_table(connection, sobject)
 

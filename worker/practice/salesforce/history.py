@@ -51,6 +51,7 @@ class History:
         """
         for each in opportunities:
             self.org.database.writer.execute(
-                'DELETE FROM "OpportunityHistory" WHERE Id IN (SELECT id FROM _own_history WHERE opportunity = ?)', (each,)
+                'DELETE FROM "OpportunityHistory" WHERE Id IN (SELECT id FROM _own_history WHERE opportunity = ?)',
+                (each,),
             )
             self.org.database.writer.execute("DELETE FROM _own_history WHERE opportunity = ?", (each,))

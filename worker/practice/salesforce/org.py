@@ -4,11 +4,13 @@ The practice Salesforce org: its schema, its records, its users, its settings, p
 Built once a server; the REST, Bulk and control routes work on it. Holds what its parts share and nothing more.
 """
 
+import asyncio
 import re
-import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from worker.practice.salesforce.auth import Sessions
@@ -18,6 +20,7 @@ from worker.practice.salesforce.database import Database
 from worker.practice.salesforce.derive import Facts
 from worker.practice.salesforce.history import History
 from worker.practice.salesforce.ids import DIGITS, INSTANCE, IdMaker
+from worker.practice.salesforce.late import LateCommits
 from worker.practice.salesforce.limits import ApiUsage
 from worker.practice.salesforce.loading import Loading
 from worker.practice.salesforce.package import install_package
@@ -32,6 +35,11 @@ from worker.practice.state import USERNAME
 
 if TYPE_CHECKING:
     from worker.practice.state import PracticeState
+
+
+THREADS = 16  # each keeps a reading connection; enough for clients that read in parallel
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
@@ -75,9 +83,11 @@ class Org:
         self.bin = RecycleBin(self)
         self.records = Records(self)
         self.loading = Loading(self)
+        self.late = LateCommits()
+        self.schema_changed_at = self.clock.now()
         self._numbers: dict[tuple[str, str], int] = {}
         self._stages: dict[str, dict[str, Any]] | None = None
-        self._users_lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="practice-salesforce")
         self.admin_id = ""
         self._seed()
         self.admin_id = self.user_id(ADMIN) or ""
@@ -92,13 +102,21 @@ class Org:
         Stop what runs and close the files.
         """
         self.bulk.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
         self.database.close()
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Run ``work`` in one of the org's threads.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
 
     def change_schema(self) -> None:
         """
         Give the tables what the schema has gained.
         """
         self.database.ensure_schema(self.schema)
+        self.schema_changed_at = self.clock.now()
 
     def user_id(self, username: str) -> str | None:
         """

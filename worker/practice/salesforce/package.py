@@ -163,9 +163,7 @@ def _read_field(path: Path) -> Field:
     value_set = root.find(f"{NAMESPACE}valueSet")
     if value_set is not None:
         options["restricted"] = _text(value_set, "restricted") == "true"
-        options["values"] = [
-            _text(value, "fullName") or "" for value in value_set.iterfind(f".//{NAMESPACE}value")
-        ]
+        options["values"] = [_text(value, "fullName") or "" for value in value_set.iterfind(f".//{NAMESPACE}value")]
     try:
         return custom_field(name, kind, _text(root, "label") or name, options)
     except ValueError as error:

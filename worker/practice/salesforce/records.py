@@ -286,10 +286,13 @@ class Records:
                 raise RowError("DUPLICATE_VALUE", words)
         if sobject.name == "CampaignMember" and record_id is None:
             for name in ("LeadId", "ContactId"):
-                if values.get(name) and self.org.database.writer.execute(
-                    f'SELECT 1 FROM "CampaignMember" WHERE CampaignId = ? AND "{name}" = ? AND IsDeleted = 0',
-                    (values["CampaignId"], values[name]),
-                ).fetchone():
+                if (
+                    values.get(name)
+                    and self.org.database.writer.execute(
+                        f'SELECT 1 FROM "CampaignMember" WHERE CampaignId = ? AND "{name}" = ? AND IsDeleted = 0',
+                        (values["CampaignId"], values[name]),
+                    ).fetchone()
+                ):
                     raise RowError("DUPLICATE_VALUE", "Already a campaign member.")
 
     def stored_changes(self, sobject: SObject, changes: Mapping[str, Any]) -> Values:

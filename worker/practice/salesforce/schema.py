@@ -77,7 +77,7 @@ class Field:
         """
         Whether MIN, MAX, COUNT and the like take the field.
         """
-        return self.sortable and self.type not in {"boolean", "combobox"} or self.type == "combobox"
+        return (self.sortable and self.type not in {"boolean", "combobox"}) or self.type == "combobox"
 
     @property
     def polymorphic(self) -> bool:

@@ -31,7 +31,14 @@ def seed_records(username: str, now: str) -> Mapping[str, list[dict[str, Any]]]:
             {"Name": "Integration", "UserType": "Standard", **stamps},
         ],
         "User": [
-            {"Username": ADMIN, "FirstName": "Ada", "LastName": "Administrator", "Email": ADMIN, "Alias": "admin", **stamps},
+            {
+                "Username": ADMIN,
+                "FirstName": "Ada",
+                "LastName": "Administrator",
+                "Email": ADMIN,
+                "Alias": "admin",
+                **stamps,
+            },
             {"Username": username, "LastName": "Headwater Integration", "Email": username, "Alias": "headw", **stamps},
         ],
         "Organization": [

@@ -258,7 +258,7 @@ AmountWonOpportunities currency(18,0) ro | Value Won Opportunities in Campaign
 OwnerId reference(User) auto rel=Owner | Owner ID
 {AUDIT}{VIEWED}
 """
-_OPPORTUNITIES = "FROM \"Opportunity\" o WHERE o.CampaignId = {t}.Id AND o.IsDeleted = 0"
+_OPPORTUNITIES = 'FROM "Opportunity" o WHERE o.CampaignId = {t}.Id AND o.IsDeleted = 0'
 _MEMBERS = 'FROM "CampaignMember" m WHERE m.CampaignId = {t}.Id AND m.IsDeleted = 0'
 CAMPAIGN_EXPRESSIONS = {
     "NumberOfLeads": f"(SELECT COUNT(*) {_MEMBERS} AND m.LeadId IS NOT NULL AND m.ContactId IS NULL)",

@@ -67,7 +67,9 @@ def store(field: Field, value: Any) -> Any:
         value = None
     if value is None:
         if field.type == "boolean":
-            raise RowError("INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: ", [field.name])
+            raise RowError(
+                "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: ", [field.name]
+            )
         return None
     if field.type in TEXT_TYPES:
         return _store_text(field, value)
@@ -114,7 +116,7 @@ def _store_text(field: Field, value: Any) -> str:
 
 
 def _store_boolean(field: Field, value: Any) -> int:
-    if isinstance(value, bool):
+    if value in {True, False}:
         return int(value)
     if isinstance(value, str) and value.lower() in {"true", "false", "1", "0"}:
         return int(value.lower() in {"true", "1"})

@@ -171,7 +171,11 @@ def compile_children(
     left to the caller.
     """
     compiler = _Compiler(
-        schema, replace(node.query, limit=None, offset=None), schema[node.child.sobject], all_rows=all_rows, calendar=calendar
+        schema,
+        replace(node.query, limit=None, offset=None),
+        schema[node.child.sobject],
+        all_rows=all_rows,
+        calendar=calendar,
     )
     made = compiler.compile()
     key = f't."{node.child.field.name}"'
@@ -366,7 +370,9 @@ class _Compiler:
         grouped = {str(value).lower() for value in self.query.group_by if isinstance(value, Path)}
         for item in self.query.select:
             if not isinstance(item, Column):
-                raise self.complaint("MALFORMED_QUERY", self.query.at, "an aggregate query selects fields and aggregates only")
+                raise self.complaint(
+                    "MALFORMED_QUERY", self.query.at, "an aggregate query selects fields and aggregates only"
+                )
             value = item.value
             if isinstance(value, Path):
                 if str(value).lower() not in grouped:
@@ -499,15 +505,25 @@ class _Compiler:
                 raise self.complaint("INVALID_QUERY_FILTER_OPERATOR", condition.value.at, words)
             self.parameters.append(literal.pattern)
             return f"{value.sql} LIKE ? ESCAPE '\\'"
-        if literal.kind == "null" or (literal.kind == "string" and literal.text == "" and value.field.type in TEXT_TYPES):
+        if literal.kind == "null" or (
+            literal.kind == "string" and literal.text == "" and value.field.type in TEXT_TYPES
+        ):
             if operator not in {"=", "!="}:
-                raise self.complaint("INVALID_QUERY_FILTER_OPERATOR", literal.at, f"invalid operator {operator} for null")
+                raise self.complaint(
+                    "INVALID_QUERY_FILTER_OPERATOR", literal.at, f"invalid operator {operator} for null"
+                )
             return f"{value.sql} IS {'NOT ' if operator == '!=' else ''}NULL"
         if literal.kind == "word":
             return self.date_range(value, operator, literal)
         if operator not in {"=", "!="} and value.field.type == "boolean":
-            raise self.complaint("INVALID_QUERY_FILTER_OPERATOR", literal.at, f"invalid operator {operator} on boolean field")
-        self.parameters.append(self.bound(value.field, literal))
+            raise self.complaint(
+                "INVALID_QUERY_FILTER_OPERATOR", literal.at, f"invalid operator {operator} on boolean field"
+            )
+        bound = self.bound(value.field, literal)
+        if value.field.type == "boolean":
+            # Written out, not bound, so that SQLite sees that its index of deleted records will do.
+            return f"{value.sql} {'IS NOT' if operator == '!=' else '='} {bound}"
+        self.parameters.append(bound)
         if operator == "!=":
             return f"{value.sql} IS NOT ?"
         return f"{value.sql} {operator} ?"
@@ -554,7 +570,12 @@ class _Compiler:
                 words = f"sObject type '{condition.query.sobject}' is not supported."
                 raise self.complaint("INVALID_TYPE", condition.query.sobject_at, words)
             inner = _Compiler(
-                self.schema, condition.query, sobject, all_rows=self.all_rows, calendar=self.calendar, aliases=self.aliases
+                self.schema,
+                condition.query,
+                sobject,
+                all_rows=self.all_rows,
+                calendar=self.calendar,
+                aliases=self.aliases,
             )
             text = inner.membership_sql()
             self.parameters += inner.parameters

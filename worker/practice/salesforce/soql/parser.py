@@ -28,7 +28,9 @@ from worker.practice.salesforce.soql.tree import (
 SOQL_LIMIT = 100_000  # characters
 CLAUSES = ("from", "where", "group", "having", "order", "limit", "offset", "for", "using", "with", "all", "update")
 AGGREGATES = frozenset({"count", "count_distinct", "sum", "avg", "min", "max"})
-DATE_FUNCTIONS = frozenset({"calendar_year", "calendar_quarter", "calendar_month", "day_in_month", "day_only", "hour_in_day"})
+DATE_FUNCTIONS = frozenset(
+    {"calendar_year", "calendar_quarter", "calendar_month", "day_in_month", "day_only", "hour_in_day"}
+)
 FORMATTERS = frozenset({"tolabel", "convertcurrency", "format"})
 DATE_WORDS = frozenset({
     "yesterday", "today", "tomorrow", "last_week", "this_week", "next_week", "last_month", "this_month", "next_month",

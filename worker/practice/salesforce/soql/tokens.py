@@ -91,7 +91,9 @@ def _string(source: str, start: int) -> tuple[Token, int]:
                 value, width = _ESCAPES[escape.lower()], 2
             else:
                 shown = f"Invalid string literal '{source[start + 1 : at + 2]}'. Illegal character sequence '\\{escape}' in string literal."
-                raise ApiError(400, "INVALID_QUERY_FILTER_OPERATOR" if not escape else "MALFORMED_QUERY", frame(source, at, shown))
+                raise ApiError(
+                    400, "INVALID_QUERY_FILTER_OPERATOR" if not escape else "MALFORMED_QUERY", frame(source, at, shown)
+                )
             text.append(value)
             pattern.append("\\" + value if value in "%_\\" else value)
             at += width

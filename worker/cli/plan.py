@@ -1,0 +1,80 @@
+"""
+``headwater plan``: shows what would be written, from what is already read and decided. It touches no network.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from worker.cli.ground import ground
+from worker.cli.output import Speech, common, table
+from worker.cli.sync import service_of
+from worker.flows.drain import drain, follow_up
+from worker.flows.run import Service
+from worker.store import views
+
+# Flows that decide and touch no network.
+DECIDING = ("resolve", "engage", "attribute", "originate", "plan")
+# A read before writing takes 2,000 records a call, a write 200.
+READ_BATCH, WRITE_BATCH = 2_000, 200
+
+
+@click.command("plan")
+@click.option("--examples", default=3, show_default=True, help="How many records to show of each object.")
+@click.option("--detailed-exitcode", is_flag=True, help="End with 2 when something would be written.")
+@common
+def command(examples: int, *, detailed_exitcode: bool, speech: Speech) -> int:
+    """
+    Show what would be written to Salesforce: record, field, old, new and reason, and what it costs. Nothing is written.
+    """
+    with ground() as settings:
+        service = service_of(settings, sources=False)
+        planned = decide_and_show(service, examples)
+        speech.answer(planned, lambda: told(planned))
+        return 2 if detailed_exitcode and planned["records"] else 0
+
+
+def decide_and_show(service: Service, examples: int) -> dict[str, Any]:
+    """
+    Finish what is being decided, then give what waits to be written and its cost.
+    """
+    with service.engine.begin() as connection:
+        follow_up(connection, service)
+    drain(service, DECIDING)
+    with service.engine.connect() as connection:
+        planned = views.planned(connection, examples)
+    records = [each["records"] for each in planned["objects"]]
+    planned["records"] = sum(records)
+    planned["calls"] = sum(-(-number // READ_BATCH) + -(-number // WRITE_BATCH) for number in records)
+    return planned
+
+
+def told(planned: dict[str, Any]) -> Iterator[str]:
+    """
+    A plan as people read it.
+    """
+    if not planned["records"]:
+        yield "Nothing is to be written: Salesforce holds what it should."
+        return
+    yield "Salesforce changes:"
+    yield from table(
+        ("OBJECT", "FIELD", "RECORDS", "FIRST VALUE", "EMPTIED"),
+        [[f[name] for name in ("object", "field", "records", "first_values", "emptied")] for f in planned["fields"]],
+        right=(2, 3, 4),
+    )
+    for example in planned["examples"]:
+        yield ""
+        yield f"{example['object']} {example['record_id']}"
+        for change in example["changes"]:
+            yield f"  {change['field']}: {change['old'] or '(empty)'} -> {change['new'] or '(empty)'}"
+        yield f"    because {example['changes'][0]['reason']}"
+    yield ""
+    for plan in planned["plans"]:
+        if plan["why_held"]:
+            yield f"Plan {plan['id']} is held by the write guard: {plan['why_held']}."
+    yield (
+        f"Plan: {planned['records']:,} updates, 0 creates, 0 deletes, {planned['calls']:,} API calls, "
+        "no storage. Nothing was written."
+    )
+    yield "Next: headwater apply"
