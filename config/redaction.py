@@ -23,14 +23,15 @@ MAX_DEPTH: Final = 4
 # Keys whose text may be said: names of things of ours or of a system's schema, never of people or companies.
 ALLOWED_KEYS: Final = frozenset(
     {
-        "action", "actions", "api", "attempt", "batch", "call", "cause", "channel", "class", "client", "clock", "code",
-        "column", "columns", "command", "cycle", "digest", "error", "event", "exception", "exit", "field", "fields",
-        "file", "flow", "folder", "format", "from", "func_name", "generation", "host", "job", "kind", "level", "lineno",
-        "logger", "message", "method", "mode", "model", "module", "name_of", "note", "object", "objects", "operation",
-        "outcome", "path", "place", "pid", "platform", "port", "priority", "queue", "reason", "result", "role", "route",
-        "rule", "rules", "run", "scope", "section", "shape", "source", "stack", "stage", "state", "status", "step",
-        "stream", "streams", "table", "target", "task", "team", "thread", "timestamp", "to", "type", "unit", "until",
-        "url", "vendor", "verdict", "version", "view", "watermark", "worker",
+        "action", "actions", "api", "attempt", "batch", "call", "cause", "channel", "class", "client", "clock",
+        "code", "column", "columns", "command", "cycle", "digest", "error", "event", "exception", "exit",
+        "field", "fields", "file", "flow", "flows", "folder", "format", "from", "func_name", "generation",
+        "host", "job", "kind", "lane", "level", "lineno", "logger", "message", "method", "mode", "model",
+        "module", "note", "object", "objects", "operation", "outcome", "path", "pid", "place", "platform",
+        "port", "priority", "queue", "reason", "result", "role", "route", "rule", "rules", "run", "scope",
+        "section", "shape", "source", "stack", "stage", "state", "status", "step", "stream", "streams", "table",
+        "target", "task", "team", "thread", "timestamp", "to", "type", "unit", "until", "vendor", "verdict",
+        "version", "view", "watermark", "worker",
     }
 )  # fmt: skip
 ALLOWED_ENDINGS: Final = (

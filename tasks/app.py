@@ -48,7 +48,7 @@ def _app() -> Celery:
         worker_redirect_stdouts=False,
         worker_soft_shutdown_timeout=5,
         beat_schedule={"tick": {"task": f"{TASK_PREFIX}tick", "schedule": TICK_SECONDS, "options": {"expires": 30}}},
-        beat_scheduler="celery.beat.Scheduler",
+        beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )
     made.conf.task_queues = None

@@ -6,10 +6,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from config import rulefiles
+from config.crosschecks import disagreements
 from config.errors import ConfigError
-from config.rulefiles import SECTIONS, SHIPPED_RULES, RuleErrors, Rules, load_rules
+from config.ruleerrors import path_of, words_of
+from config.rulefiles import SECTIONS, SHIPPED_RULES, RuleErrors, Rules, load_rules, overlay
+from config.yamlfile import Document, Plain, read_yaml
 
 
 def folder(path: Path, **files: str) -> Path:
@@ -269,3 +275,56 @@ def test_a_position_of_ones_own_can_be_weighed(tmp_path: Path) -> None:
     assert rules.positions["demo"].touch_type == "demo_request"
     assert rules.positions["proof"].stage == "Proof of Concept"
     assert rules.models["ours"].weights["proof"] == Decimal(30)
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.decimals(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def changed(data: Plain, path: list[int], junk: Plain) -> Plain:
+    """
+    The data with one part of it, found by going down ``path``, replaced by something else.
+    """
+    if not path or not isinstance(data, dict | list) or not data:
+        return junk
+    keys = list(data) if isinstance(data, dict) else list(range(len(data)))
+    key = keys[path[0] % len(keys)]
+    copy = data.copy()
+    copy[key] = changed(data[key], path[1:], junk)  # type: ignore[index, call-overload]
+    return copy
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(sorted(SECTIONS)), st.lists(st.integers(0, 40), min_size=1, max_size=5), JUNK)
+def test_whatever_is_put_in_the_place_of_a_rule_is_read_or_refused_in_words(
+    section: str, path: list[int], junk: Plain
+) -> None:
+    shipped = read_once(section)
+    data = changed(shipped.data, path, junk)
+    assert isinstance(data, dict)
+    place = rulefiles._Place(
+        Path(f"{section}.yaml"), Document(data, shipped.lines), shipped, overlay(shipped.data, data)
+    )
+    rules, errors = rulefiles._validated(SECTIONS[section], place)
+    for error in errors:
+        assert words_of(error, SECTIONS[section])
+        assert place.problem(path_of(error["loc"]), "x").line >= 1
+    if rules is not None:
+        assert all(words for _, _, words in disagreements({section: rules}))
+    assert errors or rules is not None
+
+
+READ: dict[str, Document] = {}
+
+
+def read_once(section: str) -> Document:
+    if section not in READ:
+        READ[section] = read_yaml(SHIPPED_RULES / f"{section}.yaml")
+    return READ[section]

@@ -148,7 +148,7 @@ def test_an_empty_medium_is_kept_apart_from_the_word_unknown(rules: Rules) -> No
     assert "unknown" not in attribution.mediums
     assert "" not in attribution.mediums
     assert attribution.mediums["cpc"] == attribution.mediums["ppc"] == "Paid search"
-    assert attribution.mediums["paid-social"] == attribution.mediums["paid_social"] == "Paid social"
+    assert attribution.mediums["paid-social"] == "Paid social"
 
 
 def test_golden_fields_are_columns_of_the_shapes(rules: Rules) -> None:

@@ -2,8 +2,13 @@
 Who starts the servers, who stops them, what stays, and what happens when somebody is killed.
 """
 
+import json
 import os
+import random
 import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +19,7 @@ import pytest
 import redis
 
 from tests.embedded.conftest import answers, eventually, is_gone, processes_of, query
-from tests.embedded.lodger import lodger
+from tests.embedded.lodger import ROOT, lodger
 from worker.core.errors import Fatal
 from worker.embedded.home import Home
 from worker.embedded.parts import EmbeddedParts, embedded, remove_abandoned
@@ -140,6 +145,41 @@ def test_a_fallen_valkey_comes_back_at_the_same_address(homes: Path) -> None:
 
 def keeper_of(home: Path) -> psutil.Process:
     return psutil.Process(Home(home).told("running.json")["keeper"])  # type: ignore[index]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--volatile"], ["--volatile", "--ephemeral"]], ids=["kept", "removed"])
+def test_whoever_is_killed_and_whenever_the_next_user_finds_servers_and_nothing_is_left(
+    homes: Path, options: list[str]
+) -> None:
+    home = homes / "battlefield"
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    fate = random.Random(seed)
+    command = [sys.executable, "-m", "tests.embedded.lodger", str(home), *options, "--for"]
+    visitors: list[subprocess.Popen[str]] = []
+    killed: set[int] = set()
+    for _ in range(60):
+        if sum(each.poll() is None for each in visitors) < 4:
+            line = [*command, str(fate.uniform(0, 1))]
+            visitors.append(subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        victim = fate.choice(visitors)
+        if fate.random() < 0.2 and victim.poll() is None:
+            victim.kill()
+            killed.add(victim.pid)
+        facts = Home(home).told("running.json")
+        if fate.random() < 0.07 and facts:
+            with suppress(ProcessLookupError):
+                os.kill(facts["keeper"], signal.SIGKILL)
+        time.sleep(fate.uniform(0, 0.25))
+    told = [(each.communicate(timeout=60)[0], each.returncode, each.pid) for each in visitors]
+    assert [code for _, code, number in told if number not in killed and code != 0] == []
+    eventually(lambda: not Home(home).kept())
+    folders = {sockets(json.loads(words)["redis_url"]) for words, _, _ in told if words}
+    with embedded(home, durable=False, keep="--ephemeral" not in options) as parts:
+        assert answers(parts.database_url)  # and clears away what was left by those killed last
+    assert [folder for folder in folders if folder.exists()] == []
+    assert home.exists() == ("--ephemeral" not in options)
 
 
 def test_a_server_that_falls_again_and_again_is_given_up_with_a_clear_error(homes: Path) -> None:

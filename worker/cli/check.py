@@ -32,8 +32,7 @@ def command(folder: Path | None, speech: Speech) -> None:
         },
         lambda: [
             f"The rules in {files.folder} are sound (digest {files.digest[:12]}):",
-            f"  {len(rules.touchpoints.types)} kinds of touch, {len(rules.touchpoints.touches)} touch rules, "
-            + f"{len(rules.touchpoints.channels)} channel rules",
+            f"  {len(rules.touchpoints.types)} kinds of touch, {len(rules.touchpoints.touches)} rules",
             f"  models {', '.join(models)}; {rules.write_model} is written back",
             f"  engaged from {rules.engagement.enter_points} points and {rules.engagement.enter_people} people",
         ],

@@ -113,11 +113,30 @@ class Home:
             return None
         return facts if isinstance(facts, dict) else None
 
-    def sweep(self) -> None:
+    def sweep(self, *, remove: bool = False) -> bool:
         """
-        Remove what a dead keeper and dead users left: their notes, folders elsewhere, data that was not to be kept.
-        Needs the lock, and no living keeper.
+        Remove what a dead keeper and dead users left: their notes, folders elsewhere, data that was not to be kept;
+        with ``remove`` the whole folder. Needs the lock. False, and nothing is touched, where a keeper lives.
         """
+        place = self.take_keepers_place()
+        if place is None:
+            return False
+        with place:
+            self._remove_leftovers()
+            if remove:
+                self.remove()
+        return True
+
+    def take_keepers_place(self) -> TextIO | None:
+        """
+        Lock the keeper's file, so that none starts meanwhile. None where a keeper lives.
+        """
+        while (place := lock_file(self.keeper)) is None:
+            if self.kept():
+                return None
+        return place
+
+    def _remove_leftovers(self) -> None:
         left = self.told("outside.json") or {}
         gone = [Path(folder) for folder in left.get("folders", [])]
         if not left.get("keep", True):

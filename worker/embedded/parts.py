@@ -20,6 +20,7 @@ from worker.embedded.home import PAUSE_SECONDS, Home
 from worker.embedded.postgres import DATABASE, USER
 from worker.embedded.valkey import SOCKET
 
+STARTS_ALLOWED: Final = 3
 WAIT_SECONDS: Final = 180  # making the data, or recovery after a fall of the machine, on a slow disk
 
 
@@ -54,11 +55,7 @@ class EmbeddedParts:
                 self._seat = self.home.enter()
                 self._process = os.getpid()
                 try:
-                    while not self._sockets:
-                        if not self.home.kept():
-                            self.home.sweep()
-                            self._child = self._start_keeper()
-                        self._sockets = self._wait()
+                    self._sockets = self._find_servers()
                 except BaseException:
                     self._leave_under_lock()
                     raise
@@ -79,7 +76,7 @@ class EmbeddedParts:
         self._reap()
         if not self.home.kept() and not self.home.in_use():
             with suppress(FileNotFoundError), self.home.locked(WAIT_SECONDS):
-                if not self.home.kept() and not self.home.in_use():
+                if not self.home.in_use():
                     self._tidy()
 
     def check(self) -> None:
@@ -159,26 +156,34 @@ class EmbeddedParts:
             setsid=True,
         )
 
+    def _find_servers(self) -> str:
+        """
+        The folder the servers listen in, once a keeper runs them. A keeper met while it was leaving is waited for.
+        """
+        for _ in range(STARTS_ALLOWED):
+            if self.home.sweep():
+                self._child = self._start_keeper()
+            if folder := self._wait():
+                return folder
+        raise Fatal(
+            "HW-547",
+            "the keeper of PostgreSQL and Valkey ended before they ran",
+            actions=[f"see {self.home.log / 'keeper.log'}", "start the command again"],
+        )
+
     def _wait(self) -> str:
         """
-        Wait until the keeper says in which folder the servers listen; empty where we met one that was just leaving.
+        Wait until a keeper says in which folder the servers listen; empty where it ended without a word.
         """
         deadline = time.monotonic() + WAIT_SECONDS
-        ours = self._child is not None
         while time.monotonic() < deadline:
             if facts := self.home.told("running.json"):
                 return str(facts["sockets"])
             gone = self._reap() and not self.home.kept()
             if error := failure(self.home):
                 raise error
-            if gone and not ours:
-                return ""
             if gone:
-                raise Fatal(
-                    "HW-547",
-                    "the keeper of PostgreSQL and Valkey ended before they ran",
-                    actions=[f"see {self.home.log / 'keeper.log'}", "start the command again"],
-                )
+                return ""
             time.sleep(PAUSE_SECONDS)
         raise Fatal(
             "HW-548",
@@ -207,16 +212,14 @@ class EmbeddedParts:
         deadline = time.monotonic() + PAUSE_SECONDS * 40
         while self.home.kept() and time.monotonic() < deadline:
             time.sleep(PAUSE_SECONDS)
-        if self._reap() and not self.home.kept() and not self.home.in_use():
+        if self._reap() and not self.home.in_use():
             self._tidy()
 
     def _tidy(self) -> None:
         """
         Remove what a keeper that was killed left behind, and a folder that is not to stay. Under the lock.
         """
-        self.home.sweep()
-        if not self.keep:
-            self.home.remove()
+        self.home.sweep(remove=not self.keep)
 
 
 @contextmanager
@@ -241,9 +244,8 @@ def remove_abandoned(folder: Path) -> None:
         with suppress(FileNotFoundError):
             if not home.kept() and not home.in_use():
                 with home.locked(1):
-                    if not home.kept() and not home.in_use():
-                        home.sweep()
-                        home.remove()
+                    if not home.in_use():
+                        home.sweep(remove=True)
 
 
 def failure(home: Home) -> Fatal | None:

@@ -186,14 +186,19 @@ def shares(story: Journey, clock: str, model: Model) -> dict[str, Fraction]:
         else:
             middle += orphaned
         bare = []
-    result: dict[str, Fraction] = {}
-    for name, share in given.items():
-        item = limbo if found[name] == UNREACHED else "unassigned" if found[name] == BARE else found[name]
-        result[item] = result.get(item, Fraction(0)) + share
+    result = by_item(given, found, limbo)
     result[limbo] = result.get(limbo, Fraction(0)) + waiting_middle
     for touch, part in split(in_middle, story.at(clock), model).items():
         result[touch] = result.get(touch, Fraction(0)) + middle * part
     return {item: share for item, share in result.items() if share}
+
+
+def by_item(given: Mapping[str, Fraction], found: Mapping[str, str], limbo: str) -> dict[str, Fraction]:
+    result: dict[str, Fraction] = {}
+    for name, share in given.items():
+        item = {UNREACHED: limbo, BARE: "unassigned"}.get(found[name], found[name])
+        result[item] = result.get(item, Fraction(0)) + share
+    return result
 
 
 def split(in_middle: Sequence[Row], at: datetime, model: Model) -> dict[str, Fraction]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.engagement.acts import NOW, RULES, act, flagged
@@ -103,6 +103,7 @@ def test_the_factors_are_two_to_the_minus_age_over_half_life() -> None:
     assert factors.is_sorted(descending=True)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 100), st.integers(0, 60), st.sampled_from(sorted(RULES.acts)))
 def test_a_score_never_grows_by_itself(age: int, days: int, kind: str) -> None:
     history = [act(kind, days_ago=age), act(kind, days_ago=age / 2), act(kind, None, days_ago=age / 3)]

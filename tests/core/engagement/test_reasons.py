@@ -109,7 +109,7 @@ def test_many_roles_and_acts_are_cut_to_what_fits_and_counted() -> None:
     assert " more. Lapses " in why
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=300), st.text(max_size=80), st.booleans()), min_size=1, max_size=12))
 def test_whatever_the_labels_the_sentence_fits_and_the_list_is_json(rows: list[tuple[str, str, bool]]) -> None:
     acts = [

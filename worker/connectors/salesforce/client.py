@@ -246,7 +246,7 @@ class SalesforceClient:
         with self._lock:
             if self._salesforce is None:
                 self._spare_the_account()
-                login = log_in(self._session, self._credentials, self._clock, self._suffixes)
+                login = log_in(self._session, self._credentials, self._suffixes)
                 if login.instance.scheme == "http":
                     self._session.speak_http_to(login.instance.netloc)
                 self._login = login
@@ -280,9 +280,6 @@ class SalesforceClient:
                 self._salesforce = None
                 self._logins_refused += 1
                 self._refused_at = time.monotonic()
-
-    def _clock(self) -> float:
-        return time.time() + (self._session.clock_offset or 0.0)
 
     def _read_usage(self, response: requests.Response) -> None:
         found = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))

@@ -6,7 +6,8 @@ retires it. The client calls it, once a session.
 """
 
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -51,22 +52,22 @@ class Login:
     user_id: str | None
 
 
-def log_in(session: HttpSession, credentials: Credentials, now: Callable[[], float], suffixes: Sequence[str]) -> Login:
+def log_in(session: HttpSession, credentials: Credentials, suffixes: Sequence[str]) -> Login:
     """
-    A new session. ``now`` is the platform's clock in epoch seconds.
+    A new session.
 
-    Raises Fatal HW-204 when Salesforce refuses, Retriable when it does not answer. An assertion refused for our wrong
-    clock is made once more by the clock of that answer.
+    Raises Fatal HW-204 when Salesforce refuses, Retriable when it does not answer. An assertion that was refused while
+    our clock disagrees with theirs is signed once more by theirs.
     """
     address = checked_address(credentials.login_url, suffixes)
-    skew_before = session.clock_offset
+    now = time.time()
     try:
-        answer = _ask(session, address, _form(credentials, address, now()))
+        answer = _ask(session, address, _form(credentials, address, now))
     except Fatal:
         skew = session.clock_offset or 0.0
-        if credentials.private_key is None or skew_before is not None or abs(skew) < _CLOCK_SKEW_SECONDS:
+        if credentials.private_key is None or abs(skew) < _CLOCK_SKEW_SECONDS:
             raise
-        answer = _ask(session, address, _form(credentials, address, now()))
+        answer = _ask(session, address, _form(credentials, address, now + skew))
     return _login_of(answer, address, suffixes)
 
 

@@ -146,8 +146,8 @@ class _Division:
 def _lay_out(deals: pl.DataFrame, paths: PathSet) -> _Items:
     amounts = deals.select("opportunity_id", "amount_units", known=pl.lit(value=True))
     groups = paths.clocks.join(amounts, on="opportunity_id", how="left", maintain_order="left")
-    if strangers := groups["known"].null_count():
-        raise Fatal("HW-903", f"{strangers} paths came without their deal")
+    if strangers := groups.filter(pl.col("known").is_null())["opportunity_id"].n_unique():
+        raise Fatal("HW-903", f"the paths of {strangers} deals came without the deals")
     sizes = groups["touch_count"] + 2
     starts = (sizes.cum_sum() - sizes).cast(pl.UInt32)
     group = expand(sizes)

@@ -123,22 +123,20 @@ def _missing(rules: EngagementRules) -> list[pl.Expr]:
 
 def _people(earning: pl.DataFrame) -> pl.DataFrame:
     """
-    account_id and the roles of the people who earned points, the most senior first: roles, role_counts.
+    account_id and the roles of the people who earned points (each by the latest that is known), the most senior first:
+    roles, role_counts.
     """
     seniority = {level: place for place, level in enumerate(LEVELS)}
+    known = pl.col("role_label").str.strip_chars() != ""
     latest = (
-        earning.filter(pl.col("person_id").is_not_null())
+        earning.filter(pl.col("person_id").is_not_null() & known)
         .sort("occurred_at", "act_id", descending=True)
         .unique(["account_id", "person_id"], keep="first", maintain_order=True)
         .with_columns(
             pl.col("level").replace_strict(seniority, default=len(LEVELS), return_dtype=pl.Int32).alias("rank")
         )
     )
-    roles = (
-        latest.filter(pl.col("role_label").str.strip_chars() != "")
-        .group_by("account_id", "role_label")
-        .agg(pl.col("rank").min(), pl.len().alias("count"))
-    )
+    roles = latest.group_by("account_id", "role_label").agg(pl.col("rank").min(), pl.len().alias("count"))
     return (
         roles.sort("account_id", "rank", "count", "role_label", descending=[False, False, True, False])
         .group_by("account_id", maintain_order=True)

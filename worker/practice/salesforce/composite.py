@@ -43,7 +43,7 @@ def batch(org: "Org", call: Call, dispatch: Dispatch, parse_target: Target) -> A
             results.append({"statusCode": 412, "result": [{"errorCode": "BATCH_PROCESSING_HALTED", "message": words}]})
             continue
         url = str(part.get("url", ""))
-        given = _dispatch(org, call, part, _absolute(url, call), part.get("richInput"), dispatch, parse_target)
+        given = _dispatch(org, call, part, _absolute(url), part.get("richInput"), dispatch, parse_target)
         answers.append(given)
         failed = failed or given.status >= 400
         results.append({"statusCode": given.status, "result": given.body})
@@ -117,7 +117,7 @@ def _parts(given: Any) -> list[dict[str, Any]]:
     return given
 
 
-def _absolute(url: str, call: Call) -> str:
+def _absolute(url: str) -> str:
     """
     Batch parts may leave out ``/services/data/``: ``v60.0/query?q=...``.
     """

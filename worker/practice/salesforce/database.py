@@ -98,7 +98,8 @@ class Database:
             connection.execute("CREATE INDEX IF NOT EXISTS _deletions_root ON _deletions (root)")
             connection.execute("CREATE INDEX IF NOT EXISTS _deletions_at ON _deletions (object, at)")
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS _own_history (opportunity TEXT, id TEXT, PRIMARY KEY (opportunity, id)) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS _own_history "
+                "(opportunity TEXT, id TEXT, PRIMARY KEY (opportunity, id)) WITHOUT ROWID"
             )
             for sobject in schema:
                 self._ensure_table(connection, sobject)

@@ -37,7 +37,9 @@ def describe_object(schema: Schema, sobject: SObject, root: str, record_types: l
     return {
         "actionOverrides": [],
         **{key: value for key, value in summary.items() if key not in {"urls", "labelPlural", "name", "label"}},
-        "childRelationships": [_child(each) for each in schema.children(sobject)],
+        "childRelationships": [
+            _child(each) for each in schema.children(sobject) if each.field.name != "MasterRecordId"
+        ],
         "compactLayoutable": True,
         "defaultImplementation": None,
         "extendedBy": None,
@@ -79,7 +81,7 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "byteLength": field.length if field.type in ID_TYPES else field.length * BYTES_PER_CHARACTER,
         "calculated": False,
         "calculatedFormula": None,
-        "cascadeDelete": field.cascade,
+        "cascadeDelete": field.cascade and field.custom,
         "caseSensitive": field.case_sensitive,
         "compoundFieldName": field.compound,
         "controllerName": None,
@@ -111,7 +113,7 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "nameField": field.name_field,
         "namePointing": field.polymorphic,
         "nillable": field.nillable,
-        "permissionable": (field.nillable and field.type not in ID_TYPES) or field.custom,
+        "permissionable": _permissionable(field),
         "picklistValues": [
             {
                 "active": True,
@@ -132,7 +134,7 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "restrictedDelete": False,
         "restrictedPicklist": field.restricted,
         "scale": field.scale,
-        "searchPrefilterable": False,
+        "searchPrefilterable": field.type == "reference" and field.nillable and field.filterable,
         "soapType": SOAP_TYPES.get(field.type, "xsd:string"),
         "sortable": field.sortable,
         "type": field.type,
@@ -140,6 +142,14 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "updateable": field.updateable,
         "writeRequiresMasterRead": False,
     }
+
+
+def _permissionable(field: Field) -> bool:
+    """
+    Whether field-level security can take the field away: what may be left empty and is not the record's name.
+    """
+    written = field.createable or field.updateable or field.type == "address"
+    return field.custom or (field.nillable and written and field.compound != "Name")
 
 
 _MASTER: RecordType = {"Id": "012000000000000AAA", "Name": "Master", "DeveloperName": "Master", "IsActive": True}

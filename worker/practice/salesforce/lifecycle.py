@@ -1,8 +1,8 @@
 """
 What a person does to whole records in the org's pages: converting leads and merging duplicates.
 
-Neither exists in REST for us; the control API calls them. Both leave what a real org leaves: ids that point on, children
-that moved, stamps that show it.
+Neither exists in REST for us; the control API calls them. Both leave what a real org leaves: ids that point on,
+children that moved, stamps that show it.
 """
 
 from collections.abc import Mapping, Sequence

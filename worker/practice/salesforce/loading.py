@@ -2,8 +2,9 @@
 Privileged writing for loaders and tests: any stored field, audit stamps and computed ones included, thousands of rows a
 call, no rules, no API call counted.
 
-What the writer leaves out is filled as an org would fill it. ``SystemModstamp`` is the practice clock's now unless given,
-so that freshly made records turn up in the next polling window; ``LastModifiedDate`` falls back on ``CreatedDate``.
+What the writer leaves out is filled as an org would fill it. ``SystemModstamp`` is the practice clock's now unless
+given, so that freshly made records turn up in the next polling window; ``LastModifiedDate`` falls back on
+``CreatedDate``.
 Mistakes raise ``ValueError`` with the row's number.
 """
 
@@ -53,7 +54,7 @@ class Loading:
                 if values.get("CreatedDate") is None and "createddate" in sobject.fields:
                     values["CreatedDate"] = now
                 if values.get("LastModifiedDate") is None and "lastmodifieddate" in sobject.fields:
-                    values["LastModifiedDate"] = values["CreatedDate"] if "CreatedDate" in values else now
+                    values["LastModifiedDate"] = values.get("CreatedDate", now)
                 derive(sobject.name, Saving(values, None, frozenset(name.lower() for name in given), now), facts)
                 for each in self._automatic:
                     if each in sobject.fields and values.get(sobject[each].name) is None:

@@ -48,8 +48,9 @@ class Settings:
     Switches of the org, set by the control API. Each stands for something real orgs differ in or that is assumed.
 
     ``session_seconds`` is how long a token lives by the practice clock; ``bulk_seconds`` how long a Bulk job takes at
-    least; ``bulk_page_rows`` how many rows a results page has when the client names no number; ``cursors`` how many open
-    query cursors a user has before the oldest is dropped; ``hold_bulk_jobs`` leaves new jobs in UploadComplete.
+    least; ``bulk_page_rows`` how many rows a results page has when the client names no number; ``cursors`` how many
+    open query cursors a user has before the oldest is dropped; ``hold_bulk_jobs`` leaves new jobs in UploadComplete;
+    ``small_pages`` gives pages smaller than asked for, as orgs do with wide rows.
     """
 
     session_seconds: int = 7200

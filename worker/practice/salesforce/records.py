@@ -167,8 +167,8 @@ class Records:
             values[found.name] = store(found, value)
         if refused:
             words = (
-                f"Unable to create/update fields: {', '.join(refused)}. Please check the security settings of this field "
-                "and verify that it is read/write for your profile or permission set."
+                f"Unable to create/update fields: {', '.join(refused)}. Please check the security settings of this "
+                "field and verify that it is read/write for your profile or permission set."
             )
             raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", words, refused)
         return values

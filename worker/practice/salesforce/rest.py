@@ -392,7 +392,7 @@ def _window(org: "Org", call: Call, days: int) -> tuple[SObject, str, str]:
 # -- limits
 
 
-def limits(org: "Org", call: Call) -> Answer:
+def limits(org: "Org", _: Call) -> Answer:
     return Answer(body=org.usage.resource())
 
 
@@ -417,7 +417,7 @@ def create_job(org: "Org", call: Call) -> Answer:
     return Answer(body=org.bulk.create(call.json_object(), call.user_id, call.version).info(full=False), kind="read")
 
 
-def list_jobs(org: "Org", call: Call) -> Answer:
+def list_jobs(org: "Org", _: Call) -> Answer:
     records = [job.info(full=True) for job in org.bulk.jobs.values()]
     return Answer(body={"done": True, "records": records, "nextRecordsUrl": None})
 

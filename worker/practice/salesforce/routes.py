@@ -105,16 +105,10 @@ class _Web:
         """
         headers = _headers(request)
         try:
-            size = len(request.url.path) + len(request.url.query) + sum(len(k) + len(v) for k, v in headers.items())
-            if size > URI_LIMIT:
-                raise ApiError(414, "URI_TOO_LONG", f"URI and headers exceed {URI_LIMIT} bytes")
+            _check_size(request, headers)
             session = self.org.sessions.find(headers)
             self.org.late.settle(stamp(self.org.clock.now()))
-            target = rest.parse_target(f"{request.scope['raw_path'].decode('ascii')}?{request.url.query}")
-            if target is None:
-                raise not_found()
-            version, segments, parameters = target
-            _check_version(version)
+            version, segments, parameters = _target(request)
             self.org.usage.count()
         except ApiError as error:
             return self._with_usage(refusal(error))
@@ -133,6 +127,20 @@ class _Web:
     def _with_usage(self, answer: Answer) -> Answer:
         answer.headers["Sforce-Limit-Info"] = self.org.usage.header()
         return answer
+
+
+def _check_size(request: Request, headers: Mapping[str, str]) -> None:
+    size = len(request.url.path) + len(request.url.query) + sum(len(k) + len(v) for k, v in headers.items())
+    if size > URI_LIMIT:
+        raise ApiError(414, "URI_TOO_LONG", f"URI and headers exceed {URI_LIMIT} bytes")
+
+
+def _target(request: Request) -> tuple[str, tuple[str, ...], dict[str, str]]:
+    target = rest.parse_target(f"{request.scope['raw_path'].decode('ascii')}?{request.url.query}")
+    if target is None:
+        raise not_found()
+    _check_version(target[0])
+    return target
 
 
 def _check_version(version: str) -> None:

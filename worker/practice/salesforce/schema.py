@@ -9,6 +9,7 @@ case, as Salesforce does.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 TEXT_TYPES = frozenset(
     {"string", "textarea", "email", "phone", "url", "picklist", "multipicklist", "combobox", "encryptedstring"}
@@ -255,9 +256,10 @@ def parse_field(line: str, *, custom: bool = False) -> Field:
     A field from one line of the tables in ``standard.py``:
 
     ``Name type(size) option option ... | Label``. The size is a length, ``precision,scale``, or the objects a reference
-    points at. Options: ``req`` (no null, caller must give it), ``auto`` (no null, the org fills it), ``ro``, ``noupdate``,
-    ``nocreate``, ``restricted``, ``lookup``, ``name``, ``cascade``, ``nofilter``, ``default=X``, ``rel=X``,
-    ``children=X``, ``part=X``, ``extra=X``. Raises ``ValueError`` for a line that does not parse.
+    points at. Options: ``req`` (no null, caller must give it), ``auto`` (no null, the org fills it),
+    ``filled`` (may be null, the org fills it), ``notnull``, ``norel`` (no parent relationship), ``ro``, ``noupdate``, ``nocreate``, ``restricted``, ``lookup``, ``name``, ``cascade``, ``nofilter``, ``true`` (a boolean's
+    default), ``default=X``, ``rel=X``, ``children=X``, ``part=X``, ``extra=X``. Raises ``ValueError`` for a line that
+    does not parse.
     """
     match = _LINE.match(line.strip())
     if match is None:
@@ -295,38 +297,32 @@ def _sized(name: str, kind: str, size: str, label: str) -> Field:
 
 def _with_option(made: Field, option: str) -> Field:
     key, _, value = option.partition("=")
-    match key:
-        case "req":
-            return replace(made, nillable=False)
-        case "auto":
-            return replace(made, nillable=False, defaulted=True)
-        case "ro":
-            return replace(made, createable=False, updateable=False)
-        case "noupdate":
-            return replace(made, updateable=False)
-        case "nocreate":
-            return replace(made, createable=False)
-        case "restricted":
-            return replace(made, restricted=True)
-        case "lookup":
-            return replace(made, id_lookup=True)
-        case "name":
-            return replace(made, name_field=True)
-        case "cascade":
-            return replace(made, cascade=True)
-        case "nofilter":
-            return replace(made, filterable=False)
-        case "default":
-            return replace(made, default=value.replace("_", " "), defaulted=True)
-        case "true":
-            return replace(made, default=True)
-        case "rel":
-            return replace(made, relationship=value)
-        case "children":
-            return replace(made, children=value)
-        case "part":
-            return replace(made, compound=value)
-        case "extra":
-            return replace(made, extra=value)
-        case _:
-            raise ValueError(f"{made.name}: unknown option {option!r}")
+    if key in _FLAG_OPTIONS and not value:
+        return replace(made, **_FLAG_OPTIONS[key])
+    if key == "default" and value:
+        # An underscore in a default stands for a space, and two for one of itself.
+        text = value.replace("__", "\0").replace("_", " ").replace("\0", "_")
+        return replace(made, default=text, defaulted=True)
+    if key in _VALUE_OPTIONS and value:
+        changes: dict[str, Any] = {_VALUE_OPTIONS[key]: value}
+        return replace(made, **changes)
+    raise ValueError(f"{made.name}: unknown option {option!r}")
+
+
+_FLAG_OPTIONS: dict[str, dict[str, Any]] = {
+    "req": {"nillable": False},
+    "auto": {"nillable": False, "defaulted": True},
+    "filled": {"defaulted": True},
+    "notnull": {"nillable": False},
+    "norel": {"relationship": None},
+    "ro": {"createable": False, "updateable": False},
+    "noupdate": {"updateable": False},
+    "nocreate": {"createable": False},
+    "restricted": {"restricted": True},
+    "lookup": {"id_lookup": True},
+    "name": {"name_field": True},
+    "cascade": {"cascade": True},
+    "nofilter": {"filterable": False},
+    "true": {"default": True},
+}
+_VALUE_OPTIONS = {"rel": "relationship", "children": "children", "part": "compound", "extra": "extra"}

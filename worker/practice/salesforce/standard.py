@@ -29,7 +29,7 @@ DELETED = "IsDeleted boolean ro | Deleted"
 def _address(prefix: str, label: str) -> str:
     part = f"part={prefix}Address"
     return f"""
-{prefix}Street textarea(255) {part} | {label} Street
+{prefix}Street textarea(255) extra=plaintextarea {part} | {label} Street
 {prefix}City string(40) {part} | {label} City
 {prefix}State string(80) {part} | {label} State/Province
 {prefix}PostalCode string(20) {part} | {label} Zip/Postal Code
@@ -53,7 +53,7 @@ Phone phone(40) | Account Phone
 Fax phone(40) | Account Fax
 AccountNumber string(40) | Account Number
 Website url(255) | Website
-PhotoUrl url(255) ro | Photo URL
+PhotoUrl url(255) ro extra=imageurl | Photo URL
 Sic string(20) | SIC Code
 Industry picklist(40) | Industry
 AnnualRevenue currency(18,0) | Annual Revenue
@@ -82,7 +82,7 @@ _PERSON_NAME = """
 LastName string(80) req part=Name extra=personname | Last Name
 FirstName string(40) part=Name extra=personname | First Name
 Salutation picklist(40) part=Name extra=personname | Salutation
-Name string(121) ro auto name extra=personname | Full Name
+Name string(121) ro notnull name extra=personname | Full Name
 """
 
 CONTACT = f"""
@@ -116,7 +116,7 @@ LastCUUpdateDate datetime ro | Last Stay-in-Touch Save Date
 EmailBouncedReason string(255) | Email Bounced Reason
 EmailBouncedDate datetime | Email Bounced Date
 IsEmailBounced boolean ro | Is Email Bounced
-PhotoUrl url(255) ro | Photo URL
+PhotoUrl url(255) ro extra=imageurl | Photo URL
 Jigsaw string(20) | Data.com Key
 JigsawContactId string(20) ro | Jigsaw Contact ID
 CleanStatus picklist(40) restricted | Clean Status
@@ -134,7 +134,7 @@ MobilePhone phone(40) | Mobile Phone
 Fax phone(40) | Fax
 Email email(80) lookup | Email
 Website url(255) | Website
-PhotoUrl url(255) ro | Photo URL
+PhotoUrl url(255) ro extra=imageurl | Photo URL
 Description textarea(32000) extra=plaintextarea | Description
 LeadSource picklist(255) | Lead Source
 Status picklist(255) req default=Open_-_Not_Contacted | Status
@@ -151,7 +151,7 @@ ConvertedDate date ro | Converted Date
 ConvertedAccountId reference(Account) ro | Converted Account ID
 ConvertedContactId reference(Contact) ro | Converted Contact ID
 ConvertedOpportunityId reference(Opportunity) ro | Converted Opportunity ID
-IsUnreadByOwner boolean true | Unread By Owner
+IsUnreadByOwner boolean | Unread By Owner
 {AUDIT}{VIEWED}
 Jigsaw string(20) | Data.com Key
 JigsawContactId string(20) ro | Jigsaw Contact ID
@@ -169,7 +169,7 @@ Name string(120) req lookup name | Name
 Description textarea(32000) extra=plaintextarea | Description
 StageName picklist(255) req | Stage
 Amount currency(18,2) | Amount
-Probability percent(3,0) auto | Probability (%)
+Probability percent(3,0) filled | Probability (%)
 ExpectedRevenue currency(18,2) ro | Expected Amount
 TotalOpportunityQuantity double(18,2) | Quantity
 CloseDate date req | Close Date
@@ -178,8 +178,8 @@ NextStep string(255) | Next Step
 LeadSource picklist(255) | Lead Source
 IsClosed boolean ro | Closed
 IsWon boolean ro | Won
-ForecastCategory picklist(40) ro auto restricted | Forecast Category
-ForecastCategoryName picklist(255) auto restricted | Forecast Category
+ForecastCategory picklist(40) ro notnull restricted | Forecast Category
+ForecastCategoryName picklist(255) filled restricted | Forecast Category
 CampaignId reference(Campaign) children=Opportunities | Campaign ID
 HasOpportunityLineItem boolean ro | Has Line Item
 OwnerId reference(User) auto rel=Owner | Owner ID
@@ -188,7 +188,7 @@ LastStageChangeDate datetime ro | Last Stage Change Date
 FiscalQuarter int ro part=Fiscal | Fiscal Quarter
 FiscalYear int ro part=Fiscal | Fiscal Year
 Fiscal string(6) ro | Fiscal Period
-ContactId reference(Contact) noupdate children=Opportunities | Contact ID
+ContactId reference(Contact) noupdate norel children=Opportunities | Contact ID
 HasOpenActivity boolean ro nofilter | Has Open Activity
 HasOverdueTask boolean ro nofilter | Has Overdue Task
 LastAmountChangedHistoryId reference(OpportunityHistory) ro | Opportunity History ID
@@ -387,7 +387,7 @@ USER = f"""
 Username string(80) req lookup | Username
 LastName string(80) req part=Name extra=personname | Last Name
 FirstName string(40) part=Name extra=personname | First Name
-Name string(121) ro auto name extra=personname | Full Name
+Name string(121) ro notnull name extra=personname | Full Name
 CompanyName string(80) | Company Name
 Division string(80) | Division
 Department string(80) | Department
@@ -505,7 +505,8 @@ PICKLISTS: dict[str, tuple[str, ...]] = {
     "ShowAs": ("Busy", "OutOfOffice", "Free"),
     "UserType": ("Standard", "PowerPartner", "CsnOnly", "Guest"),
     "Group.Type": ("Regular", "Queue", "Role", "Organization"),
-    "CleanStatus": ("Pending", "Matched", "Acknowledged", "NotFound", "Inactive", "Different", "SelectMatch", "Skipped"),
+    "CleanStatus": ("Pending", "Matched", "Acknowledged", "NotFound", "Inactive", "Different", "SelectMatch",
+                    "Skipped"),
     "GeocodeAccuracy": ("Address", "NearAddress", "Block", "Street", "ExtendedZip", "Zip", "Neighborhood", "City",
                         "County", "State", "Unknown"),
 }  # fmt: skip
@@ -566,6 +567,8 @@ def _build(name: str, plural: str, prefix: str, without: str, table: str, expres
     lines = [ID, *([] if name in _NO_BIN else [DELETED]), *(line for line in table.splitlines() if line.strip())]
     for line in lines:
         parsed = _with_values(name, parse_field(line))
+        if parsed.name == "Id":
+            parsed = replace(parsed, label=f"{made.label} ID")
         if parsed.name in expressions:
             parsed = replace(parsed, expression=expressions[parsed.name])
         made.add([parsed])
@@ -579,7 +582,4 @@ def _with_values(sobject: str, parsed: Field) -> Field:
     values = PICKLISTS.get(f"{sobject}.{parsed.name}", PICKLISTS.get(bare, ()))
     if parsed.type not in {"picklist", "combobox", "multipicklist"}:
         values = ()
-    if isinstance(parsed.default, str):
-        # In a field line an underscore stands for a space and two for one of itself.
-        parsed = replace(parsed, default=parsed.default.replace("  ", "_"))
     return replace(parsed, values=values)

@@ -13,7 +13,7 @@ from typing import Any
 
 from worker.practice.salesforce.errors import RowError
 from worker.practice.salesforce.ids import to18
-from worker.practice.salesforce.schema import NUMBER_TYPES, TEXT_TYPES, Field
+from worker.practice.salesforce.schema import TEXT_TYPES, Field
 
 STORED_DATETIME = "%Y-%m-%dT%H:%M:%S"
 INT_LIMIT = 2**31
@@ -47,7 +47,7 @@ def parse_date(text: str) -> str | None:
     The stored form of a date (a datetime's date part is taken, as Salesforce does), or None.
     """
     try:
-        return date.fromisoformat(text[:10]).isoformat() if len(text) in {10} or text[10:11] == "T" else None
+        return date.fromisoformat(text[:10]).isoformat() if len(text) == 10 or text[10:11] == "T" else None
     except ValueError:
         return None
 
@@ -124,24 +124,29 @@ def _store_boolean(field: Field, value: Any) -> int:
 
 
 def _store_number(field: Field, value: Any) -> float | int:
-    try:
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            raise InvalidOperation
-        number = Decimal(str(value).strip())
-        if not number.is_finite():
-            raise InvalidOperation
-    except InvalidOperation:
-        raise _cannot_read(field, value) from None
+    number = _decimal(value)
+    if number is None:
+        raise _cannot_read(field, value)
     if field.type == "int":
         rounded = int(number.to_integral_value(ROUND_HALF_UP))
         if not -INT_LIMIT <= rounded < INT_LIMIT:
             raise _outside(field, value)
         return rounded
-    if field.type in NUMBER_TYPES and field.precision:
-        number = number.quantize(Decimal(1).scaleb(-field.scale), ROUND_HALF_UP)
+    if field.precision:
         if abs(number) >= Decimal(10) ** (field.precision - field.scale):
             raise _outside(field, value)
+        number = number.quantize(Decimal(1).scaleb(-field.scale), ROUND_HALF_UP)
     return float(number)
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def _outside(field: Field, value: Any) -> RowError:
@@ -152,10 +157,10 @@ def _outside(field: Field, value: Any) -> RowError:
 def _cannot_read(field: Field, value: Any) -> RowError:
     shown = str(value).lower() if isinstance(value, bool) else value
     kind = {"int": "integer", "currency": "double", "percent": "double"}.get(field.type, field.type)
-    return RowError(
-        "JSON_PARSER_ERROR",
-        f"Cannot deserialize instance of {kind} from VALUE_STRING value {shown} or request may be missing a required field",
+    words = (
+        f"Cannot deserialize instance of {kind} from VALUE_STRING value {shown} or request may be missing a required"
     )
+    return RowError("JSON_PARSER_ERROR", f"{words} field")
 
 
 def json_converter(field: Field) -> Converter | None:

@@ -21,9 +21,9 @@ from worker.practice.salesforce.soql.tree import (
     Column,
     Comparison,
     Condition,
+    Constant,
     FieldGroup,
     Junction,
-    Literal_,
     Membership,
     Not,
     Path,
@@ -156,8 +156,8 @@ def compile_query(schema: Schema, query: Query, *, all_rows: bool, calendar: Cal
     sobject = schema.get(query.sobject)
     if sobject is None:
         words = (
-            f"sObject type '{query.sobject}' is not supported. If you are attempting to use a custom object, be sure to "
-            f"append the '__c' after the entity name. {_REFERENCE_WSDL}"
+            f"sObject type '{query.sobject}' is not supported. If you are attempting to use a custom object, be sure "
+            f"to append the '__c' after the entity name. {_REFERENCE_WSDL}"
         )
         raise ApiError(400, "INVALID_TYPE", frame(query.source, query.sobject_at, words))
     return _Compiler(schema, query, sobject, all_rows=all_rows, calendar=calendar).compile()
@@ -318,7 +318,7 @@ class _Compiler:
         """
         Put one selected path into the tree of nodes, making the parents on its way.
         """
-        relationships, name = self.split(path)
+        relationships, _ = self.split(path)
         level = nodes
         for depth in range(1, len(relationships) + 1):
             join = self.join(path, relationships[:depth])
@@ -352,8 +352,9 @@ class _Compiler:
             if child.name is not None and child.name.lower() == name:
                 return ChildSelect(child.name, child, query)
         words = (
-            f"Didn't understand relationship '{query.sobject}' in FROM part of query call. If you are attempting to use a "
-            f"custom relationship, be sure to append the '__r' after the custom relationship name. {_REFERENCE_WSDL}"
+            f"Didn't understand relationship '{query.sobject}' in FROM part of query call. If you are attempting to "
+            f"use a custom relationship, be sure to append the '__r' after the custom relationship name. "
+            f"{_REFERENCE_WSDL}"
         )
         raise self.complaint("INVALID_TYPE", query.sobject_at, words)
 
@@ -528,7 +529,7 @@ class _Compiler:
             return f"{value.sql} IS NOT ?"
         return f"{value.sql} {operator} ?"
 
-    def date_range(self, value: _Value, operator: str, literal: Literal_) -> str:
+    def date_range(self, value: _Value, operator: str, literal: Constant) -> str:
         if value.field.type not in {"date", "datetime"}:
             raise self.wrong_type(value.field, literal)
         first, after = self.calendar.days(literal.text, literal.count)
@@ -563,7 +564,10 @@ class _Compiler:
             return self.multi_value(value, condition)
         if condition.query is not None:
             if value.field.type not in {"id", "reference"}:
-                words = f"The left operand field in the where expression for outer query should be an id field, cannot use: '{value.field.name}'"
+                words = (
+                    "The left operand field in the where expression for outer query should be an id field, "
+                    f"cannot use: '{value.field.name}'"
+                )
                 raise self.complaint("MALFORMED_QUERY", condition.value.at, words)
             sobject = self.schema.get(condition.query.sobject)
             if sobject is None:
@@ -606,7 +610,7 @@ class _Compiler:
         found = " OR ".join(alternatives)
         return found if condition.operator == "INCLUDES" else f"{value.sql} IS NULL OR NOT ({found})"
 
-    def bound(self, target: Field, literal: Literal_) -> object:
+    def bound(self, target: Field, literal: Constant) -> object:
         """
         A literal as the parameter to compare ``target`` with, its type checked.
         """
@@ -630,7 +634,7 @@ class _Compiler:
             return text
         raise self.wrong_type(target, literal)
 
-    def wrong_type(self, target: Field, literal: Literal_) -> ApiError:
+    def wrong_type(self, target: Field, literal: Constant) -> ApiError:
         quoted = {
             "datetime": "dateTime and should not be enclosed in quotes",
             "date": "date and should not be enclosed in quotes",
@@ -740,8 +744,8 @@ class _Compiler:
 
     def no_column(self, path: Path, entity: str, name: str) -> ApiError:
         words = (
-            f"No such column '{name}' on entity '{entity}'. If you are attempting to use a custom field, be sure to append "
-            f"the '__c' after the custom field name. {_REFERENCE_WSDL}"
+            f"No such column '{name}' on entity '{entity}'. If you are attempting to use a custom field, be sure to "
+            f"append the '__c' after the custom field name. {_REFERENCE_WSDL}"
         )
         return self.complaint("INVALID_FIELD", path.at, words)
 

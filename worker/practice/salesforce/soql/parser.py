@@ -15,9 +15,9 @@ from worker.practice.salesforce.soql.tree import (
     Column,
     Comparison,
     Condition,
+    Constant,
     FieldGroup,
     Junction,
-    Literal_,
     Membership,
     Not,
     Ordering,
@@ -171,9 +171,8 @@ class _Parser:
         while self.accept_word("for"):
             if not self.accept_word("view", "reference", "update"):
                 self.unexpected()
-        if self.accept_word("update"):
-            if not self.accept_word("tracking", "viewstat"):
-                self.unexpected()
+        if self.accept_word("update") and not self.accept_word("tracking", "viewstat"):
+            self.unexpected()
         if self.here.is_word("all") and self.next.is_word("rows"):
             raise malformed_query(frame(self.source, self.here.at, "ALL ROWS not allowed in this context"))
 
@@ -283,7 +282,7 @@ class _Parser:
             return self.membership(value, "NOT IN")
         if self.here.is_word("includes", "excludes"):
             return self.membership(value, self.take().text.upper())
-        self.unexpected()
+        return self.unexpected()
 
     def membership(self, value: Path | Call, operator: str) -> Membership:
         self.expect_symbol("(")
@@ -297,20 +296,20 @@ class _Parser:
         self.expect_symbol(")")
         return Membership(value, operator, tuple(literals))
 
-    def literal(self) -> Literal_:
+    def literal(self) -> Constant:
         token = self.here
         if token.kind in {"string", "number", "currency", "date", "datetime"}:
             self.take()
-            return Literal_(token.kind, token.text, token.at, pattern=token.pattern)
+            return Constant(token.kind, token.text, token.at, pattern=token.pattern)
         word = token.text.lower()
         if token.kind == "word" and word in {"true", "false", "null"}:
             self.take()
-            return Literal_("null" if word == "null" else "boolean", word, token.at)
+            return Constant("null" if word == "null" else "boolean", word, token.at)
         if token.kind == "word" and word in DATE_WORDS:
             self.take()
-            return Literal_("word", word, token.at)
+            return Constant("word", word, token.at)
         if token.kind == "word" and word in COUNTED_DATE_WORDS:
             self.take()
             self.expect_symbol(":")
-            return Literal_("word", word, token.at, count=self.whole_number())
-        self.unexpected()
+            return Constant("word", word, token.at, count=self.whole_number())
+        return self.unexpected()

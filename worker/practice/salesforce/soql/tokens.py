@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from worker.practice.salesforce.errors import ApiError, malformed_query
+from worker.practice.salesforce.errors import malformed_query
 
 FRAME_BEFORE = 40  # characters of the line shown left of the caret
 FRAME_AFTER = 60
@@ -31,8 +31,8 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "'": "'", '"'
 @dataclass(frozen=True)
 class Token:
     """
-    One token. ``text`` is a string's value without quotes and escapes; ``pattern`` is its form for LIKE, where ``%`` and
-    ``_`` stand for anything unless a backslash stands before them. ``at`` is the offset in the source.
+    One token. ``text`` is a string's value without quotes and escapes; ``pattern`` is its form for LIKE, where ``%``
+    and ``_`` stand for anything unless a backslash stands before them. ``at`` is the offset in the source.
     """
 
     kind: Kind
@@ -90,10 +90,11 @@ def _string(source: str, start: int) -> tuple[Token, int]:
             elif escape.lower() in _ESCAPES:
                 value, width = _ESCAPES[escape.lower()], 2
             else:
-                shown = f"Invalid string literal '{source[start + 1 : at + 2]}'. Illegal character sequence '\\{escape}' in string literal."
-                raise ApiError(
-                    400, "INVALID_QUERY_FILTER_OPERATOR" if not escape else "MALFORMED_QUERY", frame(source, at, shown)
+                words = (
+                    f"Invalid string literal '{source[start + 1 : at + 2]}'. Illegal character sequence '\\{escape}' "
+                    "in string literal."
                 )
+                raise malformed_query(frame(source, at, words))
             text.append(value)
             pattern.append("\\" + value if value in "%_\\" else value)
             at += width

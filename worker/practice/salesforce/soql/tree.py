@@ -53,7 +53,7 @@ class FieldGroup:
 
 
 @dataclass(frozen=True)
-class Literal_:
+class Constant:
     """
     A value: ``kind`` is string, number, currency, date, datetime, boolean, null or word (a date literal).
 
@@ -75,7 +75,7 @@ class Comparison:
 
     value: Path | Call
     operator: str
-    literal: Literal_
+    literal: Constant
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Membership:
 
     value: Path | Call
     operator: str
-    literals: tuple[Literal_, ...] = ()
+    literals: tuple[Constant, ...] = ()
     query: "Query | None" = None
 
 
@@ -126,8 +126,8 @@ class Ordering:
 @dataclass(frozen=True)
 class Query:
     """
-    One SELECT. ``source`` is the whole text, for frames. In a subquery of the SELECT list ``sobject`` is the name of the
-    child relationship.
+    One SELECT. ``source`` is the whole text, for frames. In a subquery of the SELECT list ``sobject`` is the name of
+    the child relationship.
     """
 
     source: str
