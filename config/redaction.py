@@ -63,7 +63,8 @@ _PATTERNS: Final = tuple(
             rf"(?<![A-Za-z])(?:{_NAMES_OF_KEYS})[\"']?\s*[=:]\s*[\"']?[^\s&\"',;}}]+",
             re.IGNORECASE,
         ),
-        (r"[^\s\"'<>()\[\],;:=@]+(?:@|%40)[^\s\"'<>()\[\],;:=@]+\.[A-Za-z][A-Za-z0-9-]*", re.IGNORECASE),
+        # Bounded, or eight thousand letters in a row would take a second.
+        (r"[^\s\"'<>()\[\],;:=@]{1,64}(?:@|%40)[^\s\"'<>()\[\],;:=@]{1,255}\.[A-Za-z][A-Za-z0-9-]*", re.IGNORECASE),
         (r"(?<![\w.])\+\d[\d ().\-/]{6,}\d", 0),  # international
         (r"(?<![\w.:/-])(?!\d{4}-\d\d-\d\d)\(?\d{2,5}\)?[ .\-/]{1,3}\d{2,4}[ .\-/]\d{2,6}(?![\w:])", 0),  # in groups
         (r"(?<![\w.:/-])0\d{8,14}(?![\w.])", 0),  # in one piece

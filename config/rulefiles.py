@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,7 +107,7 @@ class _Place:
     @classmethod
     def of(cls, folder: Path, name: str) -> "_Place":
         file = folder / f"{name}.yaml"
-        shipped = read_yaml(SHIPPED_RULES / file.name)
+        shipped = _shipped(name)
         if folder.resolve() == SHIPPED_RULES.resolve():
             return cls(file, shipped, shipped, dict(shipped.data))
         document = Document()
@@ -134,6 +134,14 @@ class _Place:
             if line is not None:
                 return Problem(self.shown, line, message if length else with_path(path, message))
         return Problem(self.shown, 1, with_path(path, message))
+
+
+@cache
+def _shipped(name: str) -> Document:
+    """
+    A file that comes with the product and does not change while it runs; nobody may change what this returns.
+    """
+    return read_yaml(SHIPPED_RULES / f"{name}.yaml")
 
 
 def overlay(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ def tick() -> list[str]:
     """
     made = service()
     with made.engine.begin() as connection:
+        jobs.ensure_schedule(connection, "cycle", made.cycle_every)
         for _cycle in jobs.take_due_cycles(connection):
             start_cycle(connection, made)
         ready = jobs.ready_flows(connection)

@@ -83,6 +83,7 @@ def build(settings: Settings, *, sources: bool = True, lease: timedelta | None =
         sources=platforms[0],
         sinks=platforms[1],
         owner=f"{socket.gethostname()}:{os.getpid()}",
+        cycle_every=timedelta(minutes=files.service.cycle.every_minutes),
         limits=limits,
         ring=bell(settings.redis_url.get_secret_value()),
     )

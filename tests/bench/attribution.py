@@ -118,10 +118,25 @@ def adds_up(credit: pl.DataFrame, deals: pl.DataFrame) -> bool:
     return compared.height == deals.height * len(SEVEN) and compared.select(right.all()).item()
 
 
+def same_as_sql(credit: pl.DataFrame, answer: pl.DataFrame) -> bool:
+    """
+    Whether both computed the same: under the models that wait for no milestone, every touch within one unit.
+    """
+    for model in ("first", "last", "linear", "time_decay"):
+        ours = credit.filter(pl.col("model") == model, pl.col("item") == "touch")
+        compared = answer.select("touch_id", sql=pl.col(model)).join(ours, on="touch_id", how="left")
+        if compared.height != answer.height:
+            return False
+        apart = (pl.col("sql") - pl.col("amount_units").fill_null(0)).abs()
+        if float(compared.select(apart.max()).item()) > 1:
+            return False
+    return True
+
+
 def run(rounds: int = 5) -> dict[str, Any]:
     """
     Medians in seconds of ours (paths, then allotment) and of the SQL, and their ratio; AssertionError if a deal's
-    credits do not add up.
+    credits do not add up, or the SQL found other credits.
     """
     deals, people, touches = made_up()
     rules = AttributionRules(models=[model for model in DEFAULT_MODELS if model.name in SEVEN])
@@ -145,6 +160,7 @@ def run(rounds: int = 5) -> dict[str, Any]:
             seconds[name].append(time.perf_counter() - started)
     credit = allot(deals, found, rules)
     assert adds_up(credit, deals), "a deal's credits do not add up to its amount"
+    assert same_as_sql(credit, pl.DataFrame(acts["sql"]())), "the SQL computes something else"
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     return {
         "deals": deals.height,

@@ -15,7 +15,7 @@ from config.crosschecks import disagreements
 from config.errors import ConfigError
 from config.ruleerrors import path_of, words_of
 from config.rulefiles import SECTIONS, SHIPPED_RULES, RuleErrors, Rules, load_rules, overlay
-from config.yamlfile import Document, Plain, read_yaml
+from config.yamlfile import Document, Plain
 
 
 def folder(path: Path, **files: str) -> Path:
@@ -306,7 +306,7 @@ def changed(data: Plain, path: list[int], junk: Plain) -> Plain:
 def test_whatever_is_put_in_the_place_of_a_rule_is_read_or_refused_in_words(
     section: str, path: list[int], junk: Plain
 ) -> None:
-    shipped = read_once(section)
+    shipped = rulefiles._shipped(section)
     data = changed(shipped.data, path, junk)
     assert isinstance(data, dict)
     place = rulefiles._Place(
@@ -319,12 +319,3 @@ def test_whatever_is_put_in_the_place_of_a_rule_is_read_or_refused_in_words(
     if rules is not None:
         assert all(words for _, _, words in disagreements({section: rules}))
     assert errors or rules is not None
-
-
-READ: dict[str, Document] = {}
-
-
-def read_once(section: str) -> Document:
-    if section not in READ:
-        READ[section] = read_yaml(SHIPPED_RULES / f"{section}.yaml")
-    return READ[section]

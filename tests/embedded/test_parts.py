@@ -154,7 +154,7 @@ def test_whoever_is_killed_and_whenever_the_next_user_finds_servers_and_nothing_
 ) -> None:
     home = homes / "battlefield"
     seed = random.randrange(10**6)
-    print(f"seed {seed}")
+    sys.stdout.write(f"seed {seed}\n")
     fate = random.Random(seed)
     command = [sys.executable, "-m", "tests.embedded.lodger", str(home), *options, "--for"]
     visitors: list[subprocess.Popen[str]] = []

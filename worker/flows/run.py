@@ -44,6 +44,7 @@ class Service:
     sinks: Mapping[str, Sink]
     owner: str
     clock_source: str = "salesforce"
+    cycle_every: timedelta = timedelta(minutes=5)
     limits: Limits = field(default_factory=Limits)
     ring: Callable[[Sequence[str]], None] = lambda _flows: None
 

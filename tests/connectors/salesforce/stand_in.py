@@ -60,8 +60,9 @@ def describe_of(object_name: str, *extra: str, without: tuple[str, ...] = ()) ->
 @dataclass
 class StandIn:
     """
-    ``replies`` maps "METHOD path-after-the-version" (or a prefix of it) to what is answered; ``batch`` answers the parts of
-    a composite/batch call by the same table. ``seen`` keeps every request. Tokens are T1, T2 ... in the order of logins.
+    ``replies`` maps "METHOD path-after-the-version" (or a prefix of it) to what is answered, also as a part of a
+    composite/batch call, of whose answers the first ``keep_parts`` are given. ``seen`` keeps every request. Tokens are
+    T1, T2 ... in the order of logins.
     """
 
     replies: dict[str, Callable[[str], Reply]] = field(default_factory=dict)
@@ -70,6 +71,7 @@ class StandIn:
     logins: int = 0
     instance_url: str = HOST
     refused_tokens: set[str] = field(default_factory=set)
+    keep_parts: int | None = None
 
     def on(self, what: str, reply: Callable[[str], Reply] | Reply) -> None:
         self.replies[what] = reply if callable(reply) else lambda _: reply
@@ -122,7 +124,7 @@ class StandIn:
             resource = address.path.partition("/services/data/")[2].partition("/")[2]
             status, _, body = self._reply(part["method"], resource, parse_qs(address.query).get("q", [""])[0])
             results.append({"statusCode": status, "result": json.loads(body)})
-        return json_reply({"hasErrors": False, "results": results})
+        return json_reply({"hasErrors": False, "results": results[: self.keep_parts]})
 
     def _reply(self, method: str, resource: str, soql: str) -> Reply:
         key = f"{method} {resource}"

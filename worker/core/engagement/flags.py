@@ -105,7 +105,7 @@ def act_now_days(rules: EngagementRules) -> int:
     How long an act-now act engages by itself. Not longer than the hold: one old request must not switch a flag on
     twice.
     """
-    return min(rules.human_act_days, rules.hold_days)
+    return rules.human_act_days
 
 
 def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> pl.DataFrame:

@@ -74,7 +74,7 @@ def details(
     frame = (
         decided.join(acts.agg(pl.col("acts").str.join(",")), on="account_id", how="left")
         .join(over, on="account_id", how="left")
-        .with_columns(pl.col("capped_count").fill_null(0), *_missing(rules))
+        .with_columns(pl.col("capped_count").fill_null(0))
     )
     head = {
         "rule_version": rules.version,
@@ -89,9 +89,7 @@ def details(
         "people_count",
         "people_needed",
         "excluded",
-        pl.when(~pl.col("engaged"))
-        .then(pl.struct("points_milli_missing", "people_missing", "human_act_missing"))
-        .alias("missing"),
+        pl.when(~pl.col("engaged")).then(pl.struct(*_missing(rules))).alias("missing"),
         pl.col("until_on").cast(pl.String).alias("lapses_on"),
         "capped_count",
     ).struct.json_encode()
@@ -110,14 +108,12 @@ def details(
 
 def _missing(rules: EngagementRules) -> list[pl.Expr]:
     """
-    What an account lacks to enter. The score's part is null once it has enough.
+    What an account lacks to enter: thousandths of a point, people, and whether an act by a person.
     """
     return [
-        pl.max_horizontal(pl.lit(milli(rules.enter_points)) - pl.col("points_milli"), pl.lit(0)).alias(
-            "points_milli_missing"
-        ),
-        pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)).alias("people_missing"),
-        (~pl.col("human_is_fresh")).alias("human_act_missing"),
+        pl.max_horizontal(pl.lit(milli(rules.enter_points)) - pl.col("points_milli"), pl.lit(0)).alias("points_milli"),
+        pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)).alias("people"),
+        (~pl.col("human_is_fresh")).alias("human_act"),
     ]
 
 

@@ -19,6 +19,9 @@ FIRMS: Final = 400
 HUMANS: Final = 5_000
 UNATTACHED: Final = 520  # of them: no firm among the 400
 
+# Firms of these types are nobody's prospects.
+NO_BUYERS: Final = frozenset({"Channel Partner / Reseller", "Technology Partner", "Competitor", "Test"})
+
 # How a human stands in Salesforce and how Marketo is tied to it.
 Standing = Literal["contact", "lead", "converted", "none"]
 Tie = Literal["id", "email", "absent"]
@@ -52,7 +55,8 @@ class Firm:
 @dataclass
 class Human:
     """
-    One person and how the two systems know them. ``number`` is the Marketo person's id, 0 if Marketo has none.
+    One person and how the two systems know them. ``number`` is the Marketo person's id, 0 if Marketo has none;
+    ``synced_after`` is how long after Marketo Salesforce got the lead.
     """
 
     key: str
@@ -72,6 +76,7 @@ class Human:
     opted_out: bool = False
     converted_at: datetime | None = None
     deal: str | None = None
+    synced_after: timedelta = timedelta(minutes=7)
 
 
 def ascii_slug(text: str) -> str:
@@ -211,6 +216,8 @@ def draw_human(random: Random, now: datetime, firm: Firm, index: int) -> Human:
         source=str(pick(random, (("Web", 50), ("Purchased List", 14), ("Trade Show", 12), ("Partner Referral", 8)))),
         phone=number if random.random() < 0.6 else None,
         opted_out=random.random() < 0.03,
+        # A quarter go over only when marketing finds them ready.
+        synced_after=timedelta(days=random.uniform(1, 45)) if random.random() < 0.25 else timedelta(minutes=7),
     )
 
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from worker.practice.company.calendar import day, instant
-from worker.practice.company.cast import Firm, Human
+from worker.practice.company.cast import NO_BUYERS, Firm, Human
 from worker.practice.company.model import Company, Ref
 
 DEALS: Final = 300
@@ -27,7 +27,6 @@ _STAGES: Final = (
 WON: Final = ("Closed Won", 100)
 LOST: Final = ("Closed Lost", 0)
 _TYPES: Final = (("New Customer", 74), ("Existing Customer - Upgrade", 15), ("Renewal", 11))
-_NO_CUSTOMERS: Final = frozenset({"Channel Partner / Reseller", "Technology Partner", "Competitor", "Test"})
 
 
 @dataclass
@@ -71,7 +70,7 @@ class Pipeline:
         """
         The deals: after times of interest first, the rest where sales found them.
         """
-        buyers = [firm for firm in firms if firm.type not in _NO_CUSTOMERS]
+        buyers = [firm for firm in firms if firm.type not in NO_BUYERS]
         now = self._company.now
         for firm in buyers:
             for ended_days_ago in firm.bursts:
@@ -134,6 +133,10 @@ class Pipeline:
         for lead in self._random.sample(leads, min(count - len(chosen), len(leads))):
             convert(lead, deal.created_at, deal.key)
             chosen.append(lead)
+        for human in chosen:
+            # Somebody has to be known before they can be put on a deal.
+            latest = deal.created_at - timedelta(days=self._random.uniform(0.5, 60))
+            human.created_at = min(human.created_at, latest)
         deal.people = chosen
 
     def write(self) -> None:

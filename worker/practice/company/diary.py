@@ -74,12 +74,22 @@ class Diary:
         attributes = {**self._web(query, referrer), "Webpage URL": page}
         self._act(human, at, VISIT, f"{SITE}{page}", attributes)
 
-    def form(self, human: Human, at: datetime, name: str, page: str, arrival: tuple[str, str] = ("", "")) -> None:
+    def form(
+        self,
+        human: Human,
+        at: datetime,
+        name: str,
+        page: str,
+        arrival: tuple[str, str] = ("", ""),
+        *,
+        visited: bool = True,
+    ) -> None:
         """
-        A form was filled in, on a page that was visited a minute before.
+        A form was filled in, on a page that was visited a minute before (unless the visit was blocked).
         """
         query, referrer = arrival
-        self.visit(human, at - timedelta(seconds=self._random.randrange(35, 120)), page, arrival)
+        if visited:
+            self.visit(human, at - timedelta(seconds=self._random.randrange(35, 120)), page, arrival)
         attributes = {**self._web(query, referrer), "Webpage ID": self._asset(f"{SITE}{page}")}
         self._act(human, at, FORM, name, attributes)
 

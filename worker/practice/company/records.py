@@ -5,7 +5,7 @@ conversion, Marketo's people with their ties, campaign members.
 Called by ``generate`` last, when it is known who did what and who became whose contact.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
@@ -126,16 +126,12 @@ class PeopleWriter:
             LastModifiedDate=instant(min(at, self._company.now)),
         )
 
-    def lead_created_at(self, human: Human) -> Any:
-        """
-        When Salesforce got the lead: at once for most, after the webinar for the story's, days later for some.
-        """
-        if human.key == "story-4":
-            return human.created_at + timedelta(days=29)
-        return human.created_at + timedelta(minutes=7)
+    def _lead_created_at(self, human: Human) -> datetime:
+        latest = (human.converted_at or self._company.now) - timedelta(hours=1)
+        return max(human.created_at, min(human.created_at + human.synced_after, latest))
 
     def _lead(self, human: Human) -> None:
-        at = self.lead_created_at(human)
+        at = self._lead_created_at(human)
         fields: dict[str, Any] = {
             "FirstName": human.given or None,
             "LastName": human.family,

@@ -32,8 +32,8 @@ def story_humans(firms: list[Firm], now: datetime) -> list[Human]:
         (alder, "Priya", "Rao", "IT Systems Analyst", "Technical Buyer", "lead", 30),
         (alder, "Owen", "Stanhope", "Operations Manager", "Influencer", "contact", 600),
         (brackwater, "Dylan", "Mercer", "IT Manager", "Technical Buyer", "lead", 262),
-        (brackwater, "Claire", "Okafor", "Director of Procurement", "Decision Maker", "contact", 500),
-        (brackwater, "Hugo", "Bellamy", "Accounts Payable Manager", "Business User", "contact", 380),
+        (brackwater, "Claire", "Okafor", "Director of Procurement", "Decision Maker", "contact", 205),
+        (brackwater, "Hugo", "Bellamy", "Accounts Payable Manager", "Business User", "contact", 150),
         (brackwater, "Ruth", "Langford", "Chief Financial Officer", "Economic Buyer", "lead", 118),
     )
     humans: list[Human] = []
@@ -95,7 +95,7 @@ class StoryTeller:
         diary.visit(manager, self._at(7, 9, 40), "/pricing", diary.arrival("direct"))
         diary.visit(analyst, self._at(6, 15, 20), "/product", diary.arrival("organic"))
         diary.visit(analyst, self._at(5, 10, 15), "/pricing", diary.arrival("direct"))
-        diary.form(finance, self._at(4, 16, 30), "Demo Request", "/demo", diary.arrival("direct"))
+        diary.form(finance, self._at(4, 16, 30), "Demo Request", "/demo", visited=False)
 
     def _brackwater(self, humans: list[Human]) -> None:
         diary, (manager, procurement, payables, finance) = self._diary, humans
@@ -103,6 +103,7 @@ class StoryTeller:
         paper, benchmark = "Guide to Spend Control", "Benchmark Report: Days to Close"
         # First touch: a paper found through paid search. Marketo has the person then, Salesforce not yet.
         manager.created_at = self._at(263, 11, 30)
+        manager.synced_after = timedelta(days=30)
         diary.form(manager, self._at(262, 11, 42), paper, "/library", diary.arrival("cpc", "spend-management"))
         # Lead creation: the webinar after which the lead goes to Salesforce.
         webinar = self._calendar.webinars[8]

@@ -11,12 +11,14 @@ from typing import Final
 
 from worker.practice.company import words
 from worker.practice.company.calendar import Calendar, Program
-from worker.practice.company.cast import Firm, Human
+from worker.practice.company.cast import NO_BUYERS, Firm, Human
 from worker.practice.company.diary import Diary
 
 _CHANNELS: Final = ("cpc", "organic", "paidsocial", "social", "email", "referral", "direct")
 _CHANNEL_WEIGHTS: Final = (28, 27, 10, 9, 12, 8, 6)
 _YEAR_DAYS: Final = 365
+HOT_FIRMS: Final = 32  # whose time of interest ends in the last days
+LATEST_DAYS: Final = 9
 READERS: Final = 900  # who gets the newsletter
 
 
@@ -32,11 +34,16 @@ class Market:
 
     def plan_bursts(self, firms: list[Firm]) -> None:
         """
-        Give firms their times of interest: most have one or none in the year, a few two or three.
+        Give firms their times of interest: most have one or none in the year, a few two or three, and a few are in the
+        middle of one now.
         """
         for firm in firms:
             for _ in range(self._random.choices((0, 1, 2, 3), (34, 41, 18, 7))[0]):
-                firm.bursts.append(self._random.randrange(0, _YEAR_DAYS - 40))
+                firm.bursts.append(self._random.randrange(LATEST_DAYS, _YEAR_DAYS - 40))
+        buyers = [firm for firm in firms if firm.type not in NO_BUYERS]
+        for firm in self._random.sample(buyers, HOT_FIRMS):
+            firm.bursts.append(self._random.randrange(LATEST_DAYS))
+        for firm in firms:
             firm.bursts.sort(reverse=True)
 
     def act(self, firms: list[Firm], humans: list[Human]) -> None:

@@ -128,6 +128,18 @@ class BulkJobs:
         for job in self.jobs.values():
             job.file.unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """
+        Abort what runs and forget all jobs.
+        """
+        with self._lock:
+            jobs, self.jobs = self.jobs, {}
+            for job in jobs.values():
+                if job.state in {"UploadComplete", "InProgress"}:
+                    self._enter(job, "Aborted")
+        for job in jobs.values():
+            job.file.unlink(missing_ok=True)
+
     def create(self, body: dict[str, Any], user_id: str, version: str) -> QueryJob:
         """
         Take a job and start it. Raises ``ApiError`` for what the Bulk API does not take.

@@ -72,6 +72,7 @@ def routes(org: Org) -> list[Route]:
         ("locks", "POST", actions.lock),
         ("locks", "DELETE", actions.clear_locks),
         ("counts", "GET", actions.counts),
+        ("reset", "POST", actions.reset),
     ]
     return [Route(f"{PREFIX}/{path}", _endpoint(org, action), methods=[method]) for path, method, action in table]
 
@@ -305,6 +306,10 @@ class _Actions:
             sobject.name: self.org.database.reader.execute(f'SELECT COUNT(*) FROM "{sobject.name}"').fetchone()[0]
             for sobject in self.org.schema
         }
+
+    def reset(self, _: Body) -> Body:
+        self.org.reset()
+        return {"reset": True}
 
     # -- reading bodies
 

@@ -104,6 +104,15 @@ class Database:
             for sobject in schema:
                 self._ensure_table(connection, sobject)
 
+    def drop_tables(self) -> None:
+        """
+        Remove everything.
+        """
+        with self.write() as connection:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (name,) in names:
+                connection.execute(f'DROP TABLE "{name}"')
+
     def _ensure_table(self, connection: sqlite3.Connection, sobject: SObject) -> None:
         present = {row[1].lower() for row in connection.execute(f'PRAGMA table_info("{sobject.name}")')}
         if not present:

@@ -46,6 +46,7 @@ class Loading:
             ids: list[str] = []
             tuples: list[tuple[Any, ...]] = []
             made: list[Values] = []
+            numbered = [each for each in sobject.stored_fields if each.auto_number is not None]
             remember = sobject.name in {"Opportunity", "Campaign"}
             for number, row in enumerate(rows, start=1):
                 given = self._read(sobject, row, number)
@@ -56,9 +57,9 @@ class Loading:
                 if values.get("LastModifiedDate") is None and "lastmodifieddate" in sobject.fields:
                     values["LastModifiedDate"] = values.get("CreatedDate", now)
                 derive(sobject.name, Saving(values, None, frozenset(name.lower() for name in given), now), facts)
-                for each in self._automatic:
-                    if each in sobject.fields and values.get(sobject[each].name) is None:
-                        values[sobject[each].name] = self.org.next_number(sobject, sobject[each])
+                for each in numbered:
+                    if values.get(each.name) is None:
+                        values[each.name] = self.org.next_number(sobject, each)
                 ids.append(values["Id"])
                 tuples.append(tuple(values.get(name) for name in names))
                 if remember:
@@ -104,10 +105,6 @@ class Loading:
             return connection.execute(
                 f'UPDATE "{sobject.name}" SET SystemModstamp = ? WHERE Id IN ({marks})', [now, *ids]
             ).rowcount
-
-    @property
-    def _automatic(self) -> tuple[str, ...]:
-        return ("name",)
 
     def _defaults(self, sobject: SObject, now: str) -> Values:
         values: Values = {}

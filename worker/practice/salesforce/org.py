@@ -21,7 +21,7 @@ from worker.practice.salesforce.derive import Facts
 from worker.practice.salesforce.history import History
 from worker.practice.salesforce.ids import DIGITS, INSTANCE, IdMaker
 from worker.practice.salesforce.late import LateCommits
-from worker.practice.salesforce.limits import ApiUsage
+from worker.practice.salesforce.limits import DAILY_REQUESTS, ApiUsage
 from worker.practice.salesforce.loading import Loading
 from worker.practice.salesforce.package import install_package
 from worker.practice.salesforce.query import Queries
@@ -72,9 +72,8 @@ class Org:
     def __init__(self, state: "PracticeState", *, public_key: bytes, package: Path | None = None) -> None:
         self.state = state
         self.clock = state.clock
-        self.schema = Schema(standard_objects())
-        if package is not None:
-            install_package(self.schema, package)
+        self.package = package
+        self.schema = self._first_schema()
         self.database = Database(state.data / "salesforce.sqlite")
         self.database.ensure_schema(self.schema)
         self.settings = Settings()
@@ -87,7 +86,6 @@ class Org:
         self.late = LateCommits()
         self.schema_changed_at = self.clock.now()
         self._numbers: dict[tuple[str, str], int] = {}
-        self._stages: dict[str, dict[str, Any]] | None = None
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="practice-salesforce")
         self.admin_id = ""
         self._seed()
@@ -105,6 +103,31 @@ class Org:
         self.bulk.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self.database.close()
+
+    def reset(self) -> None:
+        """
+        Make the org as it was when it was new: records, schema, settings, rules, jobs, allowance. Sessions stay open.
+        """
+        with self.database.lock:
+            self.bulk.forget()
+            self.queries.drop_cursors()
+            self.database.drop_tables()
+            self.schema = self._first_schema()
+            self.database.ensure_schema(self.schema)
+            self.settings = Settings()
+            self.rules = Rules()
+            self.late = LateCommits()
+            self.ids = IdMaker()
+            self._numbers.clear()
+            self._seed()
+            self.usage.set(used=0, allowed=DAILY_REQUESTS)
+            self.schema_changed_at = self.clock.now()
+
+    def _first_schema(self) -> Schema:
+        schema = Schema(standard_objects())
+        if self.package is not None:
+            install_package(schema, self.package)
+        return schema
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """

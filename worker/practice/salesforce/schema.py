@@ -256,10 +256,10 @@ def parse_field(line: str, *, custom: bool = False) -> Field:
     A field from one line of the tables in ``standard.py``:
 
     ``Name type(size) option option ... | Label``. The size is a length, ``precision,scale``, or the objects a reference
-    points at. Options: ``req`` (no null, caller must give it), ``auto`` (no null, the org fills it),
-    ``filled`` (may be null, the org fills it), ``notnull``, ``norel`` (no parent relationship), ``ro``, ``noupdate``, ``nocreate``, ``restricted``, ``lookup``, ``name``, ``cascade``, ``nofilter``, ``true`` (a boolean's
-    default), ``default=X``, ``rel=X``, ``children=X``, ``part=X``, ``extra=X``. Raises ``ValueError`` for a line that
-    does not parse.
+    points at. Options: ``req`` (no null, caller must give it), ``auto`` (no null, the org fills it), ``filled`` (may be
+    null, the org fills it), ``notnull``, ``norel`` (no parent relationship), ``ro``, ``noupdate``, ``nocreate``,
+    ``restricted``, ``lookup``, ``name``, ``cascade``, ``nofilter``, ``true`` (a boolean's default), ``default=X``,
+    ``rel=X``, ``children=X``, ``part=X``, ``extra=X``. Raises ``ValueError`` for a line that does not parse.
     """
     match = _LINE.match(line.strip())
     if match is None:

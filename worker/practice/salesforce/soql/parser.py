@@ -27,6 +27,10 @@ from worker.practice.salesforce.soql.tree import (
 
 SOQL_LIMIT = 100_000  # characters
 CLAUSES = ("from", "where", "group", "having", "order", "limit", "offset", "for", "using", "with", "all", "update")
+RESERVED = (
+    "and", "asc", "desc", "excludes", "from", "group", "having", "in", "includes", "like", "limit", "not", "null",
+    "nulls", "or", "select", "using", "where", "with",
+)  # fmt: skip
 AGGREGATES = frozenset({"count", "count_distinct", "sum", "avg", "min", "max"})
 DATE_FUNCTIONS = frozenset(
     {"calendar_year", "calendar_quarter", "calendar_month", "day_in_month", "day_only", "hour_in_day"}
@@ -206,6 +210,8 @@ class _Parser:
         return Column(value, alias)
 
     def value(self) -> Path | Call:
+        if self.here.is_word(*RESERVED):
+            self.unexpected()
         token = self.name()
         if self.here.is_symbol("("):
             return self.call(token)
