@@ -35,6 +35,7 @@ from worker.core.engagement.rules import ActRule, EngagementRules
 from worker.core.errors import Fatal
 from worker.core.matching.accounts import AccountRules
 from worker.core.matching.keys import IdentityRules
+from worker.core.matching.normalize import ROLE_MAILBOXES
 from worker.core.reconcile.rules import Target, WriteRules
 from worker.core.rules import Rules
 from worker.core.survivorship.rules import FieldRule, MergeRules
@@ -192,7 +193,9 @@ def rules_of(files: RuleFiles, version: int) -> Rules:
         version=version,
         zone=files.service.org.timezone,
         currency=files.service.org.currency,
-        identity=IdentityRules(role_mailboxes=frozenset(files.fields.role_mailboxes)),
+        identity=IdentityRules(
+            role_mailboxes=(ROLE_MAILBOXES | set(files.fields.role_mailboxes)) - set(files.fields.not_role_mailboxes)
+        ),
         accounts=AccountRules(),
         merge=_merge_rules(files.fields),
         touchpoints=_touchpoint_rules(files.attribution, version),

@@ -2,13 +2,12 @@
 What a pull does with a source, without a database: windows frozen first, a page's rows and its place kept together.
 """
 
+import csv
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-
-import csv
-import io
 
 from worker.connectors.base import Cursor, Page, Source
 

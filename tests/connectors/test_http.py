@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 import requests
@@ -31,7 +32,7 @@ DOOR = Door("Somewhere", address="HW-1", unreachable="HW-2", garbled="HW-3", cer
 
 class Misbehaving(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    seen: list[str] = []
+    seen: ClassVar[list[str]] = []
 
     def log_message(self, *_: object) -> None:
         pass
@@ -40,7 +41,7 @@ class Misbehaving(BaseHTTPRequestHandler):
         self.seen.append(self.path)
         getattr(self, self.path.strip("/"))()
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 - http.server looks the method up by this name
 
     def fine(self) -> None:
         self._head(200, {"Content-Length": "2"})

@@ -198,7 +198,9 @@ def _quiet_now(engine: Engine) -> bool:
         left = views.rows(
             connection,
             """
-            SELECT NOT EXISTS (SELECT 1 FROM outbox WHERE state IN ('planned', 'sending', 'unknown'))
+            SELECT NOT EXISTS (
+                    SELECT 1 FROM outbox o JOIN plan p ON p.id = o.plan_id
+                    WHERE p.state = 'approved' AND o.state IN ('planned', 'sending', 'unknown'))
                 AND NOT EXISTS (SELECT 1 FROM due) AND NOT EXISTS (
                     SELECT 1 FROM job WHERE state IN ('ready', 'leased') AND run_at < now() + interval '5 seconds') AS quiet
             """,

@@ -63,9 +63,7 @@ def _wanted(kind: str, subject: Mapping[str, Any]) -> list[Wanted]:
         case "opportunity":
             return desired.for_opportunity(decision)
         case _:
-            return desired.for_person(
-                decision, is_open_lead=subject["is_open_lead"], account_ref=subject["account_ref"]
-            )
+            return desired.for_person(decision, subject["account_ref"])
 
 
 def _readable(run: Run, connection: Connection, object_name: str) -> frozenset[str]:

@@ -25,10 +25,12 @@ _DECISION: Final = {
 
 def subjects(connection: Connection, kind: str, stream: str, record_ids: Sequence[str]) -> list[Mapping[str, Any]]:
     """
-    One mapping a live record of ``stream``: record_id, ours (field -> text), is_open_lead, account_ref (the matched
-    account's own record of the same source) and decision (the decision's row as a mapping, None where none was made).
+    One mapping a live record of ``stream``: record_id, ours (field -> text), account_ref (the matched account's own record
+    of the same source) and decision (the decision's row as a mapping, None where none was made).
+
+    A converted lead is no subject: it takes no writing any more, and the contact that it became is written instead.
     """
-    is_open = "s.converted_at IS NULL" if kind == "person" else "false"
+    still = "AND s.converted_at IS NULL AND s.converted_contact_ref IS NULL" if kind == "person" else ""
     account = (
         """
         (SELECT a.record_id FROM crosswalk a
@@ -41,16 +43,16 @@ def subjects(connection: Connection, kind: str, stream: str, record_ids: Sequenc
     )
     rows = cursor_of(connection).execute(
         f"""
-        SELECT s.record_id, coalesce(s.ours, '{{}}'), {is_open}, {account}, to_jsonb(d.*)
+        SELECT s.record_id, coalesce(s.ours, '{{}}'), {account}, to_jsonb(d.*)
         FROM unnest(%(ids)s::text[]) AS r(record_id)
         JOIN source_{kind} s ON s.stream = %(stream)s AND s.record_id = r.record_id
         JOIN crosswalk c ON c.kind = %(kind)s AND c.source = split_part(s.stream, '.', 1) AND c.record_id = s.record_id
         {_DECISION[kind]}
-        WHERE NOT coalesce(s.is_deleted, false) ORDER BY s.record_id
+        WHERE NOT coalesce(s.is_deleted, false) {still} ORDER BY s.record_id
         """,
         {"ids": list(record_ids), "stream": stream, "kind": kind},
     )
-    names = ("record_id", "ours", "is_open_lead", "account_ref", "decision")
+    names = ("record_id", "ours", "account_ref", "decision")
     return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
 
 

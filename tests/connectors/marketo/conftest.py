@@ -59,4 +59,4 @@ def marketo(running: PracticeOrg) -> Iterator[Subscription]:
     yield Subscription(running)
     running.control("DELETE", "faults")
     running.control("DELETE", "marketo/errors")
-    running.control("POST", "marketo/numbering", {"numbering": "plain"})
+    running.control("POST", "marketo/numbering", {"activity_ids": "unique"})

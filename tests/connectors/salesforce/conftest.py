@@ -42,8 +42,6 @@ def connect(org: PracticeOrg) -> Connect:
             username="integration@practice.test",
             private_key=Path(org.private_key_file).read_text(),
         )
-        return SalesforceClient(
-            credentials, options=HttpOptions(ca_file=org.ca_file, attempts=3, pause_seconds=0.01)
-        )
+        return SalesforceClient(credentials, options=HttpOptions(ca_file=org.ca_file, attempts=3, pause_seconds=0.01))
 
     return client

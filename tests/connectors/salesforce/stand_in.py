@@ -1,8 +1,8 @@
 """
-A stand-in for one Salesforce address, for what no faithful org would ever do: wrong shapes, foreign addresses, refusals.
+A stand-in for one Salesforce address, for what no faithful org would ever do: wrong shapes, foreign hosts, refusals.
 
-It answers at the wire (through ``responses``), so the client under test is whole. Tests that need a real org's behaviour
-use the practice org.
+It answers at the wire (through ``responses``), so the client under test is whole. Tests that need a real org's
+behaviour use the practice org.
 """
 
 import json
@@ -27,8 +27,8 @@ Reply = tuple[int, dict[str, str], str | bytes]
 QUICK = HttpOptions(attempts=3, pause_seconds=0.001)
 
 
-def json_reply(body: Any, status: int = 200, **headers: str) -> Reply:
-    return status, {"Content-Type": "application/json;charset=UTF-8", **headers}, json.dumps(body)
+def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    return status, {"Content-Type": "application/json;charset=UTF-8", **(headers or {})}, json.dumps(body)
 
 
 def refused(status: int, code: str, message: str = "") -> Reply:

@@ -43,7 +43,9 @@ def by_key(key: rsa.RSAPrivateKey, **changes: Any) -> Credentials:
 def test_a_signed_assertion_names_app_user_and_audience(org: StandIn, key: rsa.RSAPrivateKey) -> None:
     client_of(credentials=by_key(key)).ask("GET", "limits")
     form = dict(pair.split("=") for pair in str(org.seen[0].body).split("&"))
-    claims = jwt.decode(form["assertion"], key.public_key(), algorithms=["RS256"], audience="https://login.salesforce.com")
+    claims = jwt.decode(
+        form["assertion"], key.public_key(), algorithms=["RS256"], audience="https://login.salesforce.com"
+    )
     assert (claims["iss"], claims["sub"]) == ("headwater", "integration@practice.test")
     assert 0 < claims["exp"] - time.time() <= 300
 
@@ -66,9 +68,9 @@ def test_an_assertion_refused_for_our_wrong_clock_is_signed_again_by_theirs(
         ahead = formatdate(time.time() + 7200, usegmt=True)
         if len(expiries) == 1:
             refusal = {"error": "invalid_grant", "error_description": "expired authorization code"}
-            return json_reply(refusal, 400, Date=ahead)
+            return json_reply(refusal, 400, {"Date": ahead})
         body = {"access_token": "T", "instance_url": HOST, "id": f"{HOST}/id/{ORG_ID}/005000000000001AAA"}
-        return json_reply(body, Date=ahead)
+        return json_reply(body, headers={"Date": ahead})
 
     org.login = log_in
     client_of(credentials=by_key(key)).ask("GET", "limits")
@@ -149,14 +151,21 @@ def test_a_session_refused_for_good_does_not_storm_the_login(org: StandIn) -> No
 
 
 def test_usage_and_numbers_are_read_exactly(org: StandIn) -> None:
-    org.on("GET limits", json_reply({"share": 0.1}, **{"Sforce-Limit-Info": "api-usage=18/5000; per-app-api-usage=17/250(appName=x)"}))
+    org.on(
+        "GET limits",
+        json_reply(
+            {"share": 0.1}, headers={"Sforce-Limit-Info": "api-usage=18/5000; per-app-api-usage=17/250(appName=x)"}
+        ),
+    )
     client = client_of()
     assert str(client.ask("GET", "limits")["share"]) == "0.1"
     assert client.usage() == Usage(18, 5000)
 
 
 def test_a_burst_of_503_is_waited_out(org: StandIn) -> None:
-    answers = iter([refused(503, "SERVER_UNAVAILABLE"), (502, {}, "<html>bad gateway</html>"), json_reply({"ok": True})])
+    answers = iter(
+        [refused(503, "SERVER_UNAVAILABLE"), (502, {}, "<html>bad gateway</html>"), json_reply({"ok": True})]
+    )
     org.on("GET limits", lambda _: next(answers))
     assert client_of().ask("GET", "limits") == {"ok": True}
 

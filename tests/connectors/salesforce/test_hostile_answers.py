@@ -26,9 +26,7 @@ from worker.core.errors import Fatal, Retriable
 
 ROLE = "salesforce.opportunity_contact_role"
 OBJECT = "OpportunityContactRole"
-WINDOW = Cursor(
-    ROLE, lo=datetime(2026, 11, 18, 9, 0, 0, tzinfo=UTC), hi=datetime(2026, 11, 18, 10, 0, 0, tzinfo=UTC)
-)
+WINDOW = Cursor(ROLE, lo=datetime(2026, 11, 18, 9, 0, 0, tzinfo=UTC), hi=datetime(2026, 11, 18, 10, 0, 0, tzinfo=UTC))
 FIRST = replace(WINDOW, lo=None)
 NEXT = "/services/data/v64.0/query/0r8xx3QLbN4GTIrAYQ-2000"
 
@@ -70,10 +68,12 @@ def test_a_window_is_half_open_in_whole_seconds_and_ordered(org: StandIn) -> Non
     org.on("GET queryAll", json_reply(page([])))
     read(WINDOW)
     assert queries(org) == [
-        "SELECT Id, CreatedDate, IsDeleted, OpportunityId, ContactId, Role, IsPrimary, SystemModstamp "
-        "FROM OpportunityContactRole "
-        "WHERE SystemModstamp >= 2026-11-18T09:00:00Z AND SystemModstamp < 2026-11-18T10:00:00Z "
-        "ORDER BY SystemModstamp, Id"
+        (
+            "SELECT Id, CreatedDate, IsDeleted, OpportunityId, ContactId, Role, IsPrimary, SystemModstamp "
+            "FROM OpportunityContactRole "
+            "WHERE SystemModstamp >= 2026-11-18T09:00:00Z AND SystemModstamp < 2026-11-18T10:00:00Z "
+            "ORDER BY SystemModstamp, Id"
+        )
     ]
 
 
@@ -197,7 +197,7 @@ def test_one_part_that_is_not_available_is_asked_again_on_its_own(org: StandIn) 
 # Bulk
 
 HEADER = '"Id","CreatedDate","IsDeleted","OpportunityId","ContactId","Role","IsPrimary","SystemModstamp"\n'
-LINE = '"00K000000000001AAA","2026-11-01T00:00:00.000Z","false","006A","003A","Decision Maker","true","2026-11-18T09:30:00.000Z"\n'
+LINE = '"00K1","2026-11-01T00:00:00.000Z","false","006A","003A","Decision Maker","true","2026-11-18T09:30:00.000Z"\n'
 
 
 @pytest.fixture

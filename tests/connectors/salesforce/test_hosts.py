@@ -88,7 +88,11 @@ def test_no_client_is_built_for_a_hostile_address(url: str) -> None:
 def test_a_configured_cloud_adds_its_own_suffix_and_nothing_more() -> None:
     suffixes = (".my.salesforce.mil",)
     assert checked_address("https://army.my.salesforce.mil", suffixes).host == "army.my.salesforce.mil"
-    for url in ("https://army.my.salesforce.mil.evil.example", "https://evilmy.salesforce.mil", "https://a.b.c.my.salesforce.mil"):
+    for url in (
+        "https://army.my.salesforce.mil.evil.example",
+        "https://evilmy.salesforce.mil",
+        "https://a.b.c.my.salesforce.mil",
+    ):
         with pytest.raises(Fatal):
             checked_address(url, suffixes)
 

@@ -18,13 +18,12 @@ EVENT = OBJECTS["salesforce.event"]
 
 
 def described(*names: str, **types: str) -> dict[str, dict[str, Any]]:
-    fields = {name: {"type": types.get(name, "string"), "filterable": True} for name in (*names, *types)}
-    return fields
+    return {name: {"type": types.get(name, "string"), "filterable": True} for name in (*names, *types)}
 
 
 def everything(source: Any) -> dict[str, dict[str, Any]]:
     names = [name for candidates in source.columns.values() for name in candidates] + list(source.inputs)
-    instants = {name: "datetime" for name in ("SystemModstamp", "CreatedDate", "CompletedDateTime", "ActivityDateTime")}
+    instants = dict.fromkeys(("SystemModstamp", "CreatedDate", "CompletedDateTime", "ActivityDateTime"), "datetime")
     return described(*names) | described(**instants)
 
 
@@ -32,7 +31,7 @@ def everything(source: Any) -> dict[str, dict[str, Any]]:
 def test_every_column_is_one_of_its_shape(source: Any) -> None:
     selection, missing = chosen(source, everything(source), ["HW_A__c"], ["Rating__c"])
     allowed = set(ENVELOPE) | set(SHAPES[source.shape])
-    assert missing == {name: "absent, or not visible to the integration user" for name in ("HW_A__c", "Rating__c")}
+    assert missing == dict.fromkeys(("HW_A__c", "Rating__c"), "absent, or not visible to the integration user")
     assert set(selection.columns) <= allowed
     assert len(set(selection.columns)) == len(selection.columns)
     assert {"record_id", "stamp_at", "created_at"} <= set(selection.columns)

@@ -146,9 +146,9 @@ def test_a_session_that_expires_between_pages_is_renewed(org: PracticeOrg, make:
 def test_what_commits_late_is_found_by_the_overlap(org: PracticeOrg, make: Make) -> None:
     source = make()
     reader = incremental(org, source, LEAD)
-    late = org.control(
-        "POST", "salesforce/late", {"object": "Lead", "create": leads(1), "commit_after_seconds": 590}
-    )["ids"]
+    late = org.control("POST", "salesforce/late", {"object": "Lead", "create": leads(1), "commit_after_seconds": 590})[
+        "ids"
+    ]
     org.advance(60)
     reader.read(make())
     assert late[0] not in reader.rows[LEAD]
@@ -229,7 +229,9 @@ def test_an_object_that_cannot_be_read_stops_the_pull_only_behind_the_others(org
 
 
 def test_a_large_first_load_goes_by_bulk_and_its_watermark_was_taken_before(org: PracticeOrg, make: Make) -> None:
-    ids = org.create("Campaign", [{"Name": f'Webinar "{number}", part\n2', "ActualCost": 1250} for number in range(2_500)])
+    ids = org.create(
+        "Campaign", [{"Name": f'Webinar "{number}", part\n2', "ActualCost": 1250} for number in range(2_500)]
+    )
     org.advance(5)
     stream = "salesforce.campaign"
     reader = Reader(stream)
@@ -287,7 +289,12 @@ def test_a_job_that_fails_is_made_again_and_in_the_end_replaced_by_rest(org: Pra
 
 def test_tasks_are_worked_out_from_bulk_as_from_rest(org: PracticeOrg, make: Make) -> None:
     tasks = [
-        {"Subject": f"Call {number}, secret", "Status": "Completed", "ActivityDate": "2026-11-10", "TaskSubtype": "Call"}
+        {
+            "Subject": f"Call {number}, secret",
+            "Status": "Completed",
+            "ActivityDate": "2026-11-10",
+            "TaskSubtype": "Call",
+        }
         for number in range(50)
     ]
     org.create("Task", tasks)

@@ -62,9 +62,7 @@ def test_an_emptied_field_is_empty_and_a_checkbox_false(org: PracticeOrg, sink: 
     assert seen.values == {WHY: None, ENGAGED: "false"}
 
 
-def test_assignment_rules_are_off_on_every_write_also_after_a_new_login(
-    org: PracticeOrg, sink: SalesforceSink
-) -> None:
+def test_assignment_rules_are_off_on_every_write_also_after_a_new_login(org: PracticeOrg, sink: SalesforceSink) -> None:
     (account,) = accounts(org, 1)
     sink.write("Account", [RecordChange(account, {WHY: "one"})])
     before = mark(org)
@@ -110,7 +108,7 @@ def test_each_record_has_its_own_verdict_in_the_order_sent(org: PracticeOrg, sin
 
 def test_a_converted_lead_is_gone(org: PracticeOrg, sink: SalesforceSink) -> None:
     (lead,) = org.create("Lead", [{"LastName": "Doe", "Company": "Acme"}])
-    conversion = {"leadId": lead, "account": {}, "contact": {}, "opportunity": None}
+    conversion: dict[str, Any] = {"leadId": lead, "account": {}, "contact": {}, "opportunity": None}
     made = org.control("POST", "salesforce/convert", {"conversions": [conversion]})["results"][0]
     (result,) = sink.write("Lead", [RecordChange(lead, {"HW_Cycle__c": "2"})])
     assert result.verdict == "gone"
@@ -144,9 +142,7 @@ def test_an_id_that_is_none_is_refused_and_not_sent(org: PracticeOrg, sink: Sale
     assert writes(org, before) == []
 
 
-def test_a_field_that_does_not_exist_stops_the_write_before_it_is_sent(
-    org: PracticeOrg, sink: SalesforceSink
-) -> None:
+def test_a_field_that_does_not_exist_stops_the_write_before_it_is_sent(org: PracticeOrg, sink: SalesforceSink) -> None:
     (account,) = accounts(org, 1)
     before = mark(org)
     with pytest.raises(Fatal) as caught:

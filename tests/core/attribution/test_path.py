@@ -3,6 +3,7 @@ Whose touches make a path, and what a deal's summary says, where the worked case
 """
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -196,6 +197,13 @@ def test_a_path_too_long_for_exactness_stops_instead_of_rounding() -> None:
     with pytest.raises(Fatal, match="cannot divide a path of 40000 touches exactly") as caught:
         allot(World([deal(outcome="open")], [], [], []).frames()[0], paths, rules)
     assert caught.value.code == "HW-903"
+
+
+def test_touches_whose_weights_have_all_faded_count_the_same() -> None:
+    rules = AttributionRules(models=[Model("daily", {"middle": Decimal(1)}, half_life_days=1)])
+    touches = [touch("long ago", -200), touch("less long ago", -100)]
+    credit = allot(World([deal()], [], [], []).frames()[0], build([deal()], [person(1)], touches, rules), rules)
+    assert credit.filter(clock="pipeline")["amount_units"].to_list() == [50_000, 50_000]
 
 
 def test_no_deals_give_empty_frames_with_their_columns() -> None:

@@ -149,6 +149,11 @@ def test_a_demo_request_of_an_unknown_level_lapses_after_its_half_life() -> None
     assert flagged(act("demo_request"))["until_at"] == datetime(2026, 12, 23, tzinfo=UTC)
 
 
+def test_a_request_engages_for_fourteen_days_whatever_it_is_worth() -> None:
+    rules = EngagementRules(acts={**RULES.acts, "demo_request": ActRule(1)}, hold_days=5)
+    assert flagged(act("demo_request", days_ago=2), rules=rules)["until_at"] == datetime(2026, 12, 4, tzinfo=UTC)
+
+
 def test_acts_after_now_do_not_count_yet() -> None:
     assert not flagged(act("demo_request", days_ago=-0.01))["engaged"]
 
@@ -198,9 +203,11 @@ def test_columns_that_may_be_absent_may_be_absent() -> None:
         flag(accounts.drop("was_band", "employees"), acts_frame(), RULES, now=NOW)
 
 
-def test_an_account_given_twice_and_a_naive_now_are_refused() -> None:
+def test_what_is_given_twice_and_a_naive_now_are_refused() -> None:
     with pytest.raises(Fatal, match="more than once"):
         flag(accounts_frame(account(), account()), acts_frame(), RULES, now=NOW)
+    with pytest.raises(Fatal, match="an act more than once"):
+        flagged(act("form", act_id="x"), act("form", act_id="x"))
     with pytest.raises(Fatal, match="without a time zone"):
         flag(accounts_frame(account()), acts_frame(), RULES, now=NOW.replace(tzinfo=None))
 

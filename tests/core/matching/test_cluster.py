@@ -4,6 +4,7 @@ Who is one person, by which key, and who is left for a person to look at.
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from tests.core.matching.people import (
     record,
     rules_of,
 )
+from worker.core.errors import Fatal
 from worker.core.matching.cluster import MEMBER, REVIEW, cluster
 from worker.core.matching.keys import IdentityRules, identity_keys
 
@@ -247,6 +249,11 @@ def test_the_frames_are_as_they_are_written_down() -> None:
     assert (dict(found.members.schema), dict(found.reviews.schema)) == (dict(MEMBER), dict(REVIEW))
     found = clustered(contact("c1", "a@acme.com"), contact("c2", "a@acme.com"), lead("l1", "a@acme.com"))
     assert (dict(found.members.schema), dict(found.reviews.schema)) == (dict(MEMBER), dict(REVIEW))
+
+
+def test_a_record_given_twice_is_refused() -> None:
+    with pytest.raises(Fatal, match="a record more than once"):
+        clustered(contact("c1"), contact("c1"))
 
 
 @st.composite

@@ -285,6 +285,11 @@ def test_a_missing_column_is_named() -> None:
         )
 
 
+def test_a_record_given_twice_is_refused() -> None:
+    with pytest.raises(Fatal, match="more than once"):
+        merged(member(CONTACT, title="CFO"), member(CONTACT, title="CFO"))
+
+
 def test_a_cluster_without_a_number_is_refused() -> None:
     with pytest.raises(Fatal, match="1 records to merge have no golden_id"):
         merged(member(CONTACT, None))  # type: ignore[arg-type]

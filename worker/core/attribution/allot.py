@@ -221,6 +221,8 @@ def _positions(bits: pl.Series, names: Sequence[str]) -> pl.Series:
     """
     "FT; LC" for each item out of these names, in their order.
     """
+    if not names:
+        return pl.repeat("", bits.len(), dtype=pl.String, eager=True)
     held = bits.unique().sort()
     texts = ["; ".join(name for number, name in enumerate(names) if mask >> number & 1) for mask in held]
     return pl.Series(texts, dtype=pl.String).gather(held.search_sorted(bits))

@@ -66,7 +66,7 @@ def follow(
 
     A touch counts if it is marketing's and of an eligible type, or another team's. First frame: ``row``,
     ``person_id``, ``touch`` (its row in ``touches``), ``touch_id``, ``occurred_at``, ``created_at``, ``end_at``,
-    ``eligible``, ``response``, and ``is:P`` for each position P whose milestone is the first touch of a type.
+    ``by_account``, ``eligible``, ``response``, and ``is:P`` for each position P whose milestone is the first touch of a type.
     """
     marketing = pl.col("team") == "marketing"
     counting = touches.lazy().select(
@@ -117,12 +117,11 @@ def earliest_leads(members: pl.DataFrame) -> pl.DataFrame:
 
 def in_path_order(found: pl.DataFrame) -> pl.DataFrame:
     """
-    The touches up to the later clock's instant, by deal, instant and touch id. Raises Fatal HW-902 for one that came
-    in twice, since it would earn twice.
+    The touches up to the later clock's instant, by deal, instant and touch id, without the deals' columns. Raises Fatal
+    HW-902 for one that came in twice, since it would earn twice.
     """
-    ordered = found.filter(pl.col("occurred_at") <= pl.max_horizontal("created_at", "end_at")).sort(
-        "row", "occurred_at", "touch_id"
-    )
+    up_to_then = found.filter(pl.col("occurred_at") <= pl.max_horizontal("created_at", "end_at"))
+    ordered = up_to_then.drop("created_at", "end_at", "by_account").sort("row", "occurred_at", "touch_id")
     same_deal = pl.col("row") == pl.col("row").shift(1)
     if doubled := ordered.select((same_deal & (pl.col("touch_id") == pl.col("touch_id").shift(1))).sum()).item():
         raise Fatal("HW-902", f"{doubled} touches came in twice")

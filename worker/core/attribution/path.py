@@ -293,7 +293,8 @@ def _summaries(
     What holds for a deal as a whole, on no clock.
     """
     opens = (pl.col("row") != pl.col("row").shift(1)).fill_null(value=True)
-    opening = journeys.filter(opens & (pl.col("occurred_at") <= pl.col("created_at"))).select("row", "touch")
+    first = journeys.filter(opens)
+    opening = first.filter(first["occurred_at"] <= counted["created_at"].gather(first["row"])).select("row", "touch")
     told = touches.select("team", "channel", "offer", "touch_id")[opening["touch"]]
     sources = told.rename(lambda name: f"source_{name}").with_columns(opening["row"])
     people = members.group_by("row").agg(people_count=pl.len().cast(pl.Int32), by_account=pl.col("by_account").first())

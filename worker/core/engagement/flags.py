@@ -43,6 +43,8 @@ def flag(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, 
     if accounts["account_id"].n_unique() != accounts.height:
         raise Fatal("HW-901", "engagement was given an account more than once")
     acts = _typed(acts, ACT, ACT_EXTRAS).join(accounts.select("account_id"), on="account_id", how="semi")
+    if acts["act_id"].n_unique() != acts.height:
+        raise Fatal("HW-901", "engagement was given an act more than once")
     today = now.astimezone(UTC).date()
     factors = age_factors(rules)
     inside = counted(acts, accounts.select("account_id", "tier"), rules, now=now)
@@ -100,14 +102,6 @@ def _measured(scored: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
     )
 
 
-def act_now_days(rules: EngagementRules) -> int:
-    """
-    How long an act-now act engages by itself. Not longer than the hold: one old request must not switch a flag on
-    twice.
-    """
-    return rules.human_act_days
-
-
 def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> pl.DataFrame:
     today = pl.lit(now.astimezone(UTC).date())
     excluded_type = pl.col("type").str.strip_chars().str.to_lowercase().is_in(sorted(rules.excluded_types))
@@ -126,7 +120,7 @@ def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> p
             pl.col("people_count").fill_null(0),
             pl.when(small).then(rules.small_company_people).otherwise(rules.enter_people).alias("people_needed"),
             _fresh("human_on", rules.human_act_days, today).alias("human_is_fresh"),
-            _fresh("act_now_on", act_now_days(rules), today).alias("acts_now"),
+            _fresh("act_now_on", rules.human_act_days, today).alias("acts_now"),
             pl.coalesce(
                 pl.when(excluded_type).then(pl.lit("type ") + pl.col("type").str.strip_chars()), "excluded"
             ).alias("excluded"),
@@ -168,7 +162,7 @@ def _lapses(
     engaged = decided.filter("engaged").select("account_id", "since_at", "act_now_on")
     quiet = _days_until_quiet(engaged, inside, rules, factors)
     held = pl.col("since_at").dt.date() + pl.duration(days=rules.hold_days)
-    request = pl.col("act_now_on") + pl.duration(days=act_now_days(rules))
+    request = pl.col("act_now_on") + pl.duration(days=rules.human_act_days)
     score = pl.lit(today) + pl.duration(days=pl.col("quiet_days"))
     return engaged.join(quiet, on="account_id").select(
         "account_id", pl.max_horizontal(held, request, score).cast(pl.Date).alias("until_on")

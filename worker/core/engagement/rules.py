@@ -72,10 +72,10 @@ class EngagementRules:
 
     An account enters at ``enter_points`` and ``enter_people`` (``small_company_people`` where it is known to have
     fewer than ``small_company_employees``) with an act by a person in the last ``human_act_days``; it stays at
-    ``stay_points``, and for ``hold_days`` in any case. Types in ``act_now`` engage at once. Types in ``supporting``
-    (the meetings and calls of sales) may earn points where ``acts`` says so and never engage by themselves. Account
-    acts count up to ``account_acts_cap_percent`` of ``enter_points``. ``until_step_days``: the written date follows
-    only such a move.
+    ``stay_points``, and for ``hold_days`` in any case. Types in ``act_now`` engage at once, for that long. Types in
+    ``supporting`` (the meetings and calls of sales) may earn points where ``acts`` says so and never engage by
+    themselves. Account acts count up to ``account_acts_cap_percent`` of ``enter_points``. ``until_step_days``: the
+    written date follows only such a move.
     """
 
     version: str = "default"

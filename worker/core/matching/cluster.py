@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.errors import Fatal
 from worker.core.frames import Schema
 from worker.core.matching.forest import Forest
 from worker.core.matching.keys import (
@@ -84,6 +85,8 @@ class _Joins:
     """
 
     def __init__(self, people: pl.DataFrame, keys: pl.DataFrame, rules: IdentityRules) -> None:
+        if people.select("stream", "record_id").is_duplicated().any():
+            raise Fatal("HW-901", "matching was given a record more than once")
         people = checked(people, PERSON_INPUT).with_columns(pl.col("is_deleted").fill_null(value=False))
         emails = _unshared_emails(people, keys, rules)
         self.records = (

@@ -48,9 +48,9 @@ def for_opportunity(attribution: Mapping[str, Any] | None) -> list[Wanted]:
     ]
 
 
-def for_person(person: Mapping[str, Any], *, is_open_lead: bool, account_ref: str | None) -> list[Wanted]:
+def for_person(person: Mapping[str, Any], account_ref: str | None) -> list[Wanted]:
     """
-    The original source on the person's lead or contact; on an open lead also the account it was matched to and why.
+    The person's original source, the account it was matched to, and why; a contact has no field for the last two.
 
     ``account_ref`` is the matched account's own id in the target system.
     """
@@ -59,9 +59,8 @@ def for_person(person: Mapping[str, Any], *, is_open_lead: bool, account_ref: st
         wanted.append(
             Wanted("original_source", person["original_source"], "channel of the person's first touch; set once")
         )
-    if is_open_lead:
-        why = person["account_why"]
-        reason = f"lead-to-account match: {why or 'no match'}"
-        wanted.append(Wanted("matched_account", account_ref, reason))
-        wanted.append(Wanted("match_why", why if account_ref else None, reason))
+    why = person["account_why"]
+    reason = f"lead-to-account match: {why or 'no match'}"
+    wanted.append(Wanted("matched_account", account_ref, reason))
+    wanted.append(Wanted("match_why", why if account_ref else None, reason))
     return wanted

@@ -98,6 +98,8 @@ def _checked(members: pl.DataFrame, rules: MergeRules, key: str) -> pl.DataFrame
         raise Fatal("HW-901", f"the records to merge lack the columns {', '.join(missing)}")
     if members[key].null_count():
         raise Fatal("HW-901", f"{members[key].null_count()} records to merge have no {key}; number new clusters first")
+    if members.select(key, "stream", "record_id").is_duplicated().any():
+        raise Fatal("HW-901", "a record was given to merge more than once")
     truth = [name for name, rule in rules.fields.items() if rule.keep == ANY_TRUE and members[name].dtype != pl.Boolean]
     if truth:
         raise Fatal("HW-150", f"keep is any_true for {', '.join(truth)}, which holds no true or false")

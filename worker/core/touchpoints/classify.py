@@ -81,12 +81,7 @@ def classify(activities: pl.DataFrame, rules: TouchpointRules) -> pl.DataFrame:
     return decided.with_columns(
         earns_credit=_by_type({name: type_.eligible for name, type_ in rules.types.items()}, pl.Boolean)
         & pl.col("machine").is_null(),
-        label=pl.concat_str(
-            _by_type({name: type_.label for name, type_ in rules.types.items()}, pl.String),
-            "offer",
-            separator=" ",
-            ignore_nulls=True,
-        ),
+        label=_label(_by_type({name: type_.label for name, type_ in rules.types.items()}, pl.String), pl.col("offer")),
     ).select(pl.col(name).cast(kind) for name, kind in TOUCHPOINT.items())
 
 
@@ -158,12 +153,32 @@ def _channel(rule: ChannelRule, rules: TouchpointRules) -> pl.Expr:
             return pl.when(fits).then(pl.lit(rule.channel))
 
 
+def _label(words: pl.Expr, offer: pl.Expr) -> pl.Expr:
+    """
+    What a reader would call the act: the type's words with the offer in the place of {offer}, or else behind them. An
+    offer that only says the same again is left out.
+    """
+    named = offer.fill_null("")
+    says_the_same = named.str.to_lowercase() == words.str.to_lowercase()
+    behind = pl.when(says_the_same).then(words).otherwise(words + " " + named)
+    placed = words.str.replace("{offer}", named, literal=True)
+    return pl.when(words.str.contains("{offer}", literal=True)).then(placed).otherwise(behind).str.strip_chars()
+
+
 def _offer(types: Iterable[str], take: Iterable[str]) -> pl.Expr:
-    found = pl.coalesce(
-        filled(pl.col(UTM_PREFIX + name.removeprefix("utm_") if name.startswith("utm_") else name)) for name in take
-    )
+    found = pl.coalesce(_named(name) for name in take)
     allowed = list(types)
     return pl.when(pl.col("type").is_in(allowed)).then(found) if allowed else found
+
+
+def _named(name: str) -> pl.Expr:
+    if name == "url":
+        # The last part of the path is what people call a page; the start page has none.
+        page = pl.col("url").str.extract(
+            r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?[^/?#]*/(?:[^?#]*/)?([^/?#]+)/?(?:[?#]|$)", 1
+        )
+        return filled(page.str.replace_all(r"[-_+]|%20", " "))
+    return filled(pl.col(UTM_PREFIX + name.removeprefix("utm_") if name.startswith("utm_") else name))
 
 
 def _by_type(values: Mapping[str, object], kind: type[pl.DataType]) -> pl.Expr:

@@ -236,8 +236,8 @@ class Dirt:
                 Company=target.name,
                 Email=email,
                 LeadSource="Web",
-                CreatedDate=instant(at + timedelta(days=1)),
-                LastModifiedDate=instant(at + timedelta(days=1)),
+                CreatedDate=instant(min(at + timedelta(days=1), self._company.now)),
+                LastModifiedDate=instant(min(at + timedelta(days=1), self._company.now)),
             )
 
     def latecomers(self, humans: list[Human], calendar: Calendar) -> None:
