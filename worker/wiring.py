@@ -65,11 +65,12 @@ STREAMS: Final = {
 KINDS: Final = {"Account": "account", "Opportunity": "opportunity", "Lead": "person", "Contact": "person"}
 
 
-def build(settings: Settings, *, sources: bool = True, lease: timedelta | None = None) -> Service:
+def build(settings: Settings, *, sources: bool = True, decides: bool = True, lease: timedelta | None = None) -> Service:
     """
     A service on the database and the platforms that the settings name.
 
-    ``sources`` False leaves the platforms out: enough for commands that only look. Raises ConfigError naming what is
+    ``sources`` False leaves the platforms out. ``decides`` False is for commands that only look: changed rule files do
+    not take effect by being looked at. Raises ConfigError naming what is
     missing, Fatal HW-502 where the database does not answer.
     """
     if settings.database_url is None or settings.redis_url is None:
@@ -80,7 +81,7 @@ def build(settings: Settings, *, sources: bool = True, lease: timedelta | None =
     limits = Limits(lease=lease) if lease else Limits()
     return Service(
         engine=engine,
-        rules=rules_of(files, register(engine, files)),
+        rules=rules_of(files, register(engine, files) if decides else known_version(engine, files)),
         sources=platforms[0],
         sinks=platforms[1],
         owner=f"{socket.gethostname()}:{os.getpid()}",
@@ -99,6 +100,14 @@ def register(engine: Engine, files: RuleFiles) -> int:
         if is_new and number > 1:
             scopes.everything_again(connection)
     return number
+
+
+def known_version(engine: Engine, files: RuleFiles) -> int:
+    """
+    The version number of these rules in the store, 0 where they were never in force.
+    """
+    with engine.connect() as connection:
+        return decisions.rules_number(connection, files.digest) or 0
 
 
 def _as_json(files: RuleFiles) -> dict[str, Any]:

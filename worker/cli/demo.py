@@ -202,7 +202,8 @@ def _quiet_now(engine: Engine) -> bool:
                     SELECT 1 FROM outbox o JOIN plan p ON p.id = o.plan_id
                     WHERE p.state = 'approved' AND o.state IN ('planned', 'sending', 'unknown'))
                 AND NOT EXISTS (SELECT 1 FROM due) AND NOT EXISTS (
-                    SELECT 1 FROM job WHERE state IN ('ready', 'leased') AND run_at < now() + interval '5 seconds') AS quiet
+                    SELECT 1 FROM job
+                    WHERE state IN ('ready', 'leased') AND run_at < now() + interval '5 seconds') AS quiet
             """,
         )
     return bool(left[0]["quiet"])

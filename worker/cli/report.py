@@ -24,7 +24,7 @@ def command(name: str, *, as_csv: bool, speech: Speech) -> None:  # noqa: ARG001
     sources: deals by the channel that opened them, with what was won; deals whose data contradict themselves apart.
     """
     with ground() as settings:
-        service = service_of(settings, sources=False)
+        service = service_of(settings, sources=False, decides=False)
         with service.engine.connect() as connection:
             found = views.report_sources(connection)
         if as_csv:

@@ -20,7 +20,7 @@ def command(speech: Speech) -> None:
     Streams and their lag, API calls, what waits to be written, what went wrong and what to do.
     """
     with ground() as settings:
-        service = service_of(settings, sources=False)
+        service = service_of(settings, sources=False, decides=False)
         with service.engine.connect() as connection:
             found = views.status(connection)
         speech.answer(found, lambda: told(found))

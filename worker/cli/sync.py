@@ -77,13 +77,13 @@ def work_until_quiet(service: Service, on_progress: Progress = lambda _flow, _wh
         time.sleep(min(max(waits, 0.02), 0.5))
 
 
-def service_of(settings: Settings, *, sources: bool = True) -> Service:
+def service_of(settings: Settings, *, sources: bool = True, decides: bool = True) -> Service:
     """
-    A service for this process.
+    A service for this process; see ``wiring.build``.
     """
     from worker.wiring import build
 
-    return build(settings, sources=sources)
+    return build(settings, sources=sources, decides=decides)
 
 
 @click.command("sync")

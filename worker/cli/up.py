@@ -44,7 +44,7 @@ def command(speech: Speech) -> None:
     asked_to_stop = stop_on_signals()
     with ground() as settings:
         settings.need_salesforce()
-        service = service_of(settings, sources=False)
+        service = service_of(settings, sources=False, decides=False)
         with service.engine.begin() as connection:
             marks.expect_real(connection, settings.salesforce_login_url)
         service.engine.dispose()

@@ -28,6 +28,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 CHUNK_BYTES: Final = 128 * 1024
 # A platform that asks for a longer pause than an hour is asked again after an hour.
 LONGEST_PAUSE: Final = timedelta(hours=1)
+SLOW_ANSWER_SECONDS: Final = 5.0
 AGENT: Final = "headwater"
 
 
@@ -207,6 +208,8 @@ class HttpSession(requests.Session):
             date = parsedate_to_datetime(stated)
         except ValueError:
             return
+        if self._clock_offset is not None and time.time() - sent_at > SLOW_ANSWER_SECONDS:
+            return  # the header of a slow answer may be as old as the answer was long
         # The header is cut to the whole second, and was written after we sent: the truth lies below this bound.
         self._clock_offset = date.timestamp() + 1.0 - sent_at
 

@@ -279,15 +279,26 @@ def register_rules(connection: Connection, digest: str, rules: dict[str, Any]) -
     """
     The number of the rules with this content, and whether they are new to this store.
     """
-    cursor = cursor_of(connection)
-    found = cursor.execute("SELECT number FROM rule_version WHERE digest = %s", (digest,)).fetchone()
-    if found:
-        return found[0], False
-    number = cursor.execute(
-        """
+    found = rules_number(connection, digest)
+    if found is not None:
+        return found, False
+    number = (
+        cursor_of(connection)
+        .execute(
+            """
         INSERT INTO rule_version (digest, rules) VALUES (%s, %s)
         ON CONFLICT (digest) DO UPDATE SET digest = EXCLUDED.digest RETURNING number
         """,
-        (digest, json.dumps(rules, default=str)),
-    ).fetchone()
+            (digest, json.dumps(rules, default=str)),
+        )
+        .fetchone()
+    )
     return number[0], True
+
+
+def rules_number(connection: Connection, digest: str) -> int | None:
+    """
+    The number of the rules with this content; None where the store has never seen them.
+    """
+    found = cursor_of(connection).execute("SELECT number FROM rule_version WHERE digest = %s", (digest,)).fetchone()
+    return found[0] if found else None

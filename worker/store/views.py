@@ -4,6 +4,7 @@ report counts. Plain mappings that are JSON as they stand. Called by the command
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -166,7 +167,17 @@ def _fields(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     values = {name: value for name, value in row.items() if name not in _NOT_FIELDS}
     provenance = row["provenance"]
     told = read_provenance(provenance if isinstance(provenance, str) else json.dumps(provenance), values)
-    return [{"field": name, **told[name]} for name in sorted(told) if name in values]
+    return [
+        {"field": name, **told[name], "value": _trimmed(told[name]["value"])} for name in sorted(told) if name in values
+    ]
+
+
+def _trimmed(value: str | None) -> str | None:
+    """
+    A number without the zeros that its column's width gave it.
+    """
+    is_number = value is not None and re.fullmatch(r"-?\d+\.\d+", value)
+    return value.rstrip("0").rstrip(".") if value and is_number else value
 
 
 def _about_person(connection: Connection, golden_id: int, row: Mapping[str, Any]) -> dict[str, Any]:

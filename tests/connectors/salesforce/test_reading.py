@@ -254,6 +254,8 @@ def test_a_large_first_load_goes_by_bulk_and_its_watermark_was_taken_before(org:
 
 def test_a_killed_download_goes_on_at_its_page(org: PracticeOrg, make: Make) -> None:
     stream = "salesforce.campaign"
+    org.create("Campaign", [{"Name": f"Fair {number}"} for number in range(1_600)])
+    org.advance(5)
     reader = Reader(stream)
     options = {"limits": ReadLimits(bulk_above=100, bulk_page=500)}
     reader.read(make(**options))
@@ -271,6 +273,8 @@ def test_a_killed_download_goes_on_at_its_page(org: PracticeOrg, make: Make) -> 
 
 def test_a_job_that_fails_is_made_again_and_in_the_end_replaced_by_rest(org: PracticeOrg, make: Make) -> None:
     stream = "salesforce.campaign"
+    ids = org.create("Campaign", [{"Name": f"Fair {number}"} for number in range(120)])
+    org.advance(5)
     org.control("POST", "salesforce/settings", {"hold_bulk_jobs": True})
     reader = Reader(stream)
     options = {"limits": ReadLimits(bulk_above=100)}
@@ -284,7 +288,7 @@ def test_a_job_that_fails_is_made_again_and_in_the_end_replaced_by_rest(org: Pra
     reader.read(make(**options))
     assert len(set(failed)) == 3
     assert reader.cursors[stream].watermark is not None
-    assert len(reader.rows[stream]) >= 2_500
+    assert set(reader.rows[stream]) >= set(ids)
 
 
 def test_tasks_are_worked_out_from_bulk_as_from_rest(org: PracticeOrg, make: Make) -> None:
@@ -304,7 +308,7 @@ def test_tasks_are_worked_out_from_bulk_as_from_rest(org: PracticeOrg, make: Mak
     bulk = {"limits": ReadLimits(bulk_above=10, bulk_page=20)}
     by_bulk.read_until_done(make(**bulk), between=_nap)
     assert by_bulk.rows["salesforce.task"] == by_rest.rows["salesforce.task"]
-    assert len(by_rest.rows["salesforce.task"]) == 50
+    assert len(by_rest.rows["salesforce.task"]) >= 50
     assert "secret" not in str(by_bulk.rows)
 
 

@@ -6,13 +6,13 @@ import polars as pl
 
 from tests.core.matching.people import groups, reasons_of, rules_of
 from worker.core.matching.cluster import Clustering
-from worker.core.matching.companies import company_clusters
+from worker.core.matching.companies import company_clusters, company_keys
 
 ACCOUNT = "salesforce.account"
 COMPANY = "hubspot.company"
 
 
-def joined(*rows: dict[str, object]) -> Clustering:
+def frame(*rows: dict[str, object]) -> pl.DataFrame:
     schema = {
         "stream": pl.String,
         "record_id": pl.String,
@@ -22,7 +22,11 @@ def joined(*rows: dict[str, object]) -> Clustering:
         "created_at": pl.Datetime("us", "UTC"),
         "account_ref": pl.String,
     }
-    return company_clusters(pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema))
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+def joined(*rows: dict[str, object]) -> Clustering:
+    return company_clusters(frame(*rows))
 
 
 def test_a_company_joins_the_account_it_is_linked_to_whatever_its_website() -> None:
@@ -85,3 +89,19 @@ def test_accounts_alone_need_no_link_column() -> None:
         }
     )
     assert groups(company_clusters(frame)) == {frozenset({"a1"})}
+
+
+def test_the_keys_say_which_records_must_be_looked_at_together() -> None:
+    keys = company_keys(
+        frame(
+            {"stream": ACCOUNT, "record_id": "a1", "website": "www.acme.com"},
+            {"stream": COMPANY, "record_id": "h1", "website": "https://acme.com/de", "account_ref": "a2"},
+        )
+    )
+    assert set(keys.select("record_id", "key", "rule").iter_rows()) == {
+        ("a1", "salesforce.account:a1", "own id"),
+        ("a1", "domain:acme.com", "same website domain"),
+        ("h1", "hubspot.company:h1", "own id"),
+        ("h1", "salesforce.account:a2", "platform's account link"),
+        ("h1", "domain:acme.com", "same website domain"),
+    }

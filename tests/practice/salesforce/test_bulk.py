@@ -47,7 +47,12 @@ def test_a_job_goes_through_its_states_and_gives_every_row_once(client: Client, 
     ids = org.create("Lead", [{"LastName": f"L{n}", "Company": "C", "AnnualRevenue": n} for n in range(250)])
     made = _create(client, "SELECT Id, Name, Owner.Name, AnnualRevenue, IsDeleted, SystemModstamp FROM Lead")
     assert made["state"] == "UploadComplete"
-    assert (made["object"], made["operation"], made["apiVersion"], made["contentType"]) == ("Lead", "query", 60.0, "CSV")
+    assert (made["object"], made["operation"], made["apiVersion"], made["contentType"]) == (
+        "Lead",
+        "query",
+        60.0,
+        "CSV",
+    )
     early = client.call("GET", f"jobs/query/{made['id']}/results")
     assert early.status_code == 400
     done = _finish(client, made["id"])
@@ -83,7 +88,11 @@ def test_no_rows_are_a_header_and_a_zero(client: Client) -> None:
     job = _create(client, "SELECT Id FROM Lead")["id"]
     _finish(client, job)
     answer = client.call("GET", f"jobs/query/{job}/results")
-    assert (answer.text, answer.headers["Sforce-NumberOfRecords"], answer.headers["Sforce-Locator"]) == ('"Id"\n', "0", "null")
+    assert (answer.text, answer.headers["Sforce-NumberOfRecords"], answer.headers["Sforce-Locator"]) == (
+        '"Id"\n',
+        "0",
+        "null",
+    )
 
 
 def test_query_all_brings_the_deleted_and_a_job_is_a_snapshot(client: Client, org: PracticeOrg) -> None:

@@ -20,7 +20,9 @@ def test_loaded_records_keep_every_stamp_they_bring(client: Client, org: Practic
         "IsDeleted": True,
     }
     org.create("Lead", [given, {"LastName": "New", "Company": "C"}])
-    rows = client.rows("SELECT CreatedDate, LastModifiedDate, SystemModstamp, IsDeleted FROM Lead ORDER BY Id", everything=True)
+    rows = client.rows(
+        "SELECT CreatedDate, LastModifiedDate, SystemModstamp, IsDeleted FROM Lead ORDER BY Id", everything=True
+    )
     assert rows[0] == {
         "CreatedDate": "2024-02-29T12:00:00.000+0000",
         "LastModifiedDate": "2025-05-05T05:05:05.000+0000",
@@ -43,11 +45,15 @@ def test_a_touch_moves_the_system_stamp_alone(client: Client, org: PracticeOrg) 
     org.control("POST", "clock", {"frozen": True})
     org.control("POST", "salesforce/touch", {"object": "Account", "ids": ids})
     rows = client.rows("SELECT SystemModstamp, LastModifiedDate FROM Account")
-    assert {(row["SystemModstamp"][:10], row["LastModifiedDate"][:10]) for row in rows} == {("2026-11-18", "2025-01-01")}
+    assert {(row["SystemModstamp"][:10], row["LastModifiedDate"][:10]) for row in rows} == {
+        ("2026-11-18", "2025-01-01")
+    }
     assert len({row["SystemModstamp"] for row in rows}) == 1
 
 
-def test_a_deleted_account_takes_its_people_and_deals_along_and_brings_them_back(client: Client, org: PracticeOrg) -> None:
+def test_a_deleted_account_takes_its_people_and_deals_along_and_brings_them_back(
+    client: Client, org: PracticeOrg
+) -> None:
     account = org.create("Account", [{"Name": "Acme"}])[0]
     contact = org.create("Contact", [{"LastName": "Ng", "AccountId": account}])[0]
     deal = {"Name": "D", "StageName": "Prospecting", "CloseDate": "2026-12-31", "AccountId": account}
@@ -147,7 +153,9 @@ def test_a_lead_may_be_converted_into_people_that_are_there_already(client: Clie
         org.control("POST", "salesforce/convert", {"conversions": [conversion]})
 
 
-def test_a_merge_leaves_the_loser_deleted_with_the_winners_id_and_moves_its_children(client: Client, org: PracticeOrg) -> None:
+def test_a_merge_leaves_the_loser_deleted_with_the_winners_id_and_moves_its_children(
+    client: Client, org: PracticeOrg
+) -> None:
     winner, loser = org.create("Contact", [{"LastName": "Ng"}, {"LastName": "Ng (old)"}])
     both, one = org.create("Campaign", [{"Name": "Both"}, {"Name": "One"}])
     org.create(
@@ -162,7 +170,9 @@ def test_a_merge_leaves_the_loser_deleted_with_the_winners_id_and_moves_its_chil
     org.advance(60)
     org.control("POST", "salesforce/merge", {"object": "Contact", "winner": winner, "losers": [loser]})
     rows = client.rows("SELECT Id, MasterRecordId, SystemModstamp FROM Contact WHERE IsDeleted = true", everything=True)
-    assert [(row["Id"], row["MasterRecordId"], row["SystemModstamp"][11:16]) for row in rows] == [(loser, winner, "09:31")]
+    assert [(row["Id"], row["MasterRecordId"], row["SystemModstamp"][11:16]) for row in rows] == [
+        (loser, winner, "09:31")
+    ]
     members = client.rows("SELECT Campaign.Name, ContactId FROM CampaignMember ORDER BY Campaign.Name")
     assert [(row["Campaign"]["Name"], row["ContactId"]) for row in members] == [("Both", winner), ("One", winner)]
     assert client.values("SELECT WhoId FROM Task") == [winner]
@@ -207,7 +217,9 @@ def test_a_custom_object_can_be_made_and_used(client: Client, org: PracticeOrg) 
     assert answer.json()["id"].startswith(made["keyPrefix"])
     row = client.rows("SELECT Share__c, Deal__r.Name FROM Touch__c")[0]
     assert (row["Share__c"], row["Deal__r"]["Name"]) == (33.3334, "D")
-    assert len(client.rows("SELECT (SELECT Share__c FROM Touches__r) FROM Opportunity")[0]["Touches__r"]["records"]) == 1
+    assert (
+        len(client.rows("SELECT (SELECT Share__c FROM Touches__r) FROM Opportunity")[0]["Touches__r"]["records"]) == 1
+    )
     client.call("DELETE", f"sobjects/Opportunity/{deal}")
     assert client.values("SELECT IsDeleted FROM Touch__c", everything=True) == [True]
 
@@ -274,7 +286,9 @@ def _write_package(folder: Path) -> None:
     (account / "HW_Engaged_Why__c.field-meta.xml").write_text(_field("HW_Engaged_Why__c", why))
     key = "<type>Text</type><length>80</length><externalId>true</externalId><unique>true</unique>"
     (touch / "HW_Key__c.field-meta.xml").write_text(_field("HW_Key__c", key))
-    master = "<type>MasterDetail</type><referenceTo>Opportunity</referenceTo><relationshipName>HW_Touches</relationshipName>"
+    master = (
+        "<type>MasterDetail</type><referenceTo>Opportunity</referenceTo><relationshipName>HW_Touches</relationshipName>"
+    )
     (touch / "Opportunity__c.field-meta.xml").write_text(_field("Opportunity__c", master))
     namespace = "http://soap.sforce.com/2006/04/metadata"
     (touch.parent / "HW_Touch__c.object-meta.xml").write_text(

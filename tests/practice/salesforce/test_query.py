@@ -27,8 +27,9 @@ def acme(org: PracticeOrg) -> str:
 
 def test_a_record_shows_attributes_parent_child_and_types(client: Client, acme: str) -> None:
     soql = (
-        "SELECT Id, Name, AnnualRevenue, NumberOfEmployees, IsDeleted, CreatedDate, Owner.Name, Parent.Name, BillingAddress, "
-        "(SELECT Email FROM Contacts ORDER BY LastName), (SELECT Id FROM Opportunities) FROM Account WHERE Name = 'acme'"
+        "SELECT Id, Name, AnnualRevenue, NumberOfEmployees, IsDeleted, CreatedDate, Owner.Name, Parent.Name, "
+        "BillingAddress, (SELECT Email FROM Contacts ORDER BY LastName), (SELECT Id FROM Opportunities) "
+        "FROM Account WHERE Name = 'acme'"
     )
     body = client.query(soql).json()
     root = "/services/data/v60.0/sobjects"
@@ -117,16 +118,20 @@ def test_count_and_aggregates(client: Client, acme: str) -> None:
     assert client.rows("SELECT SUM(AnnualRevenue), MIN(SystemModstamp) m FROM Account") == [
         {"expr0": 1500000.0, "m": "2026-11-18T09:30:00.000+0000"}
     ]
-    assert client.rows("SELECT CALENDAR_YEAR(CreatedDate) y, COUNT(Id) n FROM Contact GROUP BY CALENDAR_YEAR(CreatedDate)") == [
-        {"y": 2026, "n": 3}
-    ]
+    assert client.rows(
+        "SELECT CALENDAR_YEAR(CreatedDate) y, COUNT(Id) n FROM Contact GROUP BY CALENDAR_YEAR(CreatedDate)"
+    ) == [{"y": 2026, "n": 3}]
 
 
 def test_polymorphic_parents_are_names(client: Client, org: PracticeOrg) -> None:
     lead = org.create("Lead", [{"LastName": "Ray", "Company": "Ray Ltd", "Email": "ray@ray.example"}])[0]
     queue = org.create("Group", [{"Name": "Inbound", "Type": "Queue"}])[0]
-    org.create("Task", [{"Subject": "Call", "WhoId": lead, "OwnerId": queue, "Status": "Completed", "Priority": "High"}])
-    row = client.rows("SELECT Who.Name, Who.Type, Who.Email, Owner.Name, What.Name, IsClosed, IsHighPriority FROM Task")[0]
+    org.create(
+        "Task", [{"Subject": "Call", "WhoId": lead, "OwnerId": queue, "Status": "Completed", "Priority": "High"}]
+    )
+    row = client.rows(
+        "SELECT Who.Name, Who.Type, Who.Email, Owner.Name, What.Name, IsClosed, IsHighPriority FROM Task"
+    )[0]
     url = f"/services/data/v60.0/sobjects/Lead/{lead}"
     assert row["Who"] == {
         "attributes": {"type": "Name", "url": url},
@@ -146,7 +151,12 @@ def test_polymorphic_parents_are_names(client: Client, org: PracticeOrg) -> None
         ("SELECT Id FROM XYZZY", "INVALID_TYPE", 16, "sObject type 'XYZZY' is not supported."),
         ("SELECT Foo__c FROM Lead", "INVALID_FIELD", 8, "No such column 'Foo__c' on entity 'Lead'."),
         ("SELECT Boss.Name FROM Lead", "INVALID_FIELD", 8, "Didn't understand relationship 'Boss' in field path."),
-        ("SELECT (SELECT Id FROM Cats) FROM Lead", "INVALID_TYPE", 24, "Didn't understand relationship 'Cats' in FROM part"),
+        (
+            "SELECT (SELECT Id FROM Cats) FROM Lead",
+            "INVALID_TYPE",
+            24,
+            "Didn't understand relationship 'Cats' in FROM part",
+        ),
         ("SELECT Id FROM Lead WHERE Description = 'x'", "INVALID_FIELD", 27, "field 'Description' can not be filtered"),
         ("SELECT Id FROM Lead ORDER BY Description", "MALFORMED_QUERY", 30, "field 'Description' can not be sorted"),
         ("SELECT Id FROM Lead WHERE CreatedDate > '2026-01-01'", "INVALID_FIELD", 41, "must be of type dateTime"),
@@ -176,14 +186,16 @@ def test_the_frame_of_an_unknown_object_is_as_recorded_from_a_real_org(client: C
     message = client.query("select count() from XYZZY").json()[0]["message"]
     assert message == (
         "\nselect count() from XYZZY\n                    ^\nERROR at Row:1:Column:21\n"
-        "sObject type 'XYZZY' is not supported. If you are attempting to use a custom object, be sure to append the '__c' "
-        "after the entity name. Please reference your WSDL or the describe call for the appropriate names."
+        "sObject type 'XYZZY' is not supported. If you are attempting to use a custom object, be sure to append the "
+        "'__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names."
     )
 
 
 def test_a_long_result_comes_in_pages_that_later_writes_do_not_shift(client: Client, org: PracticeOrg) -> None:
     ids = org.create("Lead", [{"LastName": f"L{n:04}", "Company": "C"} for n in range(2500)])
-    first = client.query("SELECT Id, LastName FROM Lead ORDER BY LastName", **{"Sforce-Query-Options": "batchSize=1000"})
+    first = client.query(
+        "SELECT Id, LastName FROM Lead ORDER BY LastName", **{"Sforce-Query-Options": "batchSize=1000"}
+    )
     body = first.json()
     assert (body["totalSize"], body["done"], len(body["records"])) == (2500, False, 1000)
     org.create("Lead", [{"LastName": "L0000a", "Company": "C"}])
@@ -259,10 +271,17 @@ def test_date_words_run_by_the_users_own_midnight(client: Client, org: PracticeO
 
 
 def test_a_narrow_window_of_stamps_is_half_open_and_in_order(client: Client, org: PracticeOrg) -> None:
-    stamps = [f"2026-{month:02}-{day:02}T10:00:{second:02}Z" for month in range(1, 11) for day in range(1, 29) for second in range(60)]
+    stamps = [
+        f"2026-{month:02}-{day:02}T10:00:{second:02}Z"
+        for month in range(1, 11)
+        for day in range(1, 29)
+        for second in range(60)
+    ]
     org.create("Lead", [{"LastName": "L", "Company": "C", "SystemModstamp": stamp} for stamp in stamps])
     soql = (
         "SELECT Id, SystemModstamp FROM Lead WHERE SystemModstamp >= 2026-03-07T10:00:10Z "
         "AND SystemModstamp < 2026-03-07T10:00:20Z ORDER BY SystemModstamp, Id"
     )
-    assert [row["SystemModstamp"][17:19] for row in client.rows(soql, everything=True)] == [str(n) for n in range(10, 20)]
+    assert [row["SystemModstamp"][17:19] for row in client.rows(soql, everything=True)] == [
+        str(n) for n in range(10, 20)
+    ]

@@ -124,7 +124,9 @@ def test_unknown_paths_methods_and_versions(client: Client, org: PracticeOrg) ->
     assert {"label": "Winter '24", "url": "/services/data/v59.0", "version": "59.0"} in versions
     long = client.call("GET", "query", params={"q": "SELECT Id FROM Lead WHERE Name = '" + "x" * 17_000 + "'"})
     assert long.status_code == 414
-    identity = requests.get(client.call("GET", "").json()["identity"], headers=client.session.headers, timeout=30).json()
+    identity = requests.get(
+        client.call("GET", "").json()["identity"], headers=client.session.headers, timeout=30
+    ).json()
     assert identity["username"] == "integration@practice.test"
 
 

@@ -30,7 +30,7 @@ def _where(condition: str) -> object:
     ("text", "kind", "value"),
     [
         ("'Acme'", "string", "Acme"),
-        (r"'O\'Hara \"x\" \\ \n\t'", "string", "O'Hara \"x\" \\ \n\t"),
+        (r"'O\'Hara \"x\" \\ \n\t'", "string", 'O\'Hara "x" \\ \n\t'),
         (r"'\u00fcber'", "string", "über"),
         ("12", "number", "12"),
         ("-1.5e3", "number", "-1.5e3"),
@@ -91,7 +91,9 @@ def test_a_semi_join_holds_a_query() -> None:
 
 
 def test_the_select_list_takes_paths_children_functions_and_aliases() -> None:
-    query = parse("select Id, Owner.Name, (select Id from Contacts limit 3), toLabel(Status), COUNT(Id) n from Account a")
+    query = parse(
+        "select Id, Owner.Name, (select Id from Contacts limit 3), toLabel(Status), COUNT(Id) n from Account a"
+    )
     assert query.alias == "a"
     assert [type(item) for item in query.select] == [Column, Column, Query, Column, Column]
     assert query.select[1] == Column(Path(("Owner", "Name"), 11))

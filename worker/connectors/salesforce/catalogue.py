@@ -34,13 +34,16 @@ class Catalogue:
 
     def recall(self, known: Mapping[str, Any]) -> None:
         """
-        Take over what an earlier run learned, where this one knows nothing yet. A new run: nothing has appeared in it.
+        Take over what an earlier run learned, where it is newer. This is a new run: nothing has appeared in it.
         """
         self._appeared = {}
         objects = known.get("objects")
         for name, entry in (objects if isinstance(objects, dict) else {}).items():
-            if isinstance(entry, dict) and {"described_at", "fields", "considered"} <= entry.keys():
-                self._objects.setdefault(name, dict(entry))
+            if not isinstance(entry, dict) or not {"described_at", "fields", "considered"} <= entry.keys():
+                continue
+            ours = self._objects.get(name)
+            if ours is None or ours["described_at"] < entry["described_at"]:
+                self._objects[name] = dict(entry)
 
     def is_unknown(self, source: ObjectMap) -> bool:
         """

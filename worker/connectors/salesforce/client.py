@@ -87,6 +87,7 @@ class SalesforceClient:
         self._credentials = credentials
         self._suffixes = tuple(host_suffixes)
         address = checked_address(credentials.login_url, self._suffixes)
+        self.login_host = address.host
         rule = HostRule(address, self._suffixes)
         self._session = HttpSession(DOOR, options or HttpOptions(), rule.allows, self._read_usage)
         self._session.headers.update(SESSION_HEADERS)
@@ -240,7 +241,8 @@ class SalesforceClient:
             try:
                 return call(salesforce)
             except SalesforceError as error:
-                raise call_error(error.status, error.content, is_harmless=is_harmless) from error
+                # Not chained: the library's exception quotes the whole answer, records included.
+                raise call_error(error.status, error.content, is_harmless=is_harmless) from None
 
     def _connected(self) -> Salesforce:
         with self._lock:

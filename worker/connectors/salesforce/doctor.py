@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from worker.connectors.salesforce.catalogue import Fields
 from worker.connectors.salesforce.client import SalesforceClient
+from worker.connectors.salesforce.hosts import LOGIN_HOSTS
 from worker.connectors.salesforce.mapping import OBJECTS, OPTIONAL, ObjectMap
 from worker.connectors.salesforce.soql import checked_name, quoted_id
 from worker.core.errors import HeadwaterError
@@ -72,13 +73,20 @@ def examine(
         host = client.host()
     except HeadwaterError as error:
         return [Finding("login", "error", str(error), error.actions)]
-    findings = [Finding("login", "ok", f"logged in to {host}")]
+    findings = [Finding("login", "ok", f"logged in to {host}"), _host(client)]
     findings += _guarded("version", lambda: _version(client))
     findings += _guarded("quota", lambda: _quota(client))
     findings.append(_skew(client))
     findings += _guarded("permissions", lambda: _sees_all(client))
     findings += _guarded("fields", lambda: _fields(client, write_fields or {}, extra_fields or {}))
     return findings
+
+
+def _host(client: SalesforceClient) -> Finding:
+    if client.login_host in LOGIN_HOSTS:
+        message = f"logging in through {client.login_host} works, and fails now and then: My Domain does not"
+        return Finding("host", "warning", message, (f"Set SALESFORCE_LOGIN_URL to https://{client.host()}",))
+    return Finding("host", "ok", f"{client.login_host} is the organisation's own address")
 
 
 def _guarded(check: str, look: Callable[[], list[Finding]]) -> list[Finding]:

@@ -22,7 +22,7 @@ DOOR: Final = Door("Salesforce", address="HW-201", unreachable="HW-202", garbled
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _KINDS: Final = "sandbox|develop|scratch|demo|patch|trailblaze|free|trial|pc-rnd|wl-test"
 _MY_DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.(?:{_KINDS}))?\.my\.salesforce\.com")
-_LOGIN_HOSTS: Final = frozenset({"login.salesforce.com", "test.salesforce.com"})
+LOGIN_HOSTS: Final = frozenset({"login.salesforce.com", "test.salesforce.com"})
 _SUFFIX: Final = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 
 
@@ -105,7 +105,7 @@ def checked_address(url: str, suffixes: Sequence[str] = ()) -> Address:
 
 
 def _is_salesforce(host: str, suffixes: Sequence[str]) -> bool:
-    if host in _LOGIN_HOSTS or _MY_DOMAIN.fullmatch(host):
+    if host in LOGIN_HOSTS or _MY_DOMAIN.fullmatch(host):
         return True
     for suffix in suffixes:
         rest = suffix.lower().lstrip(".")

@@ -263,6 +263,8 @@ class SalesforceSource:
         for source, part in zip(sources, parts, strict=True):
             try:
                 self._catalogue.absorb(source, part.result(), now)
+            except Passing as error:
+                troubles[source.stream] = error  # a part's fault of the moment is its own stream's, not the org's
             except HeadwaterError as error:
                 self._note(source, _cannot_read(source, error), troubles)
 

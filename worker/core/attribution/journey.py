@@ -66,7 +66,8 @@ def follow(
 
     A touch counts if it is marketing's and of an eligible type, or another team's. First frame: ``row``,
     ``person_id``, ``touch`` (its row in ``touches``), ``touch_id``, ``occurred_at``, ``created_at``, ``end_at``,
-    ``by_account``, ``eligible``, ``response``, and ``is:P`` for each position P whose milestone is the first touch of a type.
+    ``by_account``, ``eligible``, ``response``, and ``is:P`` for each position P whose milestone is the first touch of a
+    type.
     """
     marketing = pl.col("team") == "marketing"
     counting = touches.lazy().select(

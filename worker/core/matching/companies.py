@@ -16,6 +16,7 @@ from worker.core.matching.normalize import registrable_domains
 
 ACCOUNT_LINK: Final = "platform's account link"
 WEBSITE: Final = "same website domain"
+ACCOUNT_STREAM: Final = "salesforce.account"
 _WORDS: Final = {
     CONTACT_LINK: ACCOUNT_LINK,
     EMAIL: WEBSITE,
@@ -24,31 +25,55 @@ _WORDS: Final = {
 }
 
 
-def company_clusters(companies: pl.DataFrame, account_stream: str = "salesforce.account") -> Clustering:
+def company_keys(companies: pl.DataFrame, account_stream: str = ACCOUNT_STREAM) -> pl.DataFrame:
     """
-    Who is one company. ``companies``: stream, record_id, is_deleted, merged_into, website, created_at and, where a
-    platform has one, account_ref (its link to a Salesforce account).
+    The keys (KEY) of companies' records: their own id, merges, the link to a Salesforce account, and the website as
+    ``domain:<registrable domain>`` (strength "email": it says as much about a company as an address about a person).
+
+    ``companies``: stream, record_id, is_deleted, merged_into, website, created_at and, where a platform has one,
+    account_ref (its link to a Salesforce account). Two records that share a key may be one company, so a batch must
+    hold both.
+    """
+    ids = identity_keys(_as_people(companies, account_stream), _rules(account_stream))
+    domains = companies.select(
+        "stream",
+        "record_id",
+        ("domain:" + registrable_domains(companies["website"].cast(pl.String)).alias("key")).alias("key"),
+        pl.lit("email").alias("strength"),
+        pl.lit(EMAIL).alias("rule"),
+    ).drop_nulls("key")
+    return pl.concat([ids, domains]).with_columns(pl.col("rule").replace(_WORDS)).sort("stream", "record_id", "key")
+
+
+def company_clusters(companies: pl.DataFrame, account_stream: str = ACCOUNT_STREAM) -> Clustering:
+    """
+    Who is one company, of records as in ``company_keys``; all that share a key must be given.
 
     Salesforce accounts are never joined by their website: two accounts of one company stay two, as in Salesforce.
     """
-    rules = IdentityRules(contact_stream=account_stream, lead_stream="", shared_email_records=2**31)
-    if "account_ref" not in companies.columns:
-        companies = companies.with_columns(account_ref=pl.lit(None, pl.String))
-    nothing = {
-        name: pl.lit(None, dtype)
-        for name, dtype in PERSON_INPUT.items()
-        if name not in companies.columns or name in ("email", "lead_ref", "contact_ref")
-    }
-    people = companies.with_columns(**nothing).with_columns(
-        contact_ref=pl.when(pl.col("stream") != account_stream).then("account_ref")
+    # The steps are those for people; their words are put in and taken out here.
+    keys = company_keys(companies, account_stream).with_columns(
+        pl.col("key").str.replace("^domain:", "email:"),
+        pl.col("rule").replace({word: key for key, word in _WORDS.items()}),
     )
-    domains = companies.select(
-        "stream", "record_id", ("email:" + registrable_domains(companies["website"]).alias("key")).alias("key")
-    ).drop_nulls("key")
-    keys = identity_keys(people, rules)
-    keys = pl.concat([keys, domains.with_columns(strength=pl.lit("email"), rule=pl.lit(EMAIL)).select(keys.columns)])
-    found = cluster(people, keys, rules)
+    found = cluster(_as_people(companies, account_stream), keys, _rules(account_stream))
     members = found.members.with_columns(
-        pl.col("rule").replace(_WORDS), pl.col("via").str.replace(r"^email:", "domain:")
+        pl.col("rule").replace(_WORDS), pl.col("via").str.replace("^email:", "domain:")
     )
     return Clustering(members, found.reviews.with_columns(pl.col("reason").replace(_WORDS)))
+
+
+def _rules(account_stream: str) -> IdentityRules:
+    # A website is not a mailbox: any number of a platform's companies may show the same one.
+    return IdentityRules(contact_stream=account_stream, lead_stream="", shared_email_records=2**31)
+
+
+def _as_people(companies: pl.DataFrame, account_stream: str) -> pl.DataFrame:
+    link = pl.col("account_ref") if "account_ref" in companies.columns else pl.lit(None, pl.String)
+    given = ("stream", "record_id", "is_deleted", "merged_into", "created_at")
+    empty = [name for name in PERSON_INPUT if name not in (*given, "contact_ref")]
+    return companies.select(
+        *given,
+        pl.when(pl.col("stream") != account_stream).then(link).alias("contact_ref"),
+        *(pl.lit(None, PERSON_INPUT[name]).alias(name) for name in empty),
+    )

@@ -48,7 +48,8 @@ def stable_ids(members: pl.DataFrame, crosswalk: pl.DataFrame) -> Assignment:
     )
     taken = _take(claims)
     clusters = members.select(pl.col("cluster").unique()).join(taken, on="cluster", how="left").sort("cluster")
-    left_over = claims.join(taken, on="golden_id", how="anti").unique("golden_id", keep="first", maintain_order=True)
+    left_over = claims.filter(~pl.col("golden_id").is_in(taken["golden_id"].to_list()))
+    left_over = left_over.unique("golden_id", keep="first", maintain_order=True)
     redirects = (
         left_over.select(pl.col("golden_id").alias("old_id"), "cluster")
         .join(taken.rename({"golden_id": "new_id"}), on="cluster")

@@ -188,6 +188,7 @@ class Dirt:
         for index, human in enumerate(self._random.sample(known, MERGED_PEOPLE)):
             made, merged = self._recently(300), self._recently(90)
             made = min(made, merged - timedelta(days=2))
+            human.created_at = min(human.created_at, made)
             loser = self._twin(human, f"loser-{index}", made)
             self._diary.raw({"leadId": loser.number, "activityDate": instant(made), "activityTypeId": 12})
             self._diary.visit(loser, made + timedelta(hours=1), "/pricing", self._diary.arrival("organic"))
@@ -219,7 +220,9 @@ class Dirt:
         Contacts who went to another firm: Marketo learnt the new address, Salesforce has the old contact and a new
         lead.
         """
-        movers = [human for human in humans if human.standing == "contact" and human.tie == "id" and human.firm]
+        long_ago = self._company.now - timedelta(days=200)
+        settled = (human for human in humans if human.standing == "contact" and human.created_at < long_ago)
+        movers = [human for human in settled if human.tie == "id" and human.firm]
         for index, human in enumerate(self._random.sample(movers, JOB_CHANGES)):
             target = self._random.choice([firm for firm in firms[2:] if firm is not human.firm])
             at = self._recently(180)

@@ -1,0 +1,262 @@
+"""
+``headwater why``: everything that explains one person, account or deal.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import click
+
+from worker.cli.ground import ground
+from worker.cli.output import Speech, common, table
+from worker.cli.sync import service_of
+from worker.core.deals import MINOR_DIGITS
+from worker.core.errors import Fatal
+from worker.store import scopes, views
+
+CLOCKS = {"pipeline": "as of creation", "revenue": "as of the close, or to date while open"}
+SHOWN_ACTS, SHOWN_WRITES = 25, 12
+
+
+@click.command("why")
+@click.argument("words", nargs=-1, required=True)
+@common
+def command(words: tuple[str, ...], speech: Speech) -> None:
+    """
+    Why a record says what it says: give a Salesforce id, an e-mail address, a domain, or a full name.
+
+    Every field with its source, its rule and the values that lost; the flag with its acts and points; the deal with
+    every model's shares; what was written, what is to be, and what was refused.
+    """
+    asked = " ".join(words)
+    with ground() as settings:
+        service = service_of(settings, sources=False, decides=False)
+        with service.engine.connect() as connection:
+            found = scopes.find(connection, asked)
+            if not found:
+                raise Fatal(
+                    "HW-122",
+                    f'nothing in the store is called "{asked}"',
+                    actions=["give a Salesforce id, an e-mail address, a domain or a full name", "headwater status"],
+                )
+            answers = [views.why(connection, each["kind"], each["id"]) for each in found]
+    speech.answer(answers[0] if len(answers) == 1 else answers, lambda: _told(answers, service.rules.currency))
+
+
+def _told(answers: Iterable[dict[str, Any]], currency: str) -> Iterator[str]:
+    for number, answer in enumerate(answers):
+        if number:
+            yield ""
+            yield "-" * 60
+        yield from told(answer, currency)
+
+
+def told(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
+    """
+    One record's answer as people read it.
+    """
+    yield f"{answer['kind'].capitalize()} {answer['name']}"
+    yield from table(
+        ("RECORD", "ID", "BELONGS HERE BY", "SINCE"),
+        [[each["stream"], each["record_id"], each["rule"], each["since_at"][:10]] for each in answer["records"]],
+    )
+    if answer["kind"] == "account":
+        yield from _flag(answer)
+    elif answer["kind"] == "opportunity":
+        yield from _credit(answer, home_currency)
+    else:
+        yield from _person(answer)
+    yield from _fields(answer["fields"])
+    yield from _writes(answer)
+
+
+def _fields(fields: list[dict[str, Any]]) -> Iterator[str]:
+    yield ""
+    yield from table(
+        ("FIELD", "VALUE", "FROM", "RULE", "LOST"),
+        [
+            [
+                each["field"],
+                _cut(each["value"]),
+                f"{each['stream']} {each['record_id']}",
+                each["rule"],
+                "; ".join(f"{lost['stream']} {_cut(lost['value'], 30)}" for lost in each["lost"]) or "nobody",
+            ]
+            for each in fields
+        ],
+    )
+
+
+def _flag(answer: dict[str, Any]) -> Iterator[str]:
+    flag = answer["engagement"]
+    yield ""
+    if flag is None:
+        yield "Nothing was decided about its engagement yet."
+        return
+    detail = flag["detail"] if isinstance(flag["detail"], dict) else json.loads(flag["detail"])
+    state = (
+        f"engaged since {flag['since_at'][:10]}, lapses {flag['until_at'][:10]} if quiet"
+        if flag["engaged"]
+        else f"not engaged: {_missing(detail)}"
+    )
+    decided = flag["decided_at"][:16]
+    yield f"{state.capitalize()}. Band {flag['band']}, rules v{flag['rule_version']}, decided {decided}."
+    if flag["why"]:
+        yield f"  {flag['why']}"
+    acts = detail.get("acts", [])
+    yield (
+        f"{_points(flag['points_milli'])} points (needs {_points(detail['enter_points_milli'])} to enter, "
+        f"{_points(detail['stay_points_milli'])} to stay), {flag['people_count']} people "
+        f"(needs {detail['people_needed']}), {detail['window_days']} days, halved every {detail['half_life_days']}:"
+    )
+    names = {person["id"]: person["name"] for person in answer["people"]}
+    yield from table(
+        ("DAY", "ACT", "WHO", "RAW", "WEIGHT", "AGE", "POINTS"),
+        [
+            [
+                act["on"],
+                act["label"] + (f" (screened: {act['screened']})" if act["screened"] else ""),
+                names.get(act["person_id"], "the account itself" if act["person_id"] is None else "-"),
+                _points(act["raw_milli"]),
+                _points(act["weight_milli"]),
+                f"{act['age_days']} d",
+                _points(act["points_milli"]),
+            ]
+            for act in acts[:SHOWN_ACTS]
+        ],
+        right=(3, 4, 5, 6),
+    )
+    if len(acts) > SHOWN_ACTS:
+        rest = sum(act["points_milli"] for act in acts[SHOWN_ACTS:])
+        yield f"and {len(acts) - SHOWN_ACTS} more acts with {_points(rest)} points (all of them: --json)"
+
+
+def _missing(detail: dict[str, Any]) -> str:
+    if detail.get("excluded"):
+        return f"excluded ({detail['excluded']})"
+    missing = detail.get("missing")
+    return ", ".join(missing) if isinstance(missing, list) else str(missing or "nothing is missing")
+
+
+def _points(milli: int) -> str:
+    return format(Decimal(milli) / 1000, "f").rstrip("0").rstrip(".") if milli % 1000 else str(milli // 1000)
+
+
+def _credit(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
+    decided = answer["attribution"]
+    currency = answer["currency"] or home_currency
+    closed = f", closed {answer['closed_at'][:10]}" if answer["closed_at"] else ""
+    account = answer["account"]["name"] if answer["account"] else "no account"
+    yield ""
+    yield (
+        f"{answer['outcome'].capitalize()}, {answer['amount'] or 'no amount'} {currency}, {account}, "
+        f"created {answer['created_at'][:10]}{closed}"
+    )
+    if decided is None:
+        yield "Nothing was decided about its credit yet."
+        return
+    yield f"  {decided['why']}"
+    yield (
+        f"  source {decided['source_team'] or '-'} / {decided['source_channel'] or '-'} / "
+        f"{decided['source_offer'] or '-'}; influenced {'yes' if decided['influenced'] else 'no'}; assisted {'yes' if decided['assisted'] else 'no'}; "
+        f"basis {decided['basis']}; {decided['state']}; rules v{decided['rule_version']}"
+    )
+    if decided["remark"]:
+        yield f"  As it is: {decided['remark']}."
+    digits = max(MINOR_DIGITS.get(currency, 2), len(str(answer["amount"] or "").partition(".")[2]))
+    for clock, words in CLOCKS.items():
+        rows = [each for each in answer["credits"] if each["clock"] == clock]
+        if rows:
+            yield ""
+            yield f"{clock.capitalize()} credit ({words}):"
+            yield from _shares(rows, digits)
+
+
+def _shares(rows: list[dict[str, Any]], digits: int) -> Iterator[str]:
+    models = sorted({model for row in rows for model in row["models"]})
+    lines = []
+    for row in rows:
+        what = f"{row['occurred_at'][:10]} {row['label']}" if row["item"] == "touch" else _ITEMS[row["item"]]
+        lines.append(
+            [_cut(what, 44), row["channel"] if row["item"] == "touch" else "", row["positions"]]
+            + [_share(row["models"].get(model), digits) for model in models]
+        )
+    yield from table(("TOUCH", "CHANNEL", "POSITIONS", *(model.upper() for model in models)), lines)
+
+
+_ITEMS = {"pending": "pending", "unassigned": "No marketing touch (unassigned)"}
+
+
+def _share(credit: dict[str, Any] | None, digits: int) -> str:
+    if credit is None:
+        return ""
+    percent = float(Fraction(credit["share"]) * 100)
+    money = "" if credit["units"] is None else f" {Decimal(credit['units']).scaleb(-digits):,}"
+    return f"{percent:.1f}%{money}"
+
+
+def _person(answer: dict[str, Any]) -> Iterator[str]:
+    account = answer["account"]
+    yield ""
+    yield f"Account: {account['name'] or 'none'} ({account['rule'] or 'no rule fits'}: {account['why'] or '-'})"
+    since = (answer["created_at"] or "-")[:10]
+    yield f"Original source: {answer['original_source'] or 'none yet'}; in Salesforce since {since}"
+    if answer["touches"]:
+        yield from table(
+            ("WHEN", "TYPE", "TEAM", "CHANNEL", "OFFER", "COUNTS"),
+            [
+                [
+                    each["occurred_at"][:16],
+                    each["type"],
+                    each["team"],
+                    each["channel"],
+                    _cut(each["offer"]),
+                    _counts(each),
+                ]
+                for each in answer["touches"][:SHOWN_ACTS]
+            ],
+        )
+
+
+def _counts(touch: dict[str, Any]) -> str:
+    if touch["machine"]:
+        return f"no: {touch['machine']}"
+    if touch["duplicate_of"]:
+        return f"no: the same act as {touch['duplicate_of']}"
+    return "yes" if touch["earns_credit"] else "earns no credit"
+
+
+def _writes(answer: dict[str, Any]) -> Iterator[str]:
+    for row in answer["to_write"]:
+        words = f" ({row['code']}: {row['message']})" if row["code"] else ""
+        yield ""
+        yield f"To be written to {row['object']} {row['record_id']}: {row['state']}, plan {row['plan']}{words}"
+        for change in row["changes"]:
+            yield f"  {change['field']}: {change['old'] or '(empty)'} -> {change['new'] or '(empty)'}"
+    if not answer["written"]:
+        yield ""
+        yield "Nothing was written to it."
+        return
+    yield ""
+    yield from table(
+        ("WRITTEN", "FIELD", "BEFORE", "AFTER", "RESULT", "RULES"),
+        [
+            [
+                each["at"][:16],
+                each["field"],
+                _cut(each["before"]),
+                _cut(each["after"]),
+                each["result"] + (f" {each['code']}" if each["code"] else ""),
+                f"v{each['rule_version']}",
+            ]
+            for each in answer["written"][:SHOWN_WRITES]
+        ],
+    )
+
+
+def _cut(value: object, width: int = 40) -> str:
+    text = "-" if value is None or value == "" else str(value)
+    return text if len(text) <= width else text[: width - 1] + "…"
