@@ -15,7 +15,6 @@ from worker.core.errors import Retriable
 from worker.flows.run import Run
 from worker.store import bulk, cursors, staging
 
-
 # So many rows change what the planner should know of the tables.
 MANY = 1_000
 
@@ -67,7 +66,7 @@ def save_page(run: Run, connection: Connection, stream: Stream, page: Page) -> N
     else:
         saved = staging.save_rows(connection, stream.name, stream.shape, page.columns, page.rows)
         if page.count is not None and saved.read != page.count:
-            raise Retriable("HW-205", f"a page of {stream.name} was cut: {saved.read:,} rows of {page.count:,}")
+            raise Retriable("HW-216", f"a page of {stream.name} was cut: {saved.read:,} rows of {page.count:,}")
     run.count("rows read", saved.read)
     run.count("rows written", saved.written)
     run.count("records changed", saved.changed)

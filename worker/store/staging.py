@@ -80,7 +80,7 @@ def save_csv(
     """
     Save a page of CSV, streamed straight into COPY in constant memory.
 
-    Raises Retriable HW-205 when the page does not hold as many rows as the platform said (a cut answer).
+    Raises Retriable HW-216 when the page does not hold as many rows as the platform said (a cut answer).
     """
     names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
     table = sql.Identifier(PAGE_TABLE)
@@ -97,7 +97,7 @@ def save_csv(
         received = cursor.rowcount
     if expected_count is not None and received != expected_count:
         raise Retriable(
-            "HW-205",
+            "HW-216",
             f"a page of {stream} was cut: {received:,} rows came of the {expected_count:,} that were announced",
             actions=["nothing: the page is asked for again"],
         )

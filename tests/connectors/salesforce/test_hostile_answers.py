@@ -317,6 +317,17 @@ def test_a_job_is_polled_with_growing_pauses_and_never_waited_for(bulk: StandIn)
     assert pauses == [0.2, 0.5, 1, 2, 4, 8, 15, 30, 60, 60, 60]
 
 
+def test_a_poll_of_a_job_is_one_call(bulk: StandIn) -> None:
+    bulk.on("GET jobs/query/750A", json_reply({"id": "750A", "state": "InProgress"}))
+    reading = source()
+    begun = read(FIRST, reading)[-1].place
+    before = len(bulk.seen)
+    read(replace(FIRST, place=begun), reading)
+    assert [f"{each.method} {each.url}" for each in bulk.seen[before:]] == [
+        "GET https://acme.my.salesforce.com/services/data/v64.0/jobs/query/750A"
+    ]
+
+
 def test_a_job_that_never_ends_is_given_up(bulk: StandIn) -> None:
     bulk.on("GET jobs/query/750A", json_reply({"id": "750A", "state": "InProgress"}))
     begun = read(FIRST)[-1].place

@@ -4,6 +4,7 @@ Reading a practice org, as a real process over TLS: windows, ties, lost cursors,
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.connectors.reader import Reader, Stopped, rows_of
 from tests.practice_org import PracticeOrg
+from worker.connectors.base import Cursor
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.streams import ReadLimits, SalesforceSource
 from worker.core.errors import Fatal, HeadwaterError, Retriable
@@ -310,6 +312,32 @@ def test_tasks_are_worked_out_from_bulk_as_from_rest(org: PracticeOrg, make: Mak
     assert by_bulk.rows["salesforce.task"] == by_rest.rows["salesforce.task"]
     assert len(by_rest.rows["salesforce.task"]) >= 50
     assert "secret" not in str(by_bulk.rows)
+
+
+@pytest.mark.parametrize("bulk_above", [2_000, 10], ids=["by rest", "by bulk"])
+def test_a_census_finds_what_no_window_can_tell(org: PracticeOrg, make: Make, bulk_above: int) -> None:
+    stream = "salesforce.opportunity"
+    deal = {"StageName": "Prospecting", "CloseDate": "2026-12-31"}
+    kept, purged, *_ = org.create("Opportunity", [{"Name": f"Deal {number}", **deal} for number in range(30)])
+    org.advance(5)
+    reader = Reader(stream)
+    reader.read(make())
+    org.control("POST", "salesforce/hard_delete", {"object": "Opportunity", "ids": [purged]})
+    reader.read(make())
+    assert reader.rows[stream][purged]["is_deleted"] == "false"
+    counted: dict[str | None, dict[str, str | None]] = {}
+    cursor = Cursor(stream, hi=make().now())
+    for _ in range(40):
+        for page in make(limits=ReadLimits(bulk_above=bulk_above, bulk_page=7)).census(cursor, reader.known):
+            counted |= {row["record_id"]: row for row in rows_of(page)}
+            cursor = replace(cursor, place=page.place)
+        if page.last:
+            break
+        _nap()
+    assert page.last
+    assert set(reader.rows[stream]) - set(counted) == {purged}
+    stored = reader.rows[stream][kept]
+    assert counted[kept] == {name: stored[name] for name in ("record_id", "is_deleted", "stamp_at")}
 
 
 def test_named_records_come_as_they_stand_and_missing_ones_as_deleted(org: PracticeOrg, make: Make) -> None:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.matching import normalize
 from worker.core.matching.normalize import (
     email_domains,
     is_role_mailbox,
@@ -140,16 +139,3 @@ def test_an_id_in_any_one_case_is_restored_from_its_suffix(short: str) -> None:
     assert salesforce_id(full.lower()) == full
     assert salesforce_id(full.upper()) == full
     assert salesforce_ids(pl.Series([full.lower(), short])).to_list() == [full, full]
-
-
-def test_each_distinct_value_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    real = normalize.normalize_email
-
-    def counting(text: str | None) -> str | None:
-        seen.append(text or "")
-        return real(text)
-
-    monkeypatch.setattr(normalize, "normalize_email", counting)
-    normalize_emails(pl.Series(["Ünn@acme.com", "ann@acme.com"] * 1000))
-    assert seen == ["Ünn@acme.com"]

@@ -92,6 +92,14 @@ class Catalogue:
         """
         return self._chosen(source)[0]
 
+    def census_selection(self, source: ObjectMap) -> Selection:
+        """
+        Ids, stamps and deletions alone. The object must have been described.
+        """
+        columns = {name: source.columns[name] for name in ("record_id", "is_deleted")}
+        slim = ObjectMap(source.stream, source.object_name, source.shape, columns, has_bulk=source.has_bulk)
+        return chosen(slim, self._objects[source.object_name]["fields"], (), ())[0]
+
     def learned(self) -> dict[str, Any]:
         """
         JSON for the next run: ``objects``, and ``appeared``, the wanted fields that have become visible meanwhile.

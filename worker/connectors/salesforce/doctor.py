@@ -127,11 +127,11 @@ def _sees_all(client: SalesforceClient) -> list[Finding]:
     try:
         user = quoted_id(client.user_id() or "")
         where = [f"AssigneeId = {user}", "PermissionSet.PermissionsViewAllData = true"]
-        count = client.query(f"SELECT COUNT() FROM PermissionSetAssignment WHERE {' AND '.join(where)}")["totalSize"]
+        answer = client.query(f"SELECT COUNT() FROM PermissionSetAssignment WHERE {' AND '.join(where)}")
     except HeadwaterError:
         message = "whether the integration user sees all records cannot be asked here"
         return [Finding("permissions", "warning", message, ("Check its permission set for View All on each object.",))]
-    if count:
+    if answer.get("totalSize"):
         return [Finding("permissions", "ok", "the integration user has View All Data")]
     message = "the integration user has no View All Data: records it is not shared are neither read nor counted"
     return [Finding("permissions", "warning", message, ("Give its permission set View All on each object.",))]
@@ -149,7 +149,7 @@ def _fields(client: SalesforceClient, write_fields: Fields, extra_fields: Fields
             cure = f"Give the integration user's permission set Read and View All on {name}."
             findings.append(Finding("object", level, f"{name} cannot be read", (cure,)))
             continue
-        described = {entry["name"]: entry for entry in part.body["fields"]}
+        described = {entry["name"]: entry for entry in part.body.get("fields") or ()}
         findings += _read_fields(name, source, described, extra_fields.get(name, ()))
         findings += [_write_field(name, field, described) for field in write_fields.get(name, ())]
     return findings

@@ -161,6 +161,31 @@ class SalesforceSource:
             records = self._whole(part.result())
             yield _records_page(stream, selection, group, records)
 
+    def census(self, cursor: Cursor, known: Mapping[str, Any]) -> Iterator[Page]:
+        """
+        The id, the stamp and the deletion of every record up to the cursor's ``hi``, to be held against what is stored.
+
+        The cursor is one of its own (``lo`` None), kept as for ``read``: a large object's census is a job that is come
+        back for. Pages are not to be saved as records: they have no other columns.
+        """
+        self._recall(known)
+        source = _known(_frozen(cursor).stream)
+        if self._catalogue.is_unknown(source):
+            self._describe([source])
+        selection = self._catalogue.census_selection(source)
+        reading = _Reading(source, cursor)
+        if self._is_first_load(reading):
+            (part,) = self._client.batch([self._count_path(source)])
+            reading.by_bulk = self._is_large(part)
+        if reading.by_bulk:
+            page = BulkWindow(self._client, selection, cursor, self._limits.bulk_page).start()
+            reading.cursor = _at(cursor, page.place)
+            yield page
+        if is_job(reading.cursor):
+            yield from BulkWindow(self._client, selection, reading.cursor, self._limits.bulk_page).pages()
+        else:
+            yield from RestWindow(self._client, selection, _rest(reading)).pages()
+
     def _recall(self, known: Mapping[str, Any]) -> None:
         self._org_id = self._client.org_id()
         before = known.get("org")
@@ -178,20 +203,18 @@ class SalesforceSource:
         first = [reading for reading in readings if self._is_first_load(reading)]
         parts = self._client.batch(
             [self._describe_path(source) for source in unknown]
-            + [self._client.query_path(f"SELECT COUNT() FROM {reading.source.object_name}") for reading in first]
+            + [self._count_path(reading.source) for reading in first]
         )
         self._absorb(unknown, parts[: len(unknown)], troubles)
         for reading, part in zip(first, parts[len(unknown) :], strict=True):
-            # A count that times out is a large one.
-            rows = part.body.get("totalSize", 0) if part.status < 300 else self._limits.bulk_above + 1
-            reading.by_bulk = rows > self._limits.bulk_above
+            reading.by_bulk = self._is_large(part)
         for reading in readings:
             reading.by_bulk = reading.by_bulk or is_job(reading.cursor)
         return [reading for reading in readings if reading.source.stream not in troubles]
 
     def _is_first_load(self, reading: _Reading) -> bool:
         cursor = reading.cursor
-        is_begun = cursor.place is not None and "failures" not in cursor.place
+        is_begun = is_job(cursor) or (cursor.place is not None and "failures" not in cursor.place)
         return cursor.lo is None and not is_begun and reading.source.has_bulk and failures_of(cursor) < MOST_FAILURES
 
     def _start_jobs(self, readings: Sequence[_Reading], troubles: dict[str, HeadwaterError]) -> Iterator[Page]:
@@ -255,6 +278,13 @@ class SalesforceSource:
         for error in troubles.values():
             raise error
 
+    def _is_large(self, count: Part) -> bool:
+        # A count that times out is a large one.
+        return count.status >= 300 or int(count.body.get("totalSize", 0)) > self._limits.bulk_above
+
+    def _count_path(self, source: ObjectMap) -> str:
+        return self._client.query_path(f"SELECT COUNT() FROM {source.object_name}")
+
     def _describe_path(self, source: ObjectMap) -> str:
         return f"{self._client.path}/sobjects/{source.object_name}/describe"
 
@@ -305,8 +335,7 @@ def _at(cursor: Cursor, place: Mapping[str, Any] | None) -> Cursor:
 
 def _rest(reading: _Reading) -> Cursor:
     # What a failed job left behind is no place within a REST window.
-    place = reading.cursor.place
-    return _at(reading.cursor, None) if place is not None and "failures" in place else reading.cursor
+    return _at(reading.cursor, None) if "failures" in (reading.cursor.place or {}) else reading.cursor
 
 
 def _cannot_read(source: ObjectMap, error: HeadwaterError) -> HeadwaterError:

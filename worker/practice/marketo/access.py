@@ -2,12 +2,14 @@
 Who may call the practice Marketo, and how often: access tokens, the day's quota and the 20-second rate limit.
 
 Tokens live 3,600 s by the practice clock and asking again gives the same token with the time that is left, as the
-platform does. The quota's day begins at midnight US Central. The rate limit is off until switched on, because most
-tests want speed. Knows nothing of people or activities.
+platform does. The quota's day begins at midnight US Central. The rate and concurrency limits are off until switched
+on, because most tests want speed. Knows nothing of people or activities.
 """
 
 import hashlib
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +21,7 @@ TOKEN_LIFE_SECONDS: Final = 3600
 DAILY_QUOTA: Final = 50_000
 RATE_CALLS: Final = 100
 RATE_SECONDS: Final = 20
+CONCURRENT_CALLS: Final = 10
 _CENTRAL: Final = ZoneInfo("America/Chicago")
 API_USER: Final = "headwater@practice.test"
 
@@ -45,6 +48,7 @@ class Access:
     client_secret: str
     quota: int = DAILY_QUOTA
     rate_limited: bool = False
+    concurrency_limited: bool = False
     ordered: list[Ordered] = field(default_factory=list)
     _token: str | None = None
     _issued_at: datetime | None = None
@@ -53,6 +57,7 @@ class Access:
     _used: Counter[str] = field(default_factory=Counter)
     _errors: dict[str, Counter[str]] = field(default_factory=dict)
     _recent: deque[float] = field(default_factory=deque)
+    _under_way: int = 0
 
     def issue(self, client_id: str, client_secret: str, now: datetime) -> dict[str, Any] | None:
         """
@@ -90,6 +95,19 @@ class Access:
             self._expired.add(self._token)
         self._token = None
         self._issued_at = None
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """
+        One call from its arrival to its answer; refused with 615 where ten are under way and that limit is on.
+        """
+        if self.concurrency_limited and self._under_way >= CONCURRENT_CALLS:
+            raise Refusal("615", "Concurrent access limit reached")
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     def admit(self, authorization: str | None, now: datetime, path: str) -> None:
         """

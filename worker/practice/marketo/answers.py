@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from worker.practice.marketo.catalogue import ALWAYS_NULL, Field
+from worker.practice.marketo.catalogue import ALWAYS_NULL, CHANGE_DATA_VALUE, Field
 from worker.practice.marketo.log import Activity
 from worker.practice.marketo.refusal import Refusal
 from worker.practice.marketo.times import parse_instant, spell, spell_asset
@@ -83,7 +83,7 @@ def change_shape(activity: Activity, numbering: str, fields: frozenset[str]) -> 
     A type 12 or 13 with the changes of the asked fields; None for a type 13 that changed none of them.
     """
     changes = [change for change in json.loads(activity.changes or "[]") if change["name"] in fields]
-    if activity.changes != "[]" and not changes:
+    if activity.type == CHANGE_DATA_VALUE and not changes:
         return None
     attributes = [a for a in json.loads(activity.attributes) if a["name"] not in {"New Value", "Old Value"}]
     lead = {"name": "Lead ID", "value": activity.person}

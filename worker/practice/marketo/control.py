@@ -7,6 +7,7 @@ No access is checked and nothing is counted. JSON in and out; a mistake is answe
 
 from typing import Any, get_args
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -55,7 +56,7 @@ class _Control:
         """
         body = await object_body(request)
         reason = str(body.get("reason", "Web service API"))
-        return JSONResponse({"ids": self.org.save_people(_records(body), reason=reason)})
+        return JSONResponse({"ids": await run_in_threadpool(self.org.save_people, _records(body), reason=reason)})
 
     async def put_activities(self, request: Request) -> Response:
         """
@@ -66,7 +67,7 @@ class _Control:
         ``committed_at`` is when a reader can first see it; ``behind`` puts it where cursors are already past.
         """
         body = await object_body(request)
-        return JSONResponse({"ids": self.org.put_activities(_records(body))})
+        return JSONResponse({"ids": await run_in_threadpool(self.org.put_activities, _records(body))})
 
     async def save_programs(self, request: Request) -> Response:
         """
@@ -74,7 +75,7 @@ class _Control:
         "createdAt"?, "updatedAt"?}]}`` -> ``{"ids"}``.
         """
         body = await object_body(request)
-        return JSONResponse({"ids": self.org.save_programs(_records(body))})
+        return JSONResponse({"ids": await run_in_threadpool(self.org.save_programs, _records(body))})
 
     async def save_members(self, request: Request) -> Response:
         """
@@ -82,7 +83,7 @@ class _Control:
         "updatedAt"?}]}`` -> ``{"saved": n}``.
         """
         body = await object_body(request)
-        return JSONResponse({"saved": self.org.save_members(_records(body))})
+        return JSONResponse({"saved": await run_in_threadpool(self.org.save_members, _records(body))})
 
     async def delete(self, request: Request) -> Response:
         """
@@ -130,7 +131,8 @@ class _Control:
 
     async def set_limits(self, request: Request) -> Response:
         """
-        ``{"quota"?: n, "used"?: n, "rate"?: bool}``: the day's quota, what is used of it, the 100 calls in 20 s.
+        ``{"quota"?: n, "used"?: n, "rate"?: bool, "concurrency"?: bool}``: the day's quota, what is used of it, whether
+        the 100 calls in 20 s and the 10 calls at once are enforced.
         """
         body = await object_body(request)
         access = self.org.access
@@ -139,6 +141,8 @@ class _Control:
                 access.quota = int(body["quota"])
             if "rate" in body:
                 access.rate_limited = bool(body["rate"])
+            if "concurrency" in body:
+                access.concurrency_limited = bool(body["concurrency"])
             if "used" in body:
                 access.set_used(int(body["used"]), self.org.clock.now())
             return JSONResponse({"quota": access.quota, "rate": access.rate_limited})

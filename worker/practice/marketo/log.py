@@ -12,14 +12,15 @@ Used by ``org`` alone, under its lock.
 """
 
 import sqlite3
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from worker.practice.marketo.database import read_fact, transaction, write_fact
 
-# Room between two neighbours in which rows can be put behind.
-_STRIDE: Final = 1024
+# Room between two neighbours, in which rows can be put behind, and how far apart those are set.
+_STRIDE: Final = 2**36
+_BEHIND_STRIDE: Final = 2**16
 
 
 class Activity(NamedTuple):
@@ -105,7 +106,7 @@ class ActivityLog:
             self._db.executemany(f"INSERT INTO waiting VALUES ({', '.join('?' * 10)})", waiting)
             if behind:
                 self.settle(now)
-            for stored in behind:
+            for stored in sorted(behind, key=lambda row: row[2]):
                 self._insert_behind(stored)
         return list(range(first, self._number + 1))
 
@@ -142,22 +143,23 @@ class ActivityLog:
     def _insert_behind(self, stored: tuple[object, ...]) -> None:
         at = stored[2]
         assert isinstance(at, int)  # noqa: S101  (tells the type checker what the tuple holds)
-        index = bisect_left(self._high_at, at)
+        # Before the first row that is younger than any before it and than this one.
+        index = bisect_right(self._high_at, at)
         if index == len(self._high_at):
             self._last += _STRIDE
             place = self._last
         else:
             following = self._high_position[index]
-            before = self._db.execute("SELECT MAX(position) FROM log WHERE position < ?", (following,)).fetchone()[0]
-            place = (before or 0) + 1
-            if place >= following:
-                raise ValueError(f"no more than {_STRIDE - 1} activities can be put behind at one place")
+            before = (
+                self._db.execute("SELECT MAX(position) FROM log WHERE position < ?", (following,)).fetchone()[0] or 0
+            )
+            place = before + min(_BEHIND_STRIDE, (following - before) // 2)
+            if place == before:
+                raise ValueError("too many activities were put behind at one place")
         self._db.execute(f"INSERT INTO log VALUES ({', '.join('?' * 10)})", (place, *stored))
-        if index == len(self._high_at) or self._high_at[index] != at:
+        if index == 0 or self._high_at[index - 1] < at:
             self._high_at.insert(index, at)
             self._high_position.insert(index, place)
-        else:
-            self._high_position[index] = place
 
     def start(self, since: int, now: int) -> int:
         """

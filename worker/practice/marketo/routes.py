@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -73,6 +74,7 @@ def routes(state: PracticeState) -> list[Route]:
         ("/rest/asset/v1/programs.json", calls.programs),
         ("/rest/asset/v1/program/{id:int}.json", calls.program),
         ("/rest/{path:path}", calls.unknown),
+        ("/bulk/{path:path}", calls.unknown),
     ]
     paths = [Route(path, door.endpoint(call), methods=["GET", "POST"]) for path, call in table]
     identity = Route("/identity/oauth/token", door.identity, methods=["GET", "POST"])
@@ -81,7 +83,8 @@ def routes(state: PracticeState) -> list[Route]:
 
 class _Door:
     """
-    What every call passes: address length, access, the envelope, the journal's notes.
+    What every call passes: address length, access, the envelope, the journal's notes. Calls run in threads, one at a
+    time, so that a long one does not hold up the Salesforce org.
     """
 
     def __init__(self, org: MarketoOrg) -> None:
@@ -90,24 +93,26 @@ class _Door:
 
     async def identity(self, request: Request) -> Response:
         parameters = {**request.query_params, **await _form(request)}
-        now = self.org.clock.now()
         if parameters.get("grant_type") != "client_credentials":
             problem = {"error": "unsupported_grant_type", "error_description": "Unsupported grant type"}
             return JSONResponse(problem, status_code=400)
-        with self.org.lock:
-            token = self.org.access.issue(parameters.get("client_id", ""), parameters.get("client_secret", ""), now)
+        token = await run_in_threadpool(self._issue, parameters)
         if token is None:
             problem = {"error": "unauthorized", "error_description": "No client with requested id or wrong secret"}
             return JSONResponse(problem, status_code=401)
         return JSONResponse(token)
 
+    def _issue(self, parameters: Parameters) -> Answer | None:
+        with self.org.lock:
+            now = self.org.clock.now()
+            return self.org.access.issue(parameters.get("client_id", ""), parameters.get("client_secret", ""), now)
+
     def endpoint(self, call: Call) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
             address = request.url.path + ("?" + request.url.query if request.url.query else "")
             if request.method == "GET" and len(address.encode()) > ADDRESS_BYTES:
-                return Response(
-                    "<html><body><h1>414 Request-URI Too Long</h1></body></html>", 414, media_type="text/html"
-                )
+                page = "<html><body><h1>414 Request-URI Too Long</h1></body></html>"
+                return Response(page, 414, media_type="text/html")
             parameters = dict(request.query_params)
             request.scope.setdefault("practice", {})["kind"] = "read"
             tunnelled = parameters.pop("_method", "").upper() == "GET"
@@ -115,9 +120,8 @@ class _Door:
                 parameters |= await _form(request)
             try:
                 _check_method(request.method, tunnelled=tunnelled)
-                with self.org.lock:
-                    self.org.access.admit(request.headers.get("authorization"), self.org.clock.now(), request.url.path)
-                    body = call(parameters, request.path_params)
+                with self.org.access.under_way():
+                    body = await run_in_threadpool(self._answer, call, request, parameters)
             except Refusal as refusal:
                 return self._envelope({"success": False, "errors": [refusal.shape()]})
             result = body.get("result")
@@ -125,6 +129,11 @@ class _Door:
             return self._envelope({**body, "success": True})
 
         return answer
+
+    def _answer(self, call: Call, request: Request, parameters: Parameters) -> Answer:
+        with self.org.lock:
+            self.org.access.admit(request.headers.get("authorization"), self.org.clock.now(), request.url.path)
+            return call(parameters, request.path_params)
 
     def _envelope(self, body: Answer) -> Response:
         return JSONResponse({"requestId": answers.request_id(next(self._count)), **body})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from worker.practice.salesforce.derive import Saving, derive
 from worker.practice.salesforce.errors import RowError
 from worker.practice.salesforce.records import Values, fetch, update_changed
-from worker.practice.salesforce.schema import SObject
+from worker.practice.salesforce.schema import Field, SObject
 from worker.practice.salesforce.values import stamp, store
 
 if TYPE_CHECKING:
@@ -39,33 +39,33 @@ class Loading:
             now = stamp(self.org.clock.now())
             if sobject.name == "OpportunityHistory":
                 self.org.history.give_way({str(row["OpportunityId"]) for row in rows if row.get("OpportunityId")})
-            names = [each.name for each in sobject.stored_fields]
-            defaults = self._defaults(sobject, now)
+            template = self._template(sobject, now)
             fresh = iter(self.org.ids.take(sobject.prefix, sum(1 for row in rows if not row.get("Id"))))
             facts = self.org.facts()
+            numbered = [each for each in sobject.stored_fields if each.auto_number is not None]
+            remember = sobject.name in {"Opportunity", "Campaign"}
+            read = _Reader(sobject)
             ids: list[str] = []
             tuples: list[tuple[Any, ...]] = []
             made: list[Values] = []
-            numbered = [each for each in sobject.stored_fields if each.auto_number is not None]
-            remember = sobject.name in {"Opportunity", "Campaign"}
             for number, row in enumerate(rows, start=1):
-                given = self._read(sobject, row, number)
-                values = {**defaults, **given}
+                given = read.row(row, number)
+                values = {**template, **given}
                 values["Id"] = given.get("Id") or next(fresh)
-                if values.get("CreatedDate") is None and "createddate" in sobject.fields:
+                if "CreatedDate" in values and values["CreatedDate"] is None:
                     values["CreatedDate"] = now
-                if values.get("LastModifiedDate") is None and "lastmodifieddate" in sobject.fields:
+                if "LastModifiedDate" in values and values["LastModifiedDate"] is None:
                     values["LastModifiedDate"] = values.get("CreatedDate", now)
-                derive(sobject.name, Saving(values, None, frozenset(name.lower() for name in given), now), facts)
+                derive(sobject.name, Saving(values, None, frozenset(map(str.lower, given)), now), facts)
                 for each in numbered:
-                    if values.get(each.name) is None:
+                    if values[each.name] is None:
                         values[each.name] = self.org.next_number(sobject, each)
                 ids.append(values["Id"])
-                tuples.append(tuple(values.get(name) for name in names))
+                tuples.append(tuple(values.values()))
                 if remember:
                     made.append(values)
-            columns = ", ".join(f'"{name}"' for name in names)
-            marks = ", ".join("?" * len(names))
+            columns = ", ".join(f'"{name}"' for name in template)
+            marks = ", ".join("?" * len(template))
             connection.executemany(f'INSERT INTO "{sobject.name}" ({columns}) VALUES ({marks})', tuples)
             self._after_create(sobject, made)
             return ids
@@ -78,8 +78,9 @@ class Loading:
         with self.org.database.write() as connection:
             now = stamp(self.org.clock.now())
             facts = self.org.facts()
+            read = _Reader(sobject)
             for number, row in enumerate(rows, start=1):
-                given = self._read(sobject, row, number)
+                given = read.row(row, number)
                 record_id = str(given.get("Id") or "")
                 old = fetch(connection, sobject, record_id)
                 if old is None:
@@ -106,37 +107,21 @@ class Loading:
                 f'UPDATE "{sobject.name}" SET SystemModstamp = ? WHERE Id IN ({marks})', [now, *ids]
             ).rowcount
 
-    def _defaults(self, sobject: SObject, now: str) -> Values:
+    def _template(self, sobject: SObject, now: str) -> Values:
+        """
+        Every stored field with its default, in the order of the table.
+        """
         values: Values = {}
         for each in sobject.stored_fields:
-            if each.type == "boolean":
-                values[each.name] = int(bool(each.default))
-            elif each.default is not None:
-                values[each.name] = each.default
+            values[each.name] = int(bool(each.default)) if each.type == "boolean" else each.default
         for name, value in (
             ("OwnerId", self.org.admin_id),
             ("CreatedById", self.org.admin_id),
             ("LastModifiedById", self.org.admin_id),
             ("SystemModstamp", now),
         ):
-            if name.lower() in sobject.fields:
+            if name in values:
                 values[name] = value
-        return values
-
-    def _read(self, sobject: SObject, row: Row, number: int) -> Values:
-        values: Values = {}
-        for name, value in row.items():
-            found = sobject.get(name)
-            if found is None or not found.stored:
-                if name == "attributes":
-                    continue
-                raise ValueError(f"row {number}: {sobject.name} has no stored field {name!r}")
-            if value is None and found.type == "boolean":
-                continue
-            try:
-                values[found.name] = store(found, value)
-            except RowError as error:
-                raise ValueError(f"row {number}: {found.name}: {error}") from error
         return values
 
     def _after_create(self, sobject: SObject, made: Sequence[Values]) -> None:
@@ -146,3 +131,35 @@ class Loading:
         if sobject.name == "Campaign":
             for values in made:
                 self.org.add_member_statuses(values["Id"], values["CreatedById"], values["CreatedDate"])
+
+
+class _Reader:
+    """
+    Reads loaders' rows of one object; finds each field once.
+    """
+
+    def __init__(self, sobject: SObject) -> None:
+        self.sobject = sobject
+        self.found: dict[str, Field | None] = {"attributes": None}
+
+    def row(self, row: Row, number: int) -> Values:
+        """
+        A row's values in stored form. Raises ``ValueError`` with the row's number.
+        """
+        values: Values = {}
+        for name, value in row.items():
+            field = self.found[name] if name in self.found else self._find(name, number)
+            if field is None or (value is None and field.type == "boolean"):
+                continue
+            try:
+                values[field.name] = store(field, value)
+            except RowError as error:
+                raise ValueError(f"row {number}: {field.name}: {error}") from error
+        return values
+
+    def _find(self, name: str, number: int) -> Field:
+        field = self.sobject.get(name)
+        if field is None or not field.stored:
+            raise ValueError(f"row {number}: {self.sobject.name} has no stored field {name!r}")
+        self.found[name] = field
+        return field

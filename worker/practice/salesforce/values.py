@@ -18,6 +18,9 @@ from worker.practice.salesforce.schema import TEXT_TYPES, Field
 STORED_DATETIME = "%Y-%m-%dT%H:%M:%S"
 INT_LIMIT = 2**31
 _EMAIL = re.compile(r"[^@\s,;()<>\[\]\"]+@[^@\s,;()<>\[\]\"]+\.[^@\s,;()<>\[\]\".]{2,}\Z")
+# The forms clients send most, read without making a datetime of them.
+_PLAIN_DATETIME = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3])(?::[0-5]\d){2}")
+_UTC_ENDINGS = frozenset({"", "Z", "+00:00", "+0000", ".000Z", ".000+0000", ".000+00:00"})
 
 Converter = Callable[[Any], Any]
 
@@ -33,6 +36,8 @@ def parse_datetime(text: str) -> str | None:
     """
     The stored form of a datetime in any ISO form with or without offset (none means UTC), or None if it is none.
     """
+    if text[19:] in _UTC_ENDINGS and _PLAIN_DATETIME.match(text):
+        return text[:19]
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -124,6 +129,8 @@ def _store_boolean(field: Field, value: Any) -> int:
 
 
 def _store_number(field: Field, value: Any) -> float | int:
+    if isinstance(value, float) and field.type != "int" and value == round(value, field.scale) and _fits(field, value):
+        return value
     number = _decimal(value)
     if number is None:
         raise _cannot_read(field, value)
@@ -132,11 +139,13 @@ def _store_number(field: Field, value: Any) -> float | int:
         if not -INT_LIMIT <= rounded < INT_LIMIT:
             raise _outside(field, value)
         return rounded
-    if field.precision:
-        if abs(number) >= Decimal(10) ** (field.precision - field.scale):
-            raise _outside(field, value)
-        number = number.quantize(Decimal(1).scaleb(-field.scale), ROUND_HALF_UP)
-    return float(number)
+    if not _fits(field, number):
+        raise _outside(field, value)
+    return float(number.quantize(Decimal(1).scaleb(-field.scale), ROUND_HALF_UP)) if field.precision else float(number)
+
+
+def _fits(field: Field, number: float | Decimal) -> bool:
+    return not field.precision or abs(number) < 10 ** (field.precision - field.scale)
 
 
 def _decimal(value: Any) -> Decimal | None:
