@@ -159,7 +159,7 @@ def test_whoever_is_killed_and_whenever_the_next_user_finds_servers_and_nothing_
     command = [sys.executable, "-m", "tests.embedded.lodger", str(home), *options, "--for"]
     visitors: list[subprocess.Popen[str]] = []
     killed: set[int] = set()
-    for _ in range(60):
+    for _ in range(40):
         if sum(each.poll() is None for each in visitors) < 4:
             line = [*command, str(fate.uniform(0, 1))]
             visitors.append(subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True))

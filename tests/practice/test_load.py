@@ -3,7 +3,9 @@ A folder of real files becomes a practice company, and nothing of it is lost in 
 """
 
 import csv
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -200,6 +202,7 @@ def test_every_row_that_is_not_used_is_reported_with_line_and_reason(folder: Pat
         ("marketing_qualified_leads.csv", 8, "mql_id is empty"),
         ("marketing_qualified_leads.csv", 9, "2 cells, the header has 4"),
     ]
+    assert json.loads(json.dumps(asdict(report)))["rejected"][1]["line"] == 6
     used = sum(report.read.values()) - len(report.rejected)
     assert used == report.made["salesforce.Lead"] + report.made["salesforce.conversion"]
 

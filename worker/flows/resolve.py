@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 from worker.core.deals import created_in_crm, outcomes
 from worker.core.matching.accounts import match_to_account
 from worker.core.matching.cluster import cluster
-from worker.core.matching.companies import company_clusters
+from worker.core.matching.companies import company_clusters, company_keys
 from worker.core.matching.crosswalk import stable_ids
 from worker.core.matching.keys import identity_keys
-from worker.core.matching.normalize import normalize_emails, registrable_domains
+from worker.core.matching.normalize import email_domains, normalize_emails, registrable_domains
 from worker.core.records import golden_fields
 from worker.core.survivorship.merge import merge
 from worker.flows import touchpoints
@@ -49,12 +49,13 @@ def resolve(run: Run) -> None:
 def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
     refs = golden.split_keys(keys)
     own = golden.records(connection, "account", refs)
-    golden.save_keys(connection, "account", refs, _account_keys(own))
+    golden.save_keys(connection, "account", refs, company_keys(own))
     records = golden.records(connection, "account", golden.closure(connection, "account", refs))
     members = company_clusters(records).members
     numbered = _number(connection, "account", members)
     merged = merge(_with_ids(records, numbered), run.rules.merge["account"]).golden
-    rows = _live(merged, records, numbered).with_columns(domain=registrable_domains(merged["website"]))
+    live = _live(merged, records, numbered)
+    rows = live.with_columns(domain=registrable_domains(live["website"]))
     before = matching.domains_of(connection, rows["golden_id"].to_list())
     changed = golden.save_golden(connection, "account", rows.rename({"golden_id": "id"}))
     moved = golden.save_crosswalk(connection, "account", numbered)
@@ -62,18 +63,6 @@ def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
     matching.note_dependents(connection, moved, [*before, *after])
     dues.note(connection, "engage", "account", changed)
     run.count("accounts changed", len(changed))
-
-
-def _account_keys(records: pl.DataFrame) -> pl.DataFrame:
-    account = pl.col("stream").str.split(".").list.first() + ":"
-    return pl.concat(
-        records.filter(pl.col(column).is_not_null()).select(
-            "stream",
-            "record_id",
-            key=(pl.lit("salesforce:") if column == "account_ref" else account) + pl.col(column),
-        )
-        for column in ("record_id", "merged_into", *(["account_ref"] if "account_ref" in records.columns else []))
-    ).unique()
 
 
 def _people(run: Run, connection: Connection, keys: list[str]) -> None:
@@ -87,10 +76,9 @@ def _people(run: Run, connection: Connection, keys: list[str]) -> None:
     members = _with_ids(records, numbered)
     merged = merge(members, run.rules.merge["person"]).golden
     created = created_in_crm(members, run.rules.identity.lead_stream, run.rules.identity.contact_stream)
-    rows = (
-        _live(merged, records, numbered)
-        .join(created, on="golden_id", how="left")
-        .with_columns(email_domain=registrable_domains(normalize_emails(merged["email"])))
+    live = _live(merged, records, numbered)
+    rows = live.with_columns(email_domain=email_domains(normalize_emails(live["email"]))).join(
+        created, on="golden_id", how="left"
     )
     changed = golden.save_golden(connection, "person", rows.rename({"golden_id": "id"}))
     moved = golden.save_crosswalk(connection, "person", numbered)

@@ -6,7 +6,6 @@ Speaks to the server's control API only. Called by the command line and by tests
 """
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 from worker.core.errors import Fatal
 from worker.practice.control_client import ControlClient, Progress
-from worker.practice.mappings.language import CONVERSION, File, NoticeRule, Step, read_mapping
+from worker.practice.mappings.language import CONVERSION, NoticeRule, Step, read_mapping
 from worker.practice.mappings.language import Mapping as MappingFile
 from worker.practice.mappings.table import Rejected, Table, read_table
 from worker.practice.mappings.values import Placeholder, Row, Unmatched, fill
@@ -40,12 +39,13 @@ class Notice:
 @dataclass
 class LoadReport:
     """
-    What a load did. ``read`` is rows by file, ``made`` is records by kind (``salesforce.Lead``), ``steps`` by step.
+    What a load did, by which mapping file. ``read`` is rows by file, ``made`` is records by kind (``salesforce.Lead``),
+    ``steps`` by step. Plain values throughout, so that ``asdict`` makes JSON of it.
     """
 
-    mapping: Path
+    mapping: str
     read: dict[str, int] = field(default_factory=dict)
-    made: Counter[str] = field(default_factory=Counter)
+    made: dict[str, int] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -96,7 +96,7 @@ def load(folder: Path, base_url: str, progress: Progress | None = None, mapping_
     tables = {name: read_table(folder, file) for name, file in mapping.files.items()}
     for table in tables.values():
         _reject_strangers(table, tables)
-    report = LoadReport(mapping.path)
+    report = LoadReport(str(mapping.path))
     for table in tables.values():
         report.read[table.file.path] = table.read
         if table.unused_columns:
@@ -162,7 +162,7 @@ class _Maker:
             ids = self._send(step, records)
             self._made[step.name] = dict(zip(keys, ids, strict=True))
             self._report.steps[step.name] = len(records)
-            self._report.made[step.make] += len(records)
+            self._report.made[step.make] = self._report.made.get(step.make, 0) + len(records)
 
     def _records(self, step: Step) -> tuple[list[str], list[dict[str, Any]]]:
         table = self._tables[step.of]
@@ -209,6 +209,3 @@ class _Maker:
             return [record["leadId"] for record in records]
         plural = {"person": "people", "activity": "activities", "program": "programs"}[kind]
         return self._client.put(plural, records)
-
-
-__all__ = ["File", "LoadReport", "Notice", "Rejected", "find_mapping", "load"]

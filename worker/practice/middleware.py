@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from email.utils import format_datetime
 from typing import Any
 
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -80,7 +81,8 @@ class PracticeMiddleware:
             return
         dated = _Dated(self.state, send)
         if scope["path"].startswith(CONTROL_PATH):
-            await self.app(scope, receive, dated)
+            allowed = scope["scheme"] == "http" or self.state.control_on_https
+            await (self.app if allowed else PlainTextResponse("Not Found", 404))(scope, receive, dated)
             return
         exchange = _Exchange(self.state, scope, dated)
         exchange.body = await _read_body(receive)

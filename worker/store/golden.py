@@ -29,6 +29,9 @@ _POLARS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 GOLDEN_KINDS: Final = frozenset(tables.GOLDEN)
 
 REF: Final[Schema] = {"stream": pl.String, "record_id": pl.String}
+# More records than one person has; matching joins nobody by a key of so many.
+MOST_HOLDERS: Final = 50
+
 CROSSWALK: Final[Schema] = {
     "stream": pl.String,
     "record_id": pl.String,
@@ -101,7 +104,8 @@ def save_keys(connection: Connection, kind: str, refs: pl.DataFrame, keys: pl.Da
 def closure(connection: Connection, kind: str, refs: pl.DataFrame) -> pl.DataFrame:
     """
     Every record that ``refs`` may share a golden record with: reached over shared keys and over today's crosswalk, as
-    far as it goes. REF rows, sorted, those of ``refs`` included.
+    far as it goes. REF rows, sorted, those of ``refs`` included. A key that very many records hold names nobody (a
+    shared mailbox) and is not followed.
     """
     statement = """
         WITH RECURSIVE reached(stream, record_id) AS (
@@ -111,6 +115,8 @@ def closure(connection: Connection, kind: str, refs: pl.DataFrame) -> pl.DataFra
                 SELECT other.stream, other.record_id FROM identity_key own
                 JOIN identity_key other ON other.kind = own.kind AND other.key = own.key
                 WHERE own.kind = %(kind)s AND own.stream = r.stream AND own.record_id = r.record_id
+                    AND (SELECT count(*) FROM (SELECT 1 FROM identity_key held
+                         WHERE held.kind = own.kind AND held.key = own.key LIMIT %(most)s + 1) h) <= %(most)s
                 UNION ALL
                 SELECT other.stream, other.record_id FROM crosswalk own
                 JOIN crosswalk other ON other.kind = own.kind AND other.golden_id = own.golden_id
@@ -119,7 +125,7 @@ def closure(connection: Connection, kind: str, refs: pl.DataFrame) -> pl.DataFra
         )
         SELECT stream, record_id FROM reached ORDER BY stream, record_id
     """
-    return fetch(connection, statement, _bound(refs) | {"kind": kind}, REF)
+    return fetch(connection, statement, _bound(refs) | {"kind": kind, "most": MOST_HOLDERS}, REF)
 
 
 def crosswalk_of(connection: Connection, kind: str, refs: pl.DataFrame) -> pl.DataFrame:

@@ -4,7 +4,7 @@ Pages and bulk results as no faithful org gives them: short, repeated, foreign, 
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -186,6 +186,44 @@ def test_an_optional_object_in_trouble_is_only_noted(org: StandIn) -> None:
     given = list(reading.read([tasks, WINDOW], {}))
     assert [each.stream for each in given] == [ROLE]
     assert "HW-208" in reading.learned()["unreadable"]["salesforce.task"]
+
+
+def test_a_description_that_is_not_available_leaves_the_others_read(org: StandIn) -> None:
+    org.on("GET sobjects/Campaign/describe", refused(503, "SERVER_UNAVAILABLE"))
+    org.on("GET queryAll", json_reply(page([role(1)])))
+    campaigns = replace(WINDOW, stream="salesforce.campaign")
+    given: list[Page] = []
+    with pytest.raises(Retriable):
+        given += source().read([campaigns, WINDOW], {})
+    assert [(each.stream, each.last) for each in given] == [(ROLE, True)]
+
+
+def test_a_description_that_is_due_and_not_available_is_asked_for_another_time(org: StandIn) -> None:
+    org.on("GET queryAll", json_reply(page([role(1)])))
+    reading = source(limits=ReadLimits(describe_every=timedelta(0)))
+    read(WINDOW, reading)
+    org.on(f"GET sobjects/{OBJECT}/describe", refused(503, "SERVER_UNAVAILABLE"))
+    assert [each.last for each in read(WINDOW, reading)] == [True]
+
+
+def test_a_job_that_asks_for_a_vanished_field_is_made_without_it(bulk: StandIn) -> None:
+    reading = source()
+    bulk.on("GET queryAll", json_reply(page([])))
+    read(WINDOW, reading)
+    bulk.describes(OBJECT, without=("IsPrimary",))
+    bulk.on("GET queryAll", json_reply({"totalSize": 5_000, "done": True, "records": []}))
+    bulk.on(
+        "POST jobs/query",
+        lambda _: (
+            refused(400, "INVALID_FIELD")
+            if "IsPrimary" in str(bulk.seen[-1].body)
+            else json_reply({"id": "750A", "state": "UploadComplete"})
+        ),
+    )
+    result(bulk, (HEADER + LINE).replace(',"IsPrimary"', "").replace(',"true"', ""), 1)
+    (end,) = [each for each in read(FIRST, reading) if each.last]
+    assert "is_primary" not in end.columns
+    assert reading.learned()["objects"][OBJECT]["missing"] == {"IsPrimary": "not visible to the integration user"}
 
 
 def test_one_part_that_is_not_available_is_asked_again_on_its_own(org: StandIn) -> None:

@@ -160,6 +160,24 @@ def test_state_kept_in_a_folder_survives_the_process(tmp_path: Path) -> None:
         assert (org.ca_file, org.private_key_file) == url_and_key
 
 
+def test_a_snapshot_starts_another_org(client: Client, org: PracticeOrg, tmp_path: Path) -> None:
+    account = org.create("Account", [{"Name": "Acme"}])[0]
+    org.control("POST", "salesforce/snapshot", {"file": str(tmp_path / "salesforce.sqlite")})
+    org.create("Account", [{"Name": "Later"}])
+    with PracticeOrg(data=tmp_path) as other:
+        assert Client(other).values("SELECT Id FROM Account") == [account]
+    with pytest.raises(RuntimeError, match="must be a new file"):
+        org.control("POST", "salesforce/snapshot", {"file": str(tmp_path / "salesforce.sqlite")})
+
+
+def test_the_control_api_is_not_on_the_https_port(org: PracticeOrg) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = org.ca_file
+        assert session.get(f"{org.https_url}/__practice__/clock", timeout=30).status_code == 404
+        assert session.get(f"{org.https_url}/services/data", timeout=30).status_code == 200
+
+
 def test_it_stops_when_the_one_who_started_it_is_gone() -> None:
     started = subprocess.Popen(
         [sys.executable, "-m", "worker.practice", "--http-port", "0", "--https-port", "0", "--stop-with-stdin"],

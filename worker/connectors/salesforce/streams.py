@@ -5,7 +5,7 @@ Every stream's poll and every description that is due travel in one composite/ba
 go by Bulk, everything else by REST. One stream's trouble does not keep the others from being read.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,15 +16,14 @@ from worker.connectors.salesforce.bulk import MOST_FAILURES, BulkWindow, failure
 from worker.connectors.salesforce.catalogue import Catalogue, Fields
 from worker.connectors.salesforce.classify import ORG_WIDE, FieldGone
 from worker.connectors.salesforce.client import Part, SalesforceClient
+from worker.connectors.salesforce.lookup import Lookup
 from worker.connectors.salesforce.mapping import OBJECTS, ObjectMap, Selection
-from worker.connectors.salesforce.soql import quoted_id, select
+from worker.connectors.salesforce.records import pages_of_records
 from worker.connectors.salesforce.window import RestWindow
 from worker.core.errors import Fatal, HeadwaterError
 
 # The longest transaction Salesforce allows is ten minutes; its rows appear at its end with the stamps of its course.
 OVERLAP: Final = timedelta(minutes=15)
-# Ids in one query: its address must stay under 16,384 bytes.
-_IDS_PER_QUERY: Final = 300
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class SalesforceSource:
             Stream(name, OBJECTS[name].shape, overlap, required=OBJECTS[name].is_required) for name in names
         )
         self._limits = limits
-        self._org_id: str | None = None
+        self._lookup = Lookup(client, self._catalogue, limits.bulk_above)
         self._unreadable: dict[str, str] = {}
 
     @property
@@ -113,7 +112,7 @@ class SalesforceSource:
         JSON for the next run: ``org``, ``objects`` (descriptions, with each one's ``missing`` fields and why),
         ``appeared`` (fields that became visible, object -> names), ``unreadable`` (stream -> why).
         """
-        return {"org": self._org_id, "unreadable": self._unreadable, **self._catalogue.learned()}
+        return {"org": self._lookup.org_id, "unreadable": self._unreadable, **self._catalogue.learned()}
 
     def read(self, cursors: Sequence[Cursor], known: Mapping[str, Any]) -> Iterator[Page]:
         """
@@ -122,7 +121,7 @@ class SalesforceSource:
         Raises at once what concerns the whole organisation, and at the end the first error of a single stream; a stream
         that is not required and that a person would have to act on is only noted in ``learned``.
         """
-        self._recall(known)
+        self._lookup.recall(known)
         readings = [_Reading(_known(cursor.stream), _frozen(cursor)) for cursor in cursors]
         troubles: dict[str, HeadwaterError] = {}
         readings = self._prepared(readings, troubles)
@@ -133,7 +132,7 @@ class SalesforceSource:
                 continue
             try:
                 if reading.by_bulk:
-                    yield from self._bulk(reading).pages()
+                    yield from self._bulk(reading, self._catalogue.selection(reading.source)).pages()
                 else:
                     yield from self._by_rest(reading, windows[reading.source.stream])
             except HeadwaterError as error:
@@ -146,20 +145,10 @@ class SalesforceSource:
         """
         The records as they stand; one that Salesforce does not show any more is given as deleted.
         """
-        self._recall(known)
+        self._lookup.recall(known)
         source = _known(stream)
-        if self._catalogue.is_unknown(source):
-            self._describe([source])
-        selection = self._catalogue.selection(source)
-        ids = list(dict.fromkeys(record_ids))
-        groups = [ids[start : start + _IDS_PER_QUERY] for start in range(0, len(ids), _IDS_PER_QUERY)]
-        queries = [
-            select(selection.fields, source.object_name, [f"Id IN ({', '.join(quoted_id(each) for each in group)})"])
-            for group in groups
-        ]
-        for group, part in zip(groups, self._client.batch([self._client.query_path(q) for q in queries]), strict=True):
-            records = self._whole(part.result())
-            yield _records_page(stream, selection, group, records)
+        self._lookup.make_known(source)
+        yield from pages_of_records(self._client, self._catalogue.selection(source), record_ids)
 
     def census(self, cursor: Cursor, known: Mapping[str, Any]) -> Iterator[Page]:
         """
@@ -168,46 +157,35 @@ class SalesforceSource:
         The cursor is one of its own (``lo`` None), kept as for ``read``: a large object's census is a job that is come
         back for. Pages are not to be saved as records: they have no other columns.
         """
-        self._recall(known)
+        self._lookup.recall(known)
         source = _known(_frozen(cursor).stream)
-        if self._catalogue.is_unknown(source):
-            self._describe([source])
+        self._lookup.make_known(source)
         selection = self._catalogue.census_selection(source)
         reading = _Reading(source, cursor)
         if self._is_first_load(reading):
-            (part,) = self._client.batch([self._count_path(source)])
-            reading.by_bulk = self._is_large(part)
+            (part,) = self._client.batch([self._lookup.count_path(source)])
+            reading.by_bulk = self._lookup.is_large(part)
         if reading.by_bulk:
-            page = BulkWindow(self._client, selection, cursor, self._limits.bulk_page).start()
+            page = self._bulk(reading, selection).start()
             reading.cursor = _at(cursor, page.place)
             yield page
         if is_job(reading.cursor):
-            yield from BulkWindow(self._client, selection, reading.cursor, self._limits.bulk_page).pages()
+            yield from self._bulk(reading, selection).pages()
         else:
             yield from RestWindow(self._client, selection, _rest(reading)).pages()
-
-    def _recall(self, known: Mapping[str, Any]) -> None:
-        self._org_id = self._client.org_id()
-        before = known.get("org")
-        if before is not None and self._org_id is not None and before[:15] != self._org_id[:15]:
-            raise Fatal(
-                "HW-217",
-                f"this is another organisation ({self._org_id}) than the one read so far ({before})",
-                actions=["Point this database at the organisation it belongs to, or use a new database."],
-            )
-        self._catalogue.recall(known)
 
     def _prepared(self, readings: list[_Reading], troubles: dict[str, HeadwaterError]) -> list[_Reading]:
         # One call at most: descriptions that are needed before anything else, and the counts of first loads.
         unknown = [reading.source for reading in readings if self._catalogue.is_unknown(reading.source)]
         first = [reading for reading in readings if self._is_first_load(reading)]
         parts = self._client.batch(
-            [self._describe_path(source) for source in unknown]
-            + [self._count_path(reading.source) for reading in first]
+            [self._lookup.describe_path(source) for source in unknown]
+            + [self._lookup.count_path(reading.source) for reading in first]
         )
-        self._absorb(unknown, parts[: len(unknown)], troubles)
+        for stream, error in self._lookup.absorb(unknown, parts[: len(unknown)]).items():
+            self._leave_out(stream, error, troubles)
         for reading, part in zip(first, parts[len(unknown) :], strict=True):
-            reading.by_bulk = self._is_large(part)
+            reading.by_bulk = self._lookup.is_large(part)
         for reading in readings:
             reading.by_bulk = reading.by_bulk or is_job(reading.cursor)
         return [reading for reading in readings if reading.source.stream not in troubles]
@@ -222,7 +200,7 @@ class SalesforceSource:
             if not reading.by_bulk or is_job(reading.cursor):
                 continue
             try:
-                page = self._bulk(reading).start()
+                page = self._start_job(reading)
             except FieldGone as error:
                 self._note(reading.source, error, troubles)
             except HeadwaterError as error:
@@ -232,6 +210,13 @@ class SalesforceSource:
             else:
                 reading.cursor = _at(reading.cursor, page.place)
                 yield page
+
+    def _start_job(self, reading: _Reading) -> Page:
+        try:
+            return self._bulk(reading, self._catalogue.selection(reading.source)).start()
+        except FieldGone:
+            self._lookup.describe([reading.source])
+        return self._bulk(reading, self._catalogue.selection(reading.source)).start()
 
     def _poll(self, readings: Sequence[_Reading]) -> dict[str, RestWindow]:
         # The first pages of all windows, and the descriptions that are due, in one call.
@@ -249,11 +234,11 @@ class SalesforceSource:
         due = [reading.source for reading in readings if self._catalogue.is_due(reading.source, now)]
         parts = self._client.batch(
             [self._client.query_path(windows[reading.source.stream].query()) for reading in starting]
-            + [self._describe_path(source) for source in due]
+            + [self._lookup.describe_path(source) for source in due]
         )
         for reading, part in zip(starting, parts, strict=False):
             reading.answer = part
-        self._absorb(due, parts[len(starting) :], {})
+        self._lookup.absorb(due, parts[len(starting) :])
         return windows
 
     def _by_rest(self, reading: _Reading, window: RestWindow) -> Iterator[Page]:
@@ -264,57 +249,26 @@ class SalesforceSource:
             pass  # one part of the common call failed: this stream's query is asked again on its own
         except FieldGone:
             # A field has vanished since the object was described: look again, and ask for what is left.
-            self._describe([reading.source])
+            self._lookup.describe([reading.source])
             window = RestWindow(self._client, self._catalogue.selection(reading.source), _rest(reading))
         yield from window.pages(answer)
 
-    def _bulk(self, reading: _Reading) -> BulkWindow:
-        selection = self._catalogue.selection(reading.source)
+    def _bulk(self, reading: _Reading, selection: Selection) -> BulkWindow:
         return BulkWindow(self._client, selection, reading.cursor, self._limits.bulk_page)
-
-    def _describe(self, sources: Sequence[ObjectMap]) -> None:
-        troubles: dict[str, HeadwaterError] = {}
-        self._absorb(sources, self._client.batch([self._describe_path(source) for source in sources]), troubles)
-        for error in troubles.values():
-            raise error
-
-    def _is_large(self, count: Part) -> bool:
-        # A count that times out is a large one.
-        return count.status >= 300 or int(count.body.get("totalSize", 0)) > self._limits.bulk_above
-
-    def _count_path(self, source: ObjectMap) -> str:
-        return self._client.query_path(f"SELECT COUNT() FROM {source.object_name}")
-
-    def _describe_path(self, source: ObjectMap) -> str:
-        return f"{self._client.path}/sobjects/{source.object_name}/describe"
-
-    def _absorb(self, sources: Sequence[ObjectMap], parts: Sequence[Part], troubles: dict[str, HeadwaterError]) -> None:
-        now = datetime.now(UTC)
-        for source, part in zip(sources, parts, strict=True):
-            try:
-                self._catalogue.absorb(source, part.result(), now)
-            except Passing as error:
-                troubles[source.stream] = error  # a part's fault of the moment is its own stream's, not the org's
-            except HeadwaterError as error:
-                self._note(source, _cannot_read(source, error), troubles)
 
     def _note(self, source: ObjectMap, error: HeadwaterError, troubles: dict[str, HeadwaterError]) -> None:
         if error.code in ORG_WIDE:
             raise error
-        self._unreadable[source.stream] = str(error)
-        troubles[source.stream] = error
+        self._leave_out(source.stream, error, troubles)
+
+    def _leave_out(self, stream: str, error: HeadwaterError, troubles: dict[str, HeadwaterError]) -> None:
+        self._unreadable[stream] = str(error)
+        troubles[stream] = error
 
     def _raise_first(self, troubles: Mapping[str, HeadwaterError]) -> None:
         for stream, error in troubles.items():
             if OBJECTS[stream].is_required or not isinstance(error, Fatal):
                 raise error
-
-    def _whole(self, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-        records = list(answer.get("records", ()))
-        while not answer.get("done", True):
-            answer = self._client.more(str(answer.get("nextRecordsUrl")))
-            records += answer.get("records", ())
-        return records
 
 
 def _known(stream: str) -> ObjectMap:
@@ -336,30 +290,3 @@ def _at(cursor: Cursor, place: Mapping[str, Any] | None) -> Cursor:
 def _rest(reading: _Reading) -> Cursor:
     # What a failed job left behind is no place within a REST window.
     return _at(reading.cursor, None) if "failures" in (reading.cursor.place or {}) else reading.cursor
-
-
-def _cannot_read(source: ObjectMap, error: HeadwaterError) -> HeadwaterError:
-    if not isinstance(error, Fatal) or error.code in ORG_WIDE:
-        return error
-    return Fatal(
-        "HW-208",
-        f"the integration user cannot read {source.object_name}",
-        vendor=error.vendor,
-        actions=[f"Give its permission set Read and View All on {source.object_name}."],
-    )
-
-
-def _records_page(stream: str, selection: Selection, asked: Iterable[str], records: list[dict[str, Any]]) -> Page:
-    columns = list(selection.columns)
-    if "is_deleted" not in columns:
-        columns.append("is_deleted")
-    rows = [selection.record_row(record) for record in records]
-    rows = [row if len(row) == len(columns) else [*row, "false"] for row in rows]
-    found = {str(record["Id"])[:15] for record in records}
-    where = {name: position for position, name in enumerate(columns)}
-    for record_id in asked:
-        if record_id[:15] not in found:
-            gone: list[str | None] = [None] * len(columns)
-            gone[where["record_id"]], gone[where["is_deleted"]] = record_id, "true"
-            rows.append(gone)
-    return Page(stream=stream, columns=columns, rows=rows, count=len(rows))

@@ -8,6 +8,7 @@ API client could.
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -73,6 +74,7 @@ def routes(org: Org) -> list[Route]:
         ("locks", "DELETE", actions.clear_locks),
         ("counts", "GET", actions.counts),
         ("reset", "POST", actions.reset),
+        ("snapshot", "POST", actions.snapshot),
     ]
     return [Route(f"{PREFIX}/{path}", _endpoint(org, action), methods=[method]) for path, method, action in table]
 
@@ -310,6 +312,17 @@ class _Actions:
     def reset(self, _: Body) -> Body:
         self.org.reset()
         return {"reset": True}
+
+    def snapshot(self, body: Body) -> Body:
+        """
+        Copy all records into a new SQLite file, which a folder given to ``serve`` may hold as ``salesforce.sqlite``.
+        """
+        file = Path(str(body["file"]))
+        if file.exists() or not file.parent.is_dir():
+            raise ValueError(f"{file} must be a new file in a folder that is there")
+        with self.org.database.lock:
+            self.org.database.writer.execute("VACUUM INTO ?", (str(file),))
+        return {"file": str(file), "bytes": file.stat().st_size}
 
     # -- reading bodies
 
