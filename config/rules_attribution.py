@@ -8,14 +8,13 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from config.rulemodel import ApiName, Days, Name, Number, Percent, RuleModel, Text, Texts, Whole, YesNo
+from config.rulemodel import Days, Name, Number, Percent, RuleModel, Text, Texts, Whole, YesNo
 from config.rules_touches import (
     Attributes,
     ChannelRule,
     Machines,
     Members,
     OfferRule,
-    Team,
     TouchRule,
     TouchType,
 )
@@ -94,7 +93,6 @@ class Deals(RuleModel):
     exclude_stages: Texts
     include_zero_amount: YesNo
     minimum_amount: Annotated[Number, Field(ge=0)] | None
-    amount_field: ApiName
 
 
 class AttributionRules(RuleModel):
@@ -116,7 +114,6 @@ class AttributionRules(RuleModel):
     same_touch_hours: Annotated[Whole, Field(ge=0, le=720)]
     path: PathRules
     influence_days: Days
-    credit_teams: Annotated[tuple[Team, ...], Field(min_length=1)]
     no_touch: Literal["unassigned", "spread"]
     positions: dict[Name, Milestone]
     models: dict[Name, Model]

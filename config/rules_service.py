@@ -41,7 +41,6 @@ class SalesforceRules(RuleModel):
     """
 
     api_version: Annotated[Text, spelt(r"[0-9]{2,3}\.0", "API version; write 64.0")]
-    api_cap_percent: Annotated[Percent, Field(gt=0)]
     api_floor_percent: Annotated[Percent, Field(lt=100)]
     overlap_minutes: Annotated[Whole, Field(ge=1, le=1_440)]
     bulk_above_rows: Count
@@ -54,8 +53,6 @@ class MarketingPlatform(RuleModel):
 
     kind: Literal["marketo", "none"]
     start_on: Annotated[date, Day]
-    overlap_hours: Annotated[Whole, Field(ge=0, le=720)]
-    calls_per_day: Count
 
 
 class Cycle(RuleModel):
@@ -74,8 +71,6 @@ class Writes(RuleModel):
     guard_percent: Annotated[Percent, Field(gt=0)]
     guard_flips: Count
     guard_floor_records: Annotated[Whole, Field(ge=0, le=1_000_000)]
-    touches_per_deal: Annotated[Whole, Field(ge=1, le=200)]
-    touches_closed_within_months: Annotated[Whole, Field(ge=1, le=120)]
 
 
 class ServiceRules(RuleModel):

@@ -35,7 +35,7 @@ from worker.core.engagement.rules import ActRule, EngagementRules
 from worker.core.errors import Fatal
 from worker.core.matching.accounts import AccountRules
 from worker.core.matching.keys import IdentityRules
-from worker.core.matching.normalize import ROLE_MAILBOXES
+from worker.core.matching.normalize import FREE_MAIL, ROLE_MAILBOXES
 from worker.core.reconcile.rules import Target, WriteRules
 from worker.core.rules import Rules
 from worker.core.survivorship.rules import FieldRule, MergeRules
@@ -85,6 +85,7 @@ def build(settings: Settings, *, sources: bool = True, decides: bool = True, lea
         sources=platforms[0],
         sinks=platforms[1],
         owner=f"{socket.gethostname()}:{os.getpid()}",
+        api_floor_percent=files.service.salesforce.api_floor_percent,
         cycle_every=timedelta(minutes=files.service.cycle.every_minutes),
         limits=limits,
         ring=bell(settings.redis_url.get_secret_value()),
@@ -205,7 +206,9 @@ def rules_of(files: RuleFiles, version: int) -> Rules:
         identity=IdentityRules(
             role_mailboxes=(ROLE_MAILBOXES | set(files.fields.role_mailboxes)) - set(files.fields.not_role_mailboxes)
         ),
-        accounts=AccountRules(),
+        accounts=AccountRules(
+            free_mail=(FREE_MAIL | set(files.fields.free_mail_domains)) - set(files.fields.not_free_mail_domains)
+        ),
         merge=_merge_rules(files.fields),
         touchpoints=_touchpoint_rules(files.attribution, version),
         engagement=_engagement_rules(files.engagement, version),

@@ -17,6 +17,7 @@ LEADS_EACH: Final = 5
 STRANGERS: Final = 90
 STAGES: Final = ("Prospecting", "Qualification", "Proposal/Price Quote")
 FORMS: Final = ("Request a demo", "Download the report", "Webinar registration", "Newsletter")
+STAMPED: Final = ("Account", "Contact", "Lead", "Opportunity", "OpportunityContactRole", "CampaignMember", "Task")
 CHANNELS: Final = ("Webinar", "Conference", "Email", "Partners")
 
 
@@ -49,6 +50,10 @@ def small_company(seed: int, now: datetime) -> Company:
             CreatedDate=_text(_ago(company, 40 + index)),
         )
     company.activities.sort(key=lambda each: str(each["activityDate"]))
+    for object_name in STAMPED:
+        for record in company.salesforce[object_name]:
+            # Made long ago and not touched since: else every poll would read all of it again for its overlap.
+            record.fields["SystemModstamp"] = record.fields["LastModifiedDate"] = record.fields["CreatedDate"]
     return company
 
 

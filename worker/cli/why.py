@@ -159,9 +159,10 @@ def _credit(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
         yield "Nothing was decided about its credit yet."
         return
     yield f"  {decided['why']}"
+    source = [decided[name] or "-" for name in ("source_team", "source_channel", "source_offer")]
+    yes_no = {name: "yes" if decided[name] else "no" for name in ("influenced", "assisted")}
     yield (
-        f"  source {decided['source_team'] or '-'} / {decided['source_channel'] or '-'} / "
-        f"{decided['source_offer'] or '-'}; influenced {'yes' if decided['influenced'] else 'no'}; assisted {'yes' if decided['assisted'] else 'no'}; "
+        f"  source {' / '.join(source)}; influenced {yes_no['influenced']}; assisted {yes_no['assisted']}; "
         f"basis {decided['basis']}; {decided['state']}; rules v{decided['rule_version']}"
     )
     if decided["remark"]:

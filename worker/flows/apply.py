@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from worker.connectors.base import Observed, RecordChange, Result, Sink
 from worker.core.reconcile.diff import Change
 from worker.core.reconcile.values import canonical
+from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
 from worker.store import dues, outbox
 from worker.store.outbox import Row, Settled
@@ -32,6 +33,7 @@ def apply(run: Run) -> None:
     Send every row whose turn it is, object by object.
     """
     sink = run.sinks[run.job.scope.get("sink", "salesforce")]
+    leave_the_floor(run, sink.name)
     with run.transaction() as connection:
         run.count("found on their way", outbox.lost_track(connection))
     while not run.wants_stop():

@@ -112,6 +112,7 @@ def _do(
         rules=service.rules,
         sources=service.sources,
         sinks=service.sinks,
+        api_floor_percent=service.api_floor_percent,
         limits=service.limits,
         wants_stop=wants_stop,
         on_progress=lambda what, count: on_progress(job.flow, what, count),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from worker.connectors.base import Cursor, Page, Source, Stream
 from worker.core.errors import Retriable
+from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
 from worker.store import bulk, cursors, staging
 
@@ -26,6 +27,7 @@ def pull(run: Run) -> None:
     The scope may name ``streams`` to read from the beginning again.
     """
     source = run.sources[run.job.scope["source"]]
+    leave_the_floor(run, source.name)
     overlaps = {stream.name: stream.overlap for stream in source.streams}
     hi = _whole_seconds_up(source.now())
     with run.transaction() as connection:

@@ -77,9 +77,9 @@ def _people(run: Run, connection: Connection, keys: list[str]) -> None:
     merged = merge(members, run.rules.merge["person"]).golden
     created = created_in_crm(members, run.rules.identity.lead_stream, run.rules.identity.contact_stream)
     live = _live(merged, records, numbered)
-    rows = live.with_columns(email_domain=email_domains(normalize_emails(live["email"]))).join(
-        created, on="golden_id", how="left"
-    )
+    rows = live.with_columns(
+        email_domain=email_domains(normalize_emails(live["email"]), run.rules.accounts.free_mail)
+    ).join(created, on="golden_id", how="left")
     changed = golden.save_golden(connection, "person", rows.rename({"golden_id": "id"}))
     moved = golden.save_crosswalk(connection, "person", numbered)
     shifted = numbered.filter(pl.col("record_id").is_in(moved))["golden_id"].unique().to_list()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy import Connection, Engine
 
@@ -35,7 +36,8 @@ class Service:
     Everything a process needs to do jobs: what wiring builds once.
 
     ``clock_source`` names the source whose clock is the organisation's. ``ring`` tells other processes that flows have
-    work; it may fail or be lost without harm.
+    work; it may fail or be lost without harm. ``api_floor_percent`` of an organisation's calls of the day is always
+    left to everybody else.
     """
 
     engine: Engine
@@ -45,6 +47,7 @@ class Service:
     owner: str
     clock_source: str = "salesforce"
     cycle_every: timedelta = timedelta(minutes=5)
+    api_floor_percent: Decimal = Decimal(15)
     limits: Limits = field(default_factory=Limits)
     ring: Callable[[Sequence[str]], None] = lambda _flows: None
 
@@ -65,6 +68,7 @@ class Run:
     rules: Rules
     sources: Mapping[str, Source]
     sinks: Mapping[str, Sink]
+    api_floor_percent: Decimal = Decimal(15)
     limits: Limits = field(default_factory=Limits)
     wants_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[str, int], None] = lambda _what, _count: None

@@ -13,7 +13,7 @@ import pytest
 from tests.connectors.reader import Reader, Stopped, rows_of
 from tests.practice_org import PracticeOrg
 from worker.connectors.base import Cursor
-from worker.connectors.salesforce.client import SalesforceClient
+from worker.connectors.salesforce.client import Credentials, SalesforceClient
 from worker.connectors.salesforce.streams import ReadLimits, SalesforceSource
 from worker.core.errors import Fatal, HeadwaterError, Retriable
 
@@ -85,6 +85,19 @@ def test_a_row_created_this_second_is_in_this_window(org: PracticeOrg, make: Mak
     (lead,) = org.create("Lead", leads(1))
     reader.read(source)
     assert lead in reader.rows[LEAD]
+
+
+def test_a_practice_org_on_plain_http_is_read_too(org: PracticeOrg) -> None:
+    credentials = Credentials(org.url, "headwater", client_secret="practice-secret")
+    source = SalesforceSource(SalesforceClient(credentials))
+    reader = incremental(org, source, LEAD)
+    (lead,) = org.create("Lead", leads(1))
+    reader.read(source)
+    assert lead in reader.rows[LEAD]
+    by_bulk = SalesforceSource(SalesforceClient(credentials), limits=ReadLimits(bulk_above=0))
+    loaded = Reader(LEAD)
+    loaded.read_until_done(by_bulk, between=_nap)
+    assert lead in loaded.rows[LEAD]
 
 
 def test_five_thousand_rows_of_one_second_all_come(org: PracticeOrg, make: Make) -> None:

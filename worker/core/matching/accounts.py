@@ -14,7 +14,7 @@ import polars as pl
 from worker.core.errors import Fatal
 from worker.core.frames import INSTANT, Schema
 from worker.core.matching.keys import checked
-from worker.core.matching.normalize import email_domains, normalize_emails, registrable_domains
+from worker.core.matching.normalize import FREE_MAIL, email_domains, normalize_emails, registrable_domains
 
 PERSON_TO_MATCH: Final[Schema] = {
     "person_id": pl.Int64,
@@ -72,6 +72,7 @@ class AccountRules:
 
     partner_types: frozenset[str] = frozenset({"partner", "channel partner / reseller", "reseller"})
     customer_types: frozenset[str] = frozenset({"customer", "customer - direct", "customer - channel"})
+    free_mail: frozenset[str] = FREE_MAIL
     catch_all_domains: int = 5
     contacts_per_domain: int = 2
 
@@ -89,7 +90,7 @@ def match_to_account(people: pl.DataFrame, accounts: pl.DataFrame, rules: Accoun
     match by domain that stands today is kept as long as its account still has the domain.
     """
     rules = rules or AccountRules()
-    people = _with_domains(_filled(people, PERSON_TO_MATCH))
+    people = _with_domains(_filled(people, PERSON_TO_MATCH), rules)
     accounts = _filled(accounts, ACCOUNT_TO_MATCH).with_columns(pl.col("is_deleted").fill_null(value=False))
     linked = _by_link(people, accounts)
     rest = people.join(linked, on="person_id", how="anti")
@@ -145,9 +146,9 @@ def _filled(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     return checked(frame.with_columns(pl.lit(None, schema[name]).alias(name) for name in absent), schema)
 
 
-def _with_domains(people: pl.DataFrame) -> pl.DataFrame:
+def _with_domains(people: pl.DataFrame, rules: AccountRules) -> pl.DataFrame:
     emails = normalize_emails(people["email"])
-    return people.with_columns(emails.alias("email"), email_domains(emails).alias("domain"))
+    return people.with_columns(emails.alias("email"), email_domains(emails, rules.free_mail).alias("domain"))
 
 
 def _by_link(people: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:

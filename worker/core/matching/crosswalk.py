@@ -38,7 +38,7 @@ def stable_ids(members: pl.DataFrame, crosswalk: pl.DataFrame) -> Assignment:
     whose records is given is left alone, so a batch may be part of the whole.
     """
     members = checked(members, _MEMBERS)
-    first = members.group_by("cluster").agg(pl.struct("stream", "record_id").min().alias("first"))
+    first = members.group_by("cluster").agg((pl.col("stream") + ":" + pl.col("record_id")).min().alias("first"))
     claims = (
         members.join(checked(crosswalk, _CROSSWALK), on=["stream", "record_id"])
         .group_by("cluster", "golden_id")

@@ -132,12 +132,12 @@ def registrable_domains(values: pl.Series, barred: Collection[str] = BARRED) -> 
     return joined["result"].rename(values.name)
 
 
-def email_domains(emails: pl.Series) -> pl.Series:
+def email_domains(emails: pl.Series, free_mail: Collection[str] = FREE_MAIL) -> pl.Series:
     """
     Registrable domains of e-mail addresses; a company's own staff at a shared host (``@linkedin.com``) keeps its
-    domain.
+    domain, addresses at a free-mail provider have none.
     """
-    return registrable_domains(emails, BARRED - SHARED_FOR_WEBSITES_ONLY)
+    return registrable_domains(emails, (SHARED_HOSTS - SHARED_FOR_WEBSITES_ONLY) | frozenset(free_mail))
 
 
 def salesforce_id(text: str | None) -> str | None:

@@ -21,7 +21,7 @@ from worker.practice.salesforce.errors import ApiError
 from worker.practice.salesforce.schema import COMPOUND_TYPES
 from worker.practice.salesforce.soql.compiler import ChildSelect, Compiled, Leaf, Node, Parent, compile_query
 from worker.practice.salesforce.soql.parser import parse
-from worker.practice.salesforce.values import csv_expression, show_datetime, stamp
+from worker.practice.salesforce.values import csv_row, csv_value, show_datetime, stamp
 
 if TYPE_CHECKING:
     from worker.practice.salesforce.org import Org
@@ -159,8 +159,6 @@ class BulkJobs:
         self._check(compiled)
         columns = list(csv_columns(compiled.nodes, compiled))
         separator, end = DELIMITERS[delimiter], LINE_ENDINGS[line_ending]
-        quoted = f" || '{separator}' || ".join(expression for _, expression in columns)
-        newline = " || ".join(f"CHAR({ord(char)})" for char in end)
         job_id = self.org.ids.take("750")[0]
         job = QueryJob(
             id=job_id,
@@ -172,7 +170,7 @@ class BulkJobs:
             line_ending=line_ending,
             created=self._now(),
             header=(separator.join(f'"{name}"' for name, _ in columns) + end).encode(),
-            statement=compiled.statement([f"CAST({quoted} || {newline} AS BLOB)"]),
+            statement=compiled.statement([csv_row([value for _, value in columns], separator, end)]),
             parameters=compiled.parameters,
             file=self.folder / f"{job_id}.csv",
         )
@@ -322,7 +320,7 @@ def csv_columns(nodes: Sequence[Node], compiled: Compiled, path: str = "") -> It
     """
     for node in nodes:
         if isinstance(node, Leaf):
-            yield f"{path}{node.key}", csv_expression(node.field, compiled.columns[node.index])
+            yield f"{path}{node.key}", csv_value(node.field, compiled.columns[node.index])
         elif isinstance(node, Parent):
             yield from csv_columns(node.nodes, compiled, f"{path}{node.key}.")
 

@@ -15,6 +15,7 @@ from worker.practice.salesforce.schema import ID_TYPES, NUMBER_TYPES, Field, Sch
 
 UNINDEXED = frozenset({"createdbyid", "lastmodifiedbyid", "recordtypeid", "profileid", "userroleid"})
 PAGE_CACHE_KIB = 65_536
+MAPPED_BYTES = 256 << 20
 
 
 class Database:
@@ -126,7 +127,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
-        connection.execute("PRAGMA mmap_size = 4294967296")
+        connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         with self._open_lock:
             self._open.append(connection)
         return connection

@@ -6,7 +6,7 @@ whole seconds, numbers rounded to the field's scale. Pure; ``records.py`` adds t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
@@ -17,6 +17,7 @@ from worker.practice.salesforce.schema import TEXT_TYPES, Field
 
 STORED_DATETIME = "%Y-%m-%dT%H:%M:%S"
 INT_LIMIT = 2**31
+PRINTF_ARGUMENTS = 100  # SQLite's functions take 127 arguments
 _EMAIL = re.compile(r"[^@\s,;()<>\[\]\"]+@[^@\s,;()<>\[\]\"]+\.[^@\s,;()<>\[\]\".]{2,}\Z")
 # The forms clients send most, read without making a datetime of them.
 _PLAIN_DATETIME = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3])(?::[0-5]\d){2}")
@@ -188,15 +189,27 @@ def json_converter(field: Field) -> Converter | None:
     return None
 
 
-def csv_expression(field: Field, column: str) -> str:
+def csv_value(field: Field, column: str) -> str:
     """
-    SQL that renders a column as one quoted CSV cell, null as ``""``, in the Bulk API's forms.
+    SQL for a column's text in the Bulk API's forms, null as the empty text.
     """
     match field.type:
         case "boolean":
-            return f"""CASE {column} WHEN 1 THEN '"true"' WHEN 0 THEN '"false"' ELSE '""' END"""
+            return f"CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE '' END"
         case "datetime":
-            return f"""COALESCE('"' || {column} || '.000Z"', '""')"""
-        case "date" | "id" | "reference" | "int" | "double" | "currency" | "percent" | "time":
-            return f"""COALESCE('"' || {column} || '"', '""')"""
-    return f"""COALESCE('"' || REPLACE({column}, '"', '""') || '"', '""')"""
+            return f"IFNULL({column} || '.000Z', '')"
+    return f"IFNULL({column}, '')"
+
+
+def csv_row(values: Sequence[str], separator: str, line_ending: str) -> str:
+    """
+    SQL that renders a row of ``csv_value`` expressions as bytes: every cell quoted, quotes doubled, the line ended.
+    """
+    parts = []
+    for start in range(0, len(values), PRINTF_ARGUMENTS):
+        chunk = values[start : start + PRINTF_ARGUMENTS]
+        cells = separator.join(['"%w"'] * len(chunk))
+        parts.append(f"PRINTF('{cells}', {', '.join(chunk)})")
+    end = " || ".join(f"CHAR({ord(char)})" for char in line_ending)
+    rendered = f" || '{separator}' || ".join(parts)
+    return f"CAST({rendered} || {end} AS BLOB)"
