@@ -5,6 +5,7 @@ The database is the queue; a message only says that a flow has work. So acknowle
 matter, and everything here is set for a worker that stops quickly and comes back quickly.
 """
 
+import logging
 import os
 import threading
 from datetime import timedelta
@@ -73,6 +74,8 @@ def service() -> Service:
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
     configure_logging(load_settings().log)
+    # A ring a second says nothing; what runs did is logged by drain.
+    logging.getLogger("celery").setLevel(logging.WARNING)
 
 
 @signals.worker_ready.connect

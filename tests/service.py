@@ -121,20 +121,26 @@ class Running:
         work_until_quiet(self.service)
         return plans
 
+    def advance(self, seconds: float) -> None:
+        """
+        Move the practice clock and let the service hear of it, as it does by any answer: one cycle.
+        """
+        self.org.advance(seconds)
+        self.cycle()
+
     def settle(self) -> None:
         """
-        Bring everything to rest: cycles, each past the overlap of the last, until one has nothing left to write.
+        Bring everything to rest: nothing left to write, our own writes read back, and nothing of it within the overlap.
         """
         for _ in range(5):
-            self.org.advance(PAST_THE_OVERLAP)
             mark = self.mark()
             self.cycle()
             self.approve()
             if not self.calls(mark, "write"):
                 break
         else:
-            raise AssertionError("five cycles after each other wrote something")
-        self.org.advance(PAST_THE_OVERLAP)
+            raise AssertionError("five cycles one after another wrote something")
+        self.advance(PAST_THE_OVERLAP)
         self.cycle()
 
     def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:

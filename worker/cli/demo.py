@@ -28,6 +28,7 @@ from worker.cli.practice import SHIPPED_PACKAGE
 from worker.cli.processes import Processes, procfile_lines, stop_on_signals, wait_for
 from worker.cli.up import SERVICE, environment_of
 from worker.core.errors import Fatal
+from worker.practice.company import RULES as MADE_UP_RULES
 from worker.practice.server import Endpoints
 from worker.store import jobs, marks, outbox, views
 from worker.store.session import connect
@@ -79,7 +80,11 @@ def command(*, once: bool, fresh: bool, seed: int, speech: Speech) -> int:
 
 
 def _demo_environment(settings: Settings) -> dict[str, str]:
-    return {"HEADWATER_TICK_SECONDS": "2", "HEADWATER_HOME": str(settings.home)}
+    return {
+        "HEADWATER_TICK_SECONDS": "2",
+        "HEADWATER_HOME": str(settings.home),
+        "HEADWATER_RULES": str(settings.rules if "HEADWATER_RULES" in os.environ else MADE_UP_RULES),
+    }
 
 
 def _quiet(name: str, line: str) -> None:

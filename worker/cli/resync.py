@@ -109,10 +109,22 @@ def _records(connection: Connection, what: str, name: str) -> dict[str, list[str
             actions=["give a Salesforce id, an e-mail address, a domain or a full name"],
         )
     if len(found) > 1:
-        raise Fatal("HW-123", f'"{name}" may mean {len(found)} records', actions=["give the Salesforce id"])
+        raise Fatal(
+            "HW-123",
+            f'"{name}" may mean {len(found)} records: ' + ", ".join(sorted({each["kind"] for each in found})),
+            actions=[f"headwater resync record {_an_id(connection, each)}   ({each['kind']})" for each in found],
+        )
     if what == "account":
         return scopes.records_on_account(connection, found[0]["id"])
     return scopes.records_of(connection, found[0]["kind"], found[0]["id"])
+
+
+def _an_id(connection: Connection, found: dict[str, Any]) -> str:
+    """
+    The first source record's id of what was found.
+    """
+    records = scopes.records_of(connection, found["kind"], found["id"])
+    return next(iter(records.values()))[0]
 
 
 def _cost(connection: Connection, asked: list[tuple[str, dict[str, Any]]]) -> dict[str, int]:

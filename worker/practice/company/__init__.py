@@ -5,8 +5,13 @@ A made-up company, its customers and twelve months of what they did, for the dem
 server. ``STORY`` names what is worth looking at. Every name is invented and every domain ends in ``.example``.
 """
 
+from pathlib import Path
+
 from worker.practice.company.fill import FillReport, fill
 from worker.practice.company.generate import generate
 from worker.practice.company.model import STORY, Company, Ref, Story
 
-__all__ = ["STORY", "Company", "FillReport", "Ref", "Story", "fill", "generate"]
+# The folder of rules that this company goes by.
+RULES = Path(__file__).parent / "rules"
+
+__all__ = ["RULES", "STORY", "Company", "FillReport", "Ref", "Story", "fill", "generate"]

@@ -45,16 +45,22 @@ class Call:
         """
         return self.headers.get("sforce-auto-assign", "TRUE").strip().upper() != "FALSE"
 
+    def content(self) -> bytes:
+        """
+        The body, unpacked if it came as gzip. Raises the 400 JSON_PARSER_ERROR if it says so and is not.
+        """
+        if self.headers.get("content-encoding", "").lower() == "gzip":
+            try:
+                return zlib.decompress(self.body, wbits=31)
+            except zlib.error as error:
+                raise ApiError(400, "JSON_PARSER_ERROR", f"the body is not gzip: {error}") from error
+        return self.body
+
     def json(self) -> Any:
         """
         The body as JSON. Raises the 400 JSON_PARSER_ERROR.
         """
-        content = self.body
-        if self.headers.get("content-encoding", "").lower() == "gzip":
-            try:
-                content = zlib.decompress(content, wbits=31)
-            except zlib.error as error:
-                raise ApiError(400, "JSON_PARSER_ERROR", f"the body is not gzip: {error}") from error
+        content = self.content()
         try:
             return json.loads(content)
         except ValueError as error:

@@ -20,6 +20,7 @@ from worker.practice.salesforce.database import Database
 from worker.practice.salesforce.derive import Facts
 from worker.practice.salesforce.history import History
 from worker.practice.salesforce.ids import DIGITS, INSTANCE, IdMaker
+from worker.practice.salesforce.ingest import IngestJobs
 from worker.practice.salesforce.late import LateCommits
 from worker.practice.salesforce.limits import DAILY_REQUESTS, ApiUsage
 from worker.practice.salesforce.loading import Loading
@@ -95,12 +96,14 @@ class Org:
         self.usage = ApiUsage(self.clock)
         self.queries = Queries(self)
         self.bulk = BulkJobs(self, state.data / "bulk")
+        self.ingest = IngestJobs(self)
 
     def close(self) -> None:
         """
         Stop what runs and close the files.
         """
         self.bulk.close()
+        self.ingest.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self.database.close()
 
@@ -110,6 +113,7 @@ class Org:
         """
         with self.database.lock:
             self.bulk.forget()
+            self.ingest.forget()
             self.queries.drop_cursors()
             self.database.drop_tables()
             self.schema = self._first_schema()

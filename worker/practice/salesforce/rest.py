@@ -454,6 +454,50 @@ def job_results(org: "Org", call: Call) -> Answer:
     )
 
 
+# -- Bulk 2.0 ingest jobs
+
+
+def create_ingest(org: "Org", call: Call) -> Answer:
+    job = org.ingest.create(call.json_object(), call.user_id, call.version)
+    return Answer(body=job.info(full=False), kind="other")
+
+
+def list_ingest(org: "Org", _: Call) -> Answer:
+    records = [job.info(full=True) for job in org.ingest.jobs.values()]
+    return Answer(body={"done": True, "records": records, "nextRecordsUrl": None})
+
+
+def read_ingest(org: "Org", call: Call) -> Answer:
+    return Answer(body=org.ingest.find(call.segments[2]).info(full=True))
+
+
+def change_ingest(org: "Org", call: Call) -> Answer:
+    job = org.ingest.find(call.segments[2])
+    org.ingest.change(job, str(call.json_object().get("state")))
+    return Answer(body=job.info(full=False), kind="other")
+
+
+def delete_ingest(org: "Org", call: Call) -> Answer:
+    org.ingest.delete(org.ingest.find(call.segments[2]))
+    return Answer(204, kind="other")
+
+
+def upload(org: "Org", call: Call) -> Answer:
+    """
+    PUT of a job's CSV. The journal counts its lines as rows written.
+    """
+    content = call.content()
+    org.ingest.upload(org.ingest.find(call.segments[2]), content)
+    return Answer(201, rows=max(0, content.count(b"\n") - 1), kind="write")
+
+
+def ingest_results(org: "Org", call: Call) -> Answer:
+    job = org.ingest.find(call.segments[2])
+    if job.state in {"Open", "UploadComplete", "InProgress"}:
+        raise ApiError(400, "INVALIDJOBSTATE", f"Job is not complete: state is {job.state}")
+    return Answer(chunks=org.ingest.results(job, call.segments[3].lower()), content_type="text/csv")
+
+
 _RESOURCES: list[tuple[tuple[str, ...], Mapping[str, Resource]]] = [
     ((), {"GET": resource_map}),
     (("query",), {"GET": query}),
@@ -475,6 +519,12 @@ _RESOURCES: list[tuple[tuple[str, ...], Mapping[str, Resource]]] = [
     (("jobs", "query"), {"GET": list_jobs, "POST": create_job}),
     (("jobs", "query", "*"), {"GET": read_job, "PATCH": change_job, "DELETE": delete_job}),
     (("jobs", "query", "*", "results"), {"GET": job_results}),
+    (("jobs", "ingest"), {"GET": list_ingest, "POST": create_ingest}),
+    (("jobs", "ingest", "*"), {"GET": read_ingest, "PATCH": change_ingest, "DELETE": delete_ingest}),
+    (("jobs", "ingest", "*", "batches"), {"PUT": upload}),
+    (("jobs", "ingest", "*", "successfulresults"), {"GET": ingest_results}),
+    (("jobs", "ingest", "*", "failedresults"), {"GET": ingest_results}),
+    (("jobs", "ingest", "*", "unprocessedrecords"), {"GET": ingest_results}),
     (
         ("composite", "sobjects"),
         {
