@@ -83,8 +83,8 @@ def test_everybody_and_every_deal_of_the_orgs_arrives(decided: Running, company:
         ("Contact", "person", "salesforce.contact"),
         ("Account", "account", "salesforce.account"),
         ("Opportunity", "opportunity", "salesforce.opportunity"),
-        ("OpportunityContactRole", "role", "salesforce.role"),
-        ("CampaignMember", "member", "salesforce.member"),
+        ("OpportunityContactRole", "role", "salesforce.contact_role"),
+        ("CampaignMember", "member", "salesforce.campaign_member"),
     ):
         stored = decided.value(f"SELECT count(*) FROM source_{shape} WHERE stream = :s", s=stream)
         assert stored == len(company.salesforce[name]), name

@@ -10,7 +10,6 @@ from pathlib import Path
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from worker.core.errors import Fatal
-from worker.practice.company import RULES as MADE_UP_RULES
 from worker.store import marks
 from worker.store.migrate import newest, present, upgrade
 from worker.store.session import check, connect
@@ -40,7 +39,9 @@ def ground(*, home: Path | None = None, durable: bool = True, keep: bool = True)
                 given["redis_url"] = parts.redis_url
             settings = load_settings(**given)
         if _expect_shape(settings) and "HEADWATER_RULES" not in os.environ:
-            given["rules"] = MADE_UP_RULES
+            from worker.practice.company import RULES
+
+            given["rules"] = RULES
             settings = load_settings(**given)
         yield settings
 

@@ -3,6 +3,7 @@ Tells what the demo's first cycle did, read back from where sales would look: th
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def tell(engine: Engine, endpoints: Endpoints, settings: Settings) -> dict[str, 
         "deal": {
             "name": STORY.deal,
             "amount": deal.get("amount"),
-            "currency": deal.get("currency"),
+            "currency": deal.get("currency") or STORY.currency,
             "credits": deal.get("credits", []),
             "salesforce": _from_org(endpoints, "Opportunity", deal),
         },
@@ -124,7 +125,7 @@ def _split(deal: dict[str, Any]) -> Iterator[str]:
         share = each["models"][MODEL]
         what = f"{each['occurred_at'][:10]} {each['label']}" if each["item"] == "touch" else each["item"]
         amount = "" if share["units"] is None else f"{share['units'] / 100:>12,.2f}"
-        yield f"    {share['share']:>9} {amount}  {what}  {each['positions']}"
+        yield f"    {float(Fraction(share['share']) * 100):5.1f} % {amount}  {what}  {each['positions']}".rstrip()
 
 
 def _command() -> str:

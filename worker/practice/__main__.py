@@ -25,7 +25,6 @@ def main() -> None:
     parser.add_argument("--clock", type=parse_moment, help="ISO moment the practice clock starts at")
     parser.add_argument("--package", type=Path, help="Salesforce source folder with the custom fields of the org")
     parser.add_argument("--stop-with-stdin", action="store_true")
-    parser.add_argument("--control-on-https", action="store_true")
     options = parser.parse_args()
     serve(**vars(options), ready=_announce)
 

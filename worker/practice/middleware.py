@@ -81,8 +81,9 @@ class PracticeMiddleware:
             return
         dated = _Dated(self.state, send)
         if scope["path"].startswith(CONTROL_PATH):
-            allowed = scope["scheme"] == "http" or self.state.control_on_https
-            await (self.app if allowed else PlainTextResponse("Not Found", 404))(scope, receive, dated)
+            # The https port looks like Salesforce and nothing else.
+            found = self.app if scope["scheme"] == "http" else PlainTextResponse("Not Found", 404)
+            await found(scope, receive, dated)
             return
         exchange = _Exchange(self.state, scope, dated)
         exchange.body = await _read_body(receive)

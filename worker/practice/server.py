@@ -103,7 +103,6 @@ def serve(
     package: Path | None = None,
     ready: Callable[[Endpoints], None] | None = None,
     stop_with_stdin: bool = False,
-    control_on_https: bool = False,
 ) -> None:
     """
     Serve both ports until SIGINT or SIGTERM (or, with ``stop_with_stdin``, until standard input ends).
@@ -111,8 +110,7 @@ def serve(
     A port of 0 takes a free one. ``data`` keeps keys and both orgs' records from one run to the next; without it
     they live in a temporary folder removed at the end. ``clock`` starts the practice clock at that aware moment.
     ``package`` is a Salesforce source folder (force-app) whose custom objects and fields the org shall have.
-    ``ready`` is called once, when both ports listen. The control API answers on the http port only, unless
-    ``control_on_https``.
+    ``ready`` is called once, when both ports listen. The control API answers on the http port only.
     """
     with contextlib.ExitStack() as stack:
         if data is None:
@@ -130,7 +128,7 @@ def serve(
             ca_file=str(keys.ca),
             private_key_file=str(keys.jwt_private),
         )
-        state = PracticeState(data=folder, clock=Clock(clock), control_on_https=control_on_https)
+        state = PracticeState(data=folder, clock=Clock(clock))
         stack.callback(_close_orgs, state)
         _open_salesforce(state, keys, package)
         app = build_app(state)

@@ -25,13 +25,11 @@ USERNAME = "integration@practice.test"
 class PracticeState:
     """
     ``data`` is the folder of this server: keys, certificates, databases, finished Bulk results. It exists.
-    ``control_on_https`` opens the control API on the https port too, where a client under test might find it.
     """
 
     data: Path
     clock: Clock = field(default_factory=Clock)
     journal: Journal = field(default_factory=Journal)
     faults: Faults = field(default_factory=Faults)
-    control_on_https: bool = False
     salesforce: "Org | None" = None
     marketo: Any = None

@@ -1,8 +1,8 @@
 """
 Bulk API 2.0 ingest jobs: one upload of CSV, worked off in the background in batches of 200, results row by row.
 
-Results come in another order than the rows, as from a real org, shuffled the same way for the same job. Jobs live as long
-as the server; results are kept in memory.
+Results come in another order than the rows, as from a real org, shuffled the same way for the same job. Jobs live as
+long as the server; results are kept in memory.
 """
 
 import csv
@@ -29,6 +29,11 @@ OPERATIONS = frozenset({"insert", "update", "upsert", "delete", "hardDelete"})
 BATCH_ROWS = 200
 UPLOAD_BYTES = 150_000_000
 NULL = "#N/A"
+LEADING: dict[str, list[str]] = {
+    "successfulresults": ["sf__Id", "sf__Created"],
+    "failedresults": ["sf__Id", "sf__Error"],
+    "unprocessedrecords": [],
+}
 
 
 @dataclass
@@ -204,9 +209,7 @@ class IngestJobs:
         """
         ``successfulresults``, ``failedresults`` or ``unprocessedrecords`` as CSV, header first.
         """
-        leading = {"successfulresults": ["sf__Id", "sf__Created"], "failedresults": ["sf__Id", "sf__Error"]}.get(
-            kind, []
-        )
+        leading = LEADING[kind]
         rows: Sequence[tuple[str, str, list[str]]]
         if kind == "unprocessedrecords":
             rows = [("", "", row) for row in job.rows[job.worked :]] if job.state in {"Aborted", "Failed"} else []
@@ -266,8 +269,6 @@ class IngestJobs:
         with self.org.database.write():
             for row in rows:
                 try:
-                    if len(row) != len(job.header):
-                        raise RowError("INVALID_CSV_RECORD", f"{len(row)} values for {len(job.header)} columns")
                     with self.org.database.write():
                         record_id, created = self._row(job, row, caller)
                     done.append((record_id, "true" if created else "false", row))
@@ -278,6 +279,8 @@ class IngestJobs:
         job.worked += len(rows)
 
     def _row(self, job: IngestJob, row: list[str], caller: Caller) -> tuple[str, bool]:
+        if len(row) != len(job.header):
+            raise RowError("INVALID_CSV_RECORD", f"{len(row)} values for {len(job.header)} columns")
         record: dict[str, Any] = {}
         for name, cell in zip(job.header, row, strict=True):
             if cell == "":
