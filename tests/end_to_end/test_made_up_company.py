@@ -83,7 +83,7 @@ def test_everybody_and_every_deal_of_the_orgs_arrives(decided: Running, company:
         ("Contact", "person", "salesforce.contact"),
         ("Account", "account", "salesforce.account"),
         ("Opportunity", "opportunity", "salesforce.opportunity"),
-        ("OpportunityContactRole", "role", "salesforce.contact_role"),
+        ("OpportunityContactRole", "role", "salesforce.opportunity_contact_role"),
         ("CampaignMember", "member", "salesforce.campaign_member"),
     ):
         stored = decided.value(f"SELECT count(*) FROM source_{shape} WHERE stream = :s", s=stream)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from worker.cli.processes import procfile_lines
 
@@ -137,6 +137,15 @@ class Crew:
         """
         number = os.getpgid(pid)
         return next(group for group in self.groups if group.pid == number)
+
+    def owner(self, job: Mapping[str, Any]) -> Group | None:
+        """
+        The living group whose process holds a job, by the job's ``owner``.
+        """
+        try:
+            return self.group_of(int(job["owner"].rpartition(":")[2]))
+        except (ProcessLookupError, StopIteration):
+            return None
 
     def kill(self, group: Group, *, replace: bool = True) -> None:
         """

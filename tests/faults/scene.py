@@ -61,12 +61,14 @@ class Scene:
     def outbox_states(self) -> dict[str, int]:
         return {row["state"]: row["n"] for row in self.rows("SELECT state, count(*) AS n FROM outbox GROUP BY 1")}
 
-    def holder(self, flow: str) -> Group:
+    def holder(self, lane: str) -> Group:
         """
-        The worker group that holds the leased job of a flow.
+        The worker group that holds the leased job of a lane.
         """
-        owner = self.one("SELECT owner FROM job WHERE flow = :flow AND state = 'leased' ORDER BY until DESC LIMIT 1", flow=flow)
-        return self.crew.group_of(int(owner.rpartition(":")[2]))
+        (job,) = self.rows("SELECT owner FROM job WHERE lane = :lane AND state = 'leased'", lane=lane)
+        group = self.crew.owner(job)
+        assert group is not None, f"{job['owner']}, which holds {lane}, is none of the workers"
+        return group
 
     def blocked_by(self, connection: Connection) -> list[str]:
         """

@@ -98,9 +98,7 @@ def lines(told: dict[str, Any], seconds: float) -> Iterator[str]:
     yield from _fields(account["salesforce"])
     deal = told["deal"]
     yield ""
-    yield f"{deal['name']}, {deal['amount']} {deal['currency'] or ''}, as sales sees it in Salesforce:".replace(
-        " ,", ","
-    )
+    yield f"{deal['name']}, {deal['amount']} {deal['currency']}, as sales sees it in Salesforce:"
     yield from _fields(deal["salesforce"])
     yield from _split(deal)
     yield ""

@@ -192,6 +192,22 @@ def test_a_late_commit_shows_up_with_an_early_stamp(client: Client, org: Practic
     assert [(row["Id"], row["SystemModstamp"][:16]) for row in rows] == [(late[0], "2026-11-18T09:30")]
 
 
+def test_a_record_hidden_by_sharing_is_nowhere_and_comes_back_as_it_was(client: Client, org: PracticeOrg) -> None:
+    seen, hidden = org.create("Lead", [{"LastName": "Seen", "Company": "C"}, {"LastName": "Hidden", "Company": "C"}])
+    org.control("POST", "salesforce/hide_records", {"ids": [hidden]})
+    org.advance(120)
+    window = {"start": "2026-11-18T09:00:00Z", "end": "2026-11-18T10:00:00Z"}
+    assert client.values("SELECT Id FROM Lead") == client.values("SELECT Id FROM Lead", everything=True) == [seen]
+    assert client.call("GET", "sobjects/Lead/updated", params=window).json()["ids"] == [seen]
+    assert client.call("GET", "sobjects/Lead/deleted", params=window).json()["deletedRecords"] == []
+    assert client.call("GET", f"sobjects/Lead/{hidden}").status_code == 404
+    row = {"attributes": {"type": "Lead"}, "id": hidden, "Title": "VP"}
+    result = client.call("PATCH", "composite/sobjects", json={"records": [row]}).json()[0]
+    assert result["errors"][0]["statusCode"] == "INVALID_CROSS_REFERENCE_KEY"
+    org.control("POST", "salesforce/show_records", {"ids": [hidden]})
+    assert client.rows("SELECT Title, SystemModstamp FROM Lead WHERE LastName = 'Hidden'")[0]["Title"] is None
+
+
 def test_history_that_is_loaded_replaces_what_the_org_wrote_itself(client: Client, org: PracticeOrg) -> None:
     deal = {"Name": "D", "StageName": "Closed Won", "CloseDate": "2025-03-01", "CreatedDate": "2025-01-01T00:00:00Z"}
     loaded, other = org.create("Opportunity", [deal, deal])

@@ -160,6 +160,15 @@ def test_state_kept_in_a_folder_survives_the_process(tmp_path: Path) -> None:
         assert (org.ca_file, org.private_key_file) == url_and_key
 
 
+def test_state_kept_in_a_folder_survives_a_kill(tmp_path: Path) -> None:
+    with PracticeOrg(data=tmp_path) as org:
+        made = org.create("Lead", [{"LastName": str(n), "Company": "C"} for n in range(1000)])
+        psutil.Process(org.pid).kill()
+    with PracticeOrg(data=tmp_path) as org:
+        assert Client(org).values("SELECT COUNT(Id) FROM Lead") == [1000]
+        assert org.create("Lead", [{"LastName": "Next", "Company": "C"}])[0] > made[-1]
+
+
 def test_a_snapshot_starts_another_org(client: Client, org: PracticeOrg, tmp_path: Path) -> None:
     account = org.create("Account", [{"Name": "Acme"}])[0]
     org.control("POST", "salesforce/snapshot", {"file": str(tmp_path / "salesforce.sqlite")})

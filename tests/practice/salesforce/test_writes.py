@@ -319,6 +319,18 @@ def test_a_validation_rule_fires_on_an_update_of_another_field(client: Client, o
     assert client.call("PATCH", f"sobjects/Account/{account}", json={"Industry": "Energy"}).status_code == 204
 
 
+def test_an_alerting_duplicate_rule_gives_way_and_a_blocking_one_does_not(client: Client, org: PracticeOrg) -> None:
+    org.create("Contact", [{"LastName": "Ng", "Email": "ng@x.example"}])
+    org.control("POST", "salesforce/duplicate_rule", {"object": "Contact", "field": "Email", "action": "alert"})
+    record = {"LastName": "Ng II", "Email": "NG@x.example"}
+    refused = _error(client.call("POST", "sobjects/Contact", json=record))
+    assert (refused["errorCode"], refused["message"]) == ("DUPLICATES_DETECTED", "Use one of these records?")
+    allow = {"Sforce-Duplicate-Rule-Header": "allowSave=true; runAsCurrentUser=true"}
+    assert client.call("POST", "sobjects/Contact", json=record, headers=allow).status_code == 201
+    org.control("POST", "salesforce/duplicate_rule", {"object": "Contact", "field": "Email", "action": "block"})
+    assert client.call("POST", "sobjects/Contact", json=record, headers=allow).status_code == 400
+
+
 def test_a_locked_row_is_refused_for_as_long_as_it_is_locked(client: Client, org: PracticeOrg) -> None:
     account = org.create("Account", [{"Name": "Acme"}])[0]
     contact = org.create("Contact", [{"LastName": "Ng", "AccountId": account}])[0]

@@ -114,6 +114,8 @@ class BulkJobs:
         self.org = org
         self.folder = folder
         folder.mkdir(exist_ok=True)
+        for left in folder.glob("750*.csv"):
+            left.unlink()
         self.jobs: dict[str, QueryJob] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()

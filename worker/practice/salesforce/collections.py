@@ -36,7 +36,7 @@ def create(org: "Org", call: Call) -> Answer:
     """
     POST ``composite/sobjects``.
     """
-    caller = Caller(call.user_id, auto_assign=call.auto_assign)
+    caller = Caller(call.user_id, auto_assign=call.auto_assign, allow_duplicates=call.allow_duplicates)
 
     def work(record: Mapping[str, Any]) -> Result:
         record_id = org.records.create(_typed(org, record), record, caller)
@@ -49,7 +49,7 @@ def update(org: "Org", call: Call) -> Answer:
     """
     PATCH ``composite/sobjects``.
     """
-    caller = Caller(call.user_id, auto_assign=call.auto_assign)
+    caller = Caller(call.user_id, auto_assign=call.auto_assign, allow_duplicates=call.allow_duplicates)
 
     def work(record: Mapping[str, Any]) -> Result:
         sobject = _typed(org, record)
@@ -69,7 +69,7 @@ def upsert(org: "Org", call: Call) -> Answer:
     """
     PATCH ``composite/sobjects/Object/ExternalId__c``.
     """
-    caller = Caller(call.user_id, auto_assign=call.auto_assign)
+    caller = Caller(call.user_id, auto_assign=call.auto_assign, allow_duplicates=call.allow_duplicates)
     sobject = org.schema.get(call.segments[2])
     if sobject is None:
         raise not_found()

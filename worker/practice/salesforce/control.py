@@ -58,6 +58,8 @@ def routes(org: Org) -> list[Route]:
         ("fields", "POST", actions.add_fields),
         ("hide_fields", "POST", actions.hide_fields),
         ("show_fields", "POST", actions.show_fields),
+        ("hide_records", "POST", actions.hide_records),
+        ("show_records", "POST", actions.show_records),
         ("limits", "POST", actions.set_limits),
         ("settings", "POST", actions.change_settings),
         ("settings", "GET", actions.read_settings),
@@ -67,6 +69,8 @@ def routes(org: Org) -> list[Route]:
         ("fail_job", "POST", actions.fail_job),
         ("validation_rule", "POST", actions.add_validation_rule),
         ("validation_rule", "DELETE", actions.clear_validation_rules),
+        ("duplicate_rule", "POST", actions.add_duplicate_rule),
+        ("duplicate_rule", "DELETE", actions.clear_duplicate_rules),
         ("assignment_rule", "POST", actions.set_assignment_rule),
         ("flow", "POST", actions.add_flow),
         ("flow", "DELETE", actions.clear_flows),
@@ -197,6 +201,12 @@ class _Actions:
         self.org.schema.hide(self.sobject(body), [str(name) for name in body["fields"]], hidden=False)
         return {"shown": body["fields"]}
 
+    def hide_records(self, body: Body) -> Body:
+        return {"hidden": self.org.hide_records(_ids(body))}
+
+    def show_records(self, body: Body) -> Body:
+        return {"hidden": self.org.hide_records(_ids(body), hidden=False)}
+
     def _extend(self, sobject: SObject, body: Body) -> list[str]:
         added = []
         for each in body.get("fields") or []:
@@ -267,6 +277,19 @@ class _Actions:
 
     def clear_validation_rules(self, _: Body) -> Body:
         self.org.rules.validation.clear()
+        return {"rules": 0}
+
+    def add_duplicate_rule(self, body: Body) -> Body:
+        sobject = self.sobject(body)
+        action = str(body.get("action", "alert"))
+        if action not in {"alert", "block"}:
+            raise ValueError(f"a duplicate rule's action is alert or block, not {action!r}")
+        rule = {"object": sobject.name, "field": sobject[str(body["field"])].name, "action": action}
+        self.org.rules.duplicates.append(rule)
+        return {"rules": len(self.org.rules.duplicates)}
+
+    def clear_duplicate_rules(self, _: Body) -> Body:
+        self.org.rules.duplicates.clear()
         return {"rules": 0}
 
     def set_assignment_rule(self, body: Body) -> Body:

@@ -102,6 +102,7 @@ class Database:
                 "CREATE TABLE IF NOT EXISTS _own_history "
                 "(opportunity TEXT, id TEXT, PRIMARY KEY (opportunity, id)) WITHOUT ROWID"
             )
+            connection.execute("CREATE TABLE IF NOT EXISTS _hidden (id TEXT PRIMARY KEY) WITHOUT ROWID")
             for sobject in schema:
                 self._ensure_table(connection, sobject)
 

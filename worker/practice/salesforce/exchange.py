@@ -45,6 +45,14 @@ class Call:
         """
         return self.headers.get("sforce-auto-assign", "TRUE").strip().upper() != "FALSE"
 
+    @property
+    def allow_duplicates(self) -> bool:
+        """
+        Whether Sforce-Duplicate-Rule-Header asks to save in spite of an alerting duplicate rule.
+        """
+        header = self.headers.get("sforce-duplicate-rule-header", "").lower().replace(" ", "")
+        return "allowsave=true" in header.split(";")
+
     def content(self) -> bytes:
         """
         The body, unpacked if it came as gzip. Raises the 400 JSON_PARSER_ERROR if it says so and is not.

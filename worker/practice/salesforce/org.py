@@ -6,7 +6,7 @@ Built once a server; the REST, Bulk and control routes work on it. Holds what it
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +90,7 @@ class Org:
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="practice-salesforce")
         self.admin_id = ""
         self._seed()
+        self.hide_records([])
         self.admin_id = self.user_id(ADMIN) or ""
         self.organization_id: str = self._one('SELECT Id FROM "Organization"')
         self.sessions = Sessions(self, public_key)
@@ -126,6 +127,17 @@ class Org:
             self._seed()
             self.usage.set(used=0, allowed=DAILY_REQUESTS)
             self.schema_changed_at = self.clock.now()
+
+    def hide_records(self, ids: Sequence[str], *, hidden: bool = True) -> int:
+        """
+        Keep records from the calling user, as a change of sharing does, or show them again; how many are kept now.
+        """
+        with self.database.write() as connection:
+            statement = "INSERT OR IGNORE INTO _hidden VALUES (?)" if hidden else "DELETE FROM _hidden WHERE id = ?"
+            connection.executemany(statement, [(each,) for each in ids])
+            count = int(connection.execute("SELECT COUNT(*) FROM _hidden").fetchone()[0])
+        self.schema.rows_hidden = count > 0
+        return count
 
     def _first_schema(self) -> Schema:
         schema = Schema(standard_objects())

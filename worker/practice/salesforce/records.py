@@ -30,11 +30,13 @@ Values = dict[str, Any]
 @dataclass(frozen=True)
 class Caller:
     """
-    Who writes, and what the request's headers ask for. ``auto_assign`` is true where the header is absent.
+    Who writes, and what the request's headers ask for. ``auto_assign`` is true where the header is absent;
+    ``allow_duplicates`` overrides duplicate rules that only alert.
     """
 
     user_id: str
     auto_assign: bool = True
+    allow_duplicates: bool = False
 
 
 class Records:
@@ -67,6 +69,7 @@ class Records:
             saving = Saving(values, None, names, now)
             derive(sobject.name, saving, self.facts())
             self.check_unique(sobject, values, None)
+            self.check_duplicates(sobject, values, None, caller)
             self.org.rules.check_locks([values.get(name) for name in _parents(sobject)], now)
             self.org.rules.validate(sobject.name, values)
             values["Id"] = self.org.ids.take(sobject.prefix)[0]
@@ -97,6 +100,7 @@ class Records:
             self.check_required(sobject, new)
             derive(sobject.name, Saving(new, old, names, now), self.facts())
             self.check_unique(sobject, changes, record_id)
+            self.check_duplicates(sobject, new, record_id, caller)
             self.org.rules.check_locks([record_id, *(new.get(name) for name in _parents(sobject))], now)
             self.org.rules.validate(sobject.name, new)
             new |= self.stored_changes(sobject, self.org.rules.after_save(sobject.name, new))
@@ -213,7 +217,8 @@ class Records:
         The stored values of a record that is there and not deleted. Raises ``RowError``.
         """
         found = fetch(self.org.database.writer, sobject, record_id)
-        if found is None:
+        hidden = self.org.database.writer.execute("SELECT 1 FROM _hidden WHERE id = ?", (record_id,)).fetchone()
+        if found is None or hidden is not None:
             raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
         if found.get("IsDeleted"):
             raise RowError("ENTITY_IS_DELETED", "entity is deleted")
@@ -294,6 +299,21 @@ class Records:
                     ).fetchone()
                 ):
                     raise RowError("DUPLICATE_VALUE", "Already a campaign member.")
+
+    def check_duplicates(self, sobject: SObject, record: Values, record_id: str | None, caller: Caller) -> None:
+        """
+        Refuse a record that a duplicate rule finds another one for. An alerting rule gives way to the caller's wish.
+        """
+        for rule in self.org.rules.duplicates:
+            value = record.get(rule["field"])
+            if (
+                rule["object"] != sobject.name
+                or value is None
+                or (rule["action"] == "alert" and caller.allow_duplicates)
+            ):
+                continue
+            if any(found != record_id for found in self.find_by(sobject, sobject[rule["field"]], value)):
+                raise RowError("DUPLICATES_DETECTED", "Use one of these records?")
 
     def stored_changes(self, sobject: SObject, changes: Mapping[str, Any]) -> Values:
         """

@@ -40,7 +40,7 @@ def caller_of(call: Call) -> Caller:
     """
     Who writes, and how the headers want it.
     """
-    return Caller(call.user_id, auto_assign=call.auto_assign)
+    return Caller(call.user_id, auto_assign=call.auto_assign, allow_duplicates=call.allow_duplicates)
 
 
 def answer(org: "Org", call: Call) -> Answer:
@@ -316,11 +316,16 @@ def _row_id(org: "Org", sobject: SObject, text: str) -> str:
         raise not_found()
     columns = ("Id", "IsDeleted") if sobject.soft_deletes else ("Id",)
     found = fetch(org.database.reader, sobject, record_id, columns)
-    if found is None:
+    if found is None or _is_hidden(org, record_id):
         raise not_found()
     if found.get("IsDeleted"):
         raise ApiError(404, "ENTITY_IS_DELETED", "entity is deleted", [])
     return record_id
+
+
+def _is_hidden(org: "Org", record_id: str) -> bool:
+    found = org.database.reader.execute("SELECT 1 FROM _hidden WHERE id = ?", (record_id,)).fetchone()
+    return found is not None
 
 
 def _check_unmodified(org: "Org", sobject: SObject, record_id: str, call: Call) -> None:
@@ -343,7 +348,8 @@ def updated(org: "Org", call: Call) -> Answer:
     sobject, start, end = _window(org, call, UPDATED_DAYS)
     alive = " AND IsDeleted = 0" if sobject.soft_deletes else ""
     rows = org.database.reader.execute(
-        f'SELECT Id FROM "{sobject.name}" WHERE SystemModstamp >= ? AND SystemModstamp < ?{alive} LIMIT ?',
+        f'SELECT Id FROM "{sobject.name}" WHERE SystemModstamp >= ? AND SystemModstamp < ?{alive} '
+        "AND Id NOT IN (SELECT id FROM _hidden) LIMIT ?",
         (start, end, REPLICATION_IDS + 1),
     ).fetchall()
     if len(rows) > REPLICATION_IDS:
@@ -356,7 +362,8 @@ def deleted(org: "Org", call: Call) -> Answer:
     sobject, start, end = _window(org, call, DELETED_DAYS)
     earliest = stamp(org.clock.now() - timedelta(days=DELETED_DAYS))
     rows = org.database.reader.execute(
-        "SELECT id, at FROM _deletions WHERE object = ? AND at >= ? AND at < ? ORDER BY at, id LIMIT ?",
+        "SELECT id, at FROM _deletions WHERE object = ? AND at >= ? AND at < ? "
+        "AND id NOT IN (SELECT id FROM _hidden) ORDER BY at, id LIMIT ?",
         (sobject.name, max(start, earliest), end, REPLICATION_IDS + 1),
     ).fetchall()
     if len(rows) > REPLICATION_IDS:

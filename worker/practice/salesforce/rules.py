@@ -1,6 +1,6 @@
 """
-What administrators and luck put in a writer's way, switched on by control calls: validation rules, assignment rules,
-flows, row locks.
+What administrators and luck put in a writer's way, switched on by control calls: validation rules, duplicate rules,
+assignment rules, flows, row locks.
 
 Kept per org and asked by ``records.py``; nothing here touches the database.
 """
@@ -27,11 +27,13 @@ class Lock:
 @dataclass
 class Rules:
     """
-    The rules in force. Safe to use from any thread.
+    The rules in force. Safe to use from any thread. A duplicate rule is ``{"object", "field", "action"}``: another
+    record with the same value is one; the action is ``alert`` or ``block``.
     """
 
     validation: list[dict[str, Any]] = field(default_factory=list)
     assignment: dict[str, str] = field(default_factory=dict)
+    duplicates: list[dict[str, str]] = field(default_factory=list)
     flows: list[dict[str, Any]] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -173,12 +173,14 @@ class Child:
 
 class Schema:
     """
-    All objects of one org, and which fields the calling user may not see.
+    All objects of one org, and which fields the calling user may not see. ``rows_hidden`` says that there are records
+    sharing keeps from the user, listed in the table ``_hidden``.
     """
 
     def __init__(self, objects: Iterable[SObject]) -> None:
         self._objects = {each.name.lower(): each for each in objects}
         self._hidden: dict[str, set[str]] = {}
+        self.rows_hidden = False
 
     def __iter__(self) -> Iterator[SObject]:
         return iter(self._objects.values())

@@ -470,6 +470,8 @@ class _Compiler:
                 parts.append(f"{self.base}.IsDeleted = 0")
             if self.sobject.name in ACTIVITIES:
                 parts.append(f"{self.base}.IsArchived = 0")
+        if self.schema.rows_hidden:
+            parts.append(f"NOT EXISTS (SELECT 1 FROM _hidden h WHERE h.id = {self.base}.Id)")
         return " AND ".join(f"({part})" for part in parts) if len(parts) > 1 else "".join(parts)
 
     def condition(self, condition: Condition) -> str:
