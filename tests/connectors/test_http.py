@@ -14,6 +14,8 @@ from typing import ClassVar
 
 import pytest
 import requests
+import responses
+import time_machine
 
 from worker.connectors.http import (
     Ambiguous,
@@ -181,6 +183,17 @@ def test_the_platforms_now_is_never_behind_its_date_header(session: HttpSession,
     ahead = session.platform_now() - datetime.now(UTC)
     assert timedelta(hours=1) <= ahead <= timedelta(hours=1, seconds=2.5)
     assert session.platform_now().microsecond == 0
+
+
+@responses.activate
+def test_a_second_cut_off_a_date_header_never_puts_us_behind(session: HttpSession) -> None:
+    noon = datetime(2026, 11, 18, 12, 0, 0, tzinfo=UTC)
+    responses.get("https://127.0.0.1/", headers={"Date": format_datetime(noon, usegmt=True)})
+    with time_machine.travel(noon + timedelta(seconds=0.95), tick=False):
+        session.get("https://127.0.0.1/")
+    truth = noon + timedelta(seconds=1.9)
+    with time_machine.travel(truth, tick=False):
+        assert truth < session.platform_now() <= truth + timedelta(seconds=2)
 
 
 def test_the_environment_is_left_out(session: HttpSession, address: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,4 +164,4 @@ class Crew:
             state = "running" if group.is_alive else f"ended with {group.popen.returncode}"
             yield f"--- {group.log.name} (pid {group.pid}, {state})"
             lines = group.log.read_text(errors="replace").splitlines()
-            yield from [line for line in lines if not any(words in line for words in ROUTINE)][-most:]
+            yield from [line for line in lines if line[:1] == "{" and not any(words in line for words in ROUTINE)][-most:]

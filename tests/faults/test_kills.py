@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from random import Random
 from time import sleep
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from sqlalchemy import Connection
 
 from tests.faults.end_state import Organisation, State, records_sent
 from tests.faults.scene import Scene
@@ -51,6 +52,8 @@ STREAMS = [
     "salesforce.event",
 ]
 
+TABLE_OF = {"salesforce.lead": "source_person", "salesforce.opportunity_history": "source_stage_change"}
+
 Opened = Callable[..., Scene]
 
 
@@ -60,25 +63,19 @@ def test_ten_kills_between_two_pages_lose_no_record_and_double_none(open_scene: 
     """
     assert len(PAGE_STOPS) == KILLS
     scene = open_scene()
-    obstacle = page_stop(scene, *PAGE_STOPS[0])
-    obstacle.__enter__()
-    start_two_workers_and_a_beat(scene)
-    place: dict[str, Any] = {}
-    for number, (where, stream) in enumerate(PAGE_STOPS, start=1):
-        if where == "before":
-            until_stopped_before(scene, stream)
-        else:
-            place = until_stopped_within(scene, stream, place)
-        upcoming = page_stop(scene, *PAGE_STOPS[number]) if number < KILLS else None
-        if upcoming:
-            upcoming.__enter__()
-        killed = scene.holder("pull:salesforce")
-        scene.crew.kill(killed)
-        loaded = scene.one("SELECT count(*) FROM cursor WHERE first_loaded_at IS NOT NULL AND stream LIKE 'salesforce%'")
-        scene.note(f"kill {number}, a page committed: {where} {stream}, {loaded} streams whole, pid {killed.pid}")
-        obstacle.__exit__(None, None, None)
-        if upcoming:
-            obstacle = upcoming
+    with ExitStack() as stops:
+        stop = stops.enter_context(PageStop(scene, *PAGE_STOPS[0]))
+        start_two_workers_and_a_beat(scene)
+        for number in range(1, KILLS + 1):
+            stop.wait()
+            # The next stop stands before this one goes, so that no worker slips through between two kills.
+            following = stops.enter_context(PageStop(scene, *PAGE_STOPS[number], stop.place)) if number < KILLS else stop
+            killed = scene.holder("pull:salesforce")
+            scene.crew.kill(killed)
+            whole = scene.one("SELECT count(*) FROM cursor WHERE first_loaded_at IS NOT NULL AND stream LIKE 'sales%'")
+            scene.note(f"kill {number}, a page committed: {stop}, {whole} streams whole, pid {killed.pid}")
+            stop.close()
+            stop = following
     scene.until_planned()
     scene.approve()
     scene.expect(undisturbed)
@@ -212,68 +209,66 @@ def gate(scene: Scene, name: str, **where: Any) -> Iterator[None]:
         scene.org.open_gate(name)
 
 
-@contextmanager
-def page_stop(scene: Scene, where: str, stream: str) -> Iterator[None]:
+class PageStop(ExitStack):
     """
-    Holds the pull up at a place: the row of the stream's cursor is locked, or the next page's answer is held. Before the
-    first pull has made the cursors it is the stream's table that is locked.
+    Holds the pull of Salesforce up, and knows when it has come there.
+
+    ``before`` a stream: the row of its cursor is locked, or before there are cursors the stream's table, so that its first
+    page cannot be kept. ``within`` a stream: the answer with its next page is held; ``last`` is the place of the stop
+    before, whose page, asked for once more, is let go.
     """
-    with ExitStack() as stack:
-        if where == "within":
-            stack.enter_context(gate(scene, "page", method="GET", path_contains="/query/0r8"))
-        elif scene.one("SELECT count(*) FROM cursor") == 0:
-            stack.enter_context(scene.holding(f"LOCK TABLE source_{stream.rpartition('_')[2]} IN SHARE MODE"))
+
+    def __init__(self, scene: Scene, where: str, stream: str, last: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.scene, self.where, self.stream = scene, where, stream
+        self.last = last or {}
+        self.place: dict[str, Any] = {}
+        self._lock: Connection | None = None
+
+    def __enter__(self) -> Self:
+        if self.where == "within":
+            self.enter_context(gate(self.scene, "page", method="GET", path_contains="/query/0r8"))
+            return self
+        locked = f"SELECT 1 FROM cursor WHERE stream = '{self.stream}' FOR UPDATE"
+        if self.scene.one("SELECT count(*) FROM cursor") == 0:
+            locked = f"LOCK TABLE source_{self.stream.rpartition('_')[2]} IN SHARE MODE"
+        self._lock = self.enter_context(self.scene.holding(locked))
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.stream}" + (f" behind row {self.place['seen']:,}" if self.place else "")
+
+    def wait(self) -> None:
+        """
+        Come back once a worker stands here, having seen that what is before it is committed and what is behind is not.
+        """
+        if self._lock is not None:
+            self._wait_before(self._lock)
         else:
-            stack.enter_context(scene.holding(f"SELECT 1 FROM cursor WHERE stream = '{stream}' FOR UPDATE"))
-        yield
+            self._wait_within()
 
+    def _wait_before(self, lock: Connection) -> None:
+        self.scene.until(lambda: self.scene.blocked_by(lock), f"a worker waits to keep the first page of {self.stream}")
+        loaded = {row["stream"] for row in self.scene.rows("SELECT stream FROM cursor WHERE first_loaded_at IS NOT NULL")}
+        before = STREAMS[: STREAMS.index(self.stream)]
+        assert loaded >= set(before), f"{set(before) - loaded} are not committed"
+        assert self.stream not in loaded
+        assert self.scene.one("SELECT place IS NULL FROM cursor WHERE stream = :stream", stream=self.stream)
 
-def until_stopped_before(scene: Scene, stream: str) -> None:
-    """
-    Wait until a worker waits with this stream's first page in its hands, and see that all before it is committed.
-    """
-    waiting = scene.until(
-        lambda: scene.rows(
-            """
-            SELECT query FROM pg_stat_activity WHERE application_name = 'headwater' AND wait_event_type = 'Lock'
-                AND (query LIKE '%UPDATE cursor SET place%' OR query LIKE '%INSERT INTO "source_stage"%')
-            """
-        ),
-        f"a worker waits to keep the first page of {stream}",
-    )
-    assert len(waiting) == 1
-    loaded = {row["stream"] for row in scene.rows("SELECT stream FROM cursor WHERE first_loaded_at IS NOT NULL")}
-    before = STREAMS[: STREAMS.index(stream)]
-    assert loaded >= set(before), f"{set(before) - loaded} are not committed"
-    assert stream not in loaded
-    assert scene.one("SELECT place IS NULL FROM cursor WHERE stream = :stream", stream=stream)
+    def _wait_within(self) -> None:
+        self.place = self.scene.until(self._stands_within, f"the next page of {self.stream} is on its way")
+        (stored,) = self.scene.rows(f"SELECT count(*) AS rows FROM {TABLE_OF[self.stream]} WHERE stream = '{self.stream}'")
+        assert stored["rows"] == self.place["seen"] > 0
 
-
-def until_stopped_within(scene: Scene, stream: str, last: dict[str, Any]) -> dict[str, Any]:
-    """
-    Wait until a page was committed and the request for the next one is held; a page that was asked for before the last
-    kill is let go. Returns the committed place.
-    """
-
-    def stopped() -> dict[str, Any] | None:
-        held = scene.org.control("GET", "gates")["gates"].get("page")
+    def _stands_within(self) -> dict[str, Any] | None:
+        held = self.scene.org.control("GET", "gates")["gates"].get("page")
         if not held:
             return None
-        place: dict[str, Any] = scene.one("SELECT place FROM cursor WHERE stream = :stream", stream=stream)
-        if place and held[-1].endswith(place["next"]) and place["next"] != last.get("next"):
+        place: dict[str, Any] = self.scene.one("SELECT place FROM cursor WHERE stream = :stream", stream=self.stream)
+        if place and held[-1].endswith(place["next"]) and place["next"] != self.last.get("next"):
             return place
-        scene.org.open_gate("page")
+        self.scene.org.open_gate("page")
         return None
-
-    place: dict[str, Any] = scene.until(stopped, f"the second page of {stream} is on its way")
-    stored = scene.one(
-        "SELECT count(*) FROM source_person WHERE stream = :stream"
-        if stream == "salesforce.lead"
-        else "SELECT count(*) FROM source_stage_change WHERE stream = :stream",
-        stream=stream,
-    )
-    assert stored == place["seen"] > 0
-    return place
 
 
 def assert_the_organisation_holds(scene: Scene, sent: list[dict[str, Any]]) -> None:

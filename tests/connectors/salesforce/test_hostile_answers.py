@@ -226,6 +226,15 @@ def test_a_job_that_asks_for_a_vanished_field_is_made_without_it(bulk: StandIn) 
     assert reading.learned()["objects"][OBJECT]["missing"] == {"IsPrimary": "not visible to the integration user"}
 
 
+def test_a_field_that_the_rules_want_from_now_on_is_asked_for_at_once(org: StandIn) -> None:
+    org.on("GET queryAll", json_reply(page([])))
+    first = source()
+    read(WINDOW, first)
+    org.describes(OBJECT, "Tier__c")
+    list(source(extra_fields={OBJECT: ["Tier__c"]}).read([WINDOW], first.learned()))
+    assert ["Tier__c" in soql for soql in queries(org)] == [False, True]
+
+
 def test_one_part_that_is_not_available_is_asked_again_on_its_own(org: StandIn) -> None:
     answers = iter([refused(503, "SERVER_UNAVAILABLE"), json_reply(page([role(1)]))])
     org.on("GET queryAll", lambda _: next(answers))

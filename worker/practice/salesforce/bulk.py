@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DELIMITERS = {"COMMA": ",", "TAB": "\t", "PIPE": "|", "SEMICOLON": ";", "CARET": "^", "BACKQUOTE": "`"}
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 UNSUPPORTED = frozenset({"OpportunityStage", "RecordType"})
+JOB_PREFIX = "750"
 FETCH_ROWS = 5_000
 CHUNK_BYTES = 1 << 20
 
@@ -114,7 +115,7 @@ class BulkJobs:
         self.org = org
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        for left in folder.glob("750*.csv"):
+        for left in folder.glob(f"{JOB_PREFIX}*.csv"):
             left.unlink()
         self.jobs: dict[str, QueryJob] = {}
         self._lock = threading.Lock()
@@ -161,7 +162,7 @@ class BulkJobs:
         self._check(compiled)
         columns = list(csv_columns(compiled.nodes, compiled))
         separator, end = DELIMITERS[delimiter], LINE_ENDINGS[line_ending]
-        job_id = self.org.ids.take("750")[0]
+        job_id = self.org.ids.take(JOB_PREFIX)[0]
         job = QueryJob(
             id=job_id,
             operation=operation,

@@ -6,6 +6,7 @@ creation, as keyset paging expects.
 """
 
 import re
+import threading
 
 SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -46,16 +47,18 @@ def numbered_id(prefix: str, number: int) -> str:
 
 class IdMaker:
     """
-    Hands out ids per key prefix. ``last`` is what the database remembers between runs.
+    Hands out ids per key prefix, after those in ``last``. Safe to use from any thread.
     """
 
     def __init__(self, last: dict[str, int] | None = None) -> None:
-        self.last: dict[str, int] = dict(last or {})
+        self._last: dict[str, int] = dict(last or {})
+        self._lock = threading.Lock()
 
     def take(self, prefix: str, count: int = 1) -> list[str]:
         """
         The next ``count`` ids of ``prefix``.
         """
-        start = self.last.get(prefix, 0)
-        self.last[prefix] = start + count
+        with self._lock:
+            start = self._last.get(prefix, 0)
+            self._last[prefix] = start + count
         return [numbered_id(prefix, start + step) for step in range(1, count + 1)]

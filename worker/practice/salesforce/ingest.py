@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.practice.salesforce.bulk import DELIMITERS, LINE_ENDINGS
+from worker.practice.salesforce.bulk import DELIMITERS, JOB_PREFIX, LINE_ENDINGS
 from worker.practice.salesforce.errors import ApiError, RowError
 from worker.practice.salesforce.ids import to18
 from worker.practice.salesforce.records import Caller
@@ -147,7 +147,7 @@ class IngestJobs:
                 words = f"InvalidJob : Field name provided, {body.get('externalIdFieldName')} is not an External ID"
                 raise ApiError(400, "INVALIDJOB", words)
         job = IngestJob(
-            id=self.org.ids.take("750")[0],
+            id=self.org.ids.take(JOB_PREFIX)[0],
             operation=operation,
             sobject=sobject,
             user_id=user_id,

@@ -6,6 +6,7 @@ Built once a server; the REST, Bulk and control routes work on it. Holds what it
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from worker.practice.salesforce.auth import Sessions
 from worker.practice.salesforce.bin import RecycleBin
-from worker.practice.salesforce.bulk import BulkJobs
+from worker.practice.salesforce.bulk import JOB_PREFIX, BulkJobs
 from worker.practice.salesforce.database import Database
 from worker.practice.salesforce.derive import Facts
 from worker.practice.salesforce.history import History
@@ -25,7 +26,7 @@ from worker.practice.salesforce.late import LateCommits
 from worker.practice.salesforce.limits import DAILY_REQUESTS, ApiUsage
 from worker.practice.salesforce.loading import Loading
 from worker.practice.salesforce.package import install_package
-from worker.practice.salesforce.query import Queries
+from worker.practice.salesforce.query import CURSOR_PREFIX, Queries
 from worker.practice.salesforce.records import Records, insert
 from worker.practice.salesforce.rules import Rules
 from worker.practice.salesforce.schema import Field, Schema, SObject
@@ -122,7 +123,7 @@ class Org:
             self.settings = Settings()
             self.rules = Rules()
             self.late = LateCommits()
-            self.ids = IdMaker()
+            self.ids = IdMaker(self._last_ids())
             self._numbers.clear()
             self._seed()
             self.usage.set(used=0, allowed=DAILY_REQUESTS)
@@ -272,7 +273,8 @@ class Org:
         """
         The highest number handed out so far per key prefix, deleted records included.
         """
-        last: dict[str, int] = {}
+        # Jobs and cursors are not kept, and yet a new process must never give one an id that an old process gave.
+        last = dict.fromkeys((JOB_PREFIX, CURSOR_PREFIX), int(time.time()))
         for sobject in self.schema:
             low, high = f"{sobject.prefix}{INSTANCE}", f"{sobject.prefix}{INSTANCE}~"
             for table, column in ((sobject.name, "Id"), ("_deletions", "id")):

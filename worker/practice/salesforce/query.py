@@ -31,6 +31,7 @@ from worker.practice.salesforce.values import show_datetime
 if TYPE_CHECKING:
     from worker.practice.salesforce.org import Org
 
+CURSOR_PREFIX = "0r8"
 BATCH_DEFAULT = 2000
 BATCH_LEAST = 200
 AGGREGATE_ROWS = 2000
@@ -94,7 +95,7 @@ class Queries:
             return Page(len(records), records)
         numbers = array("q", (row[0] for row in reader.execute(compiled.statement(["t.rowid"]), compiled.parameters)))
         cursor = Cursor(
-            locator=self.org.ids.take("0r8")[0],
+            locator=self.org.ids.take(CURSOR_PREFIX)[0],
             user_id=user_id,
             compiled=compiled,
             rows=numbers,
