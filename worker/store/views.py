@@ -338,6 +338,7 @@ def report_sources(connection: Connection) -> dict[str, Any]:
                 JOIN crosswalk p ON p.kind = 'person' AND p.record_id = r.contact_ref
                 JOIN crosswalk q ON q.kind = 'person' AND q.golden_id = p.golden_id
                 JOIN touchpoint t ON t.source = q.source AND t.person_ref = q.record_id AND t.earns_credit
+                    AND t.team = 'marketing' AND t.duplicate_of IS NULL
                 WHERE r.opportunity_ref = c.record_id ORDER BY t.occurred_at, t.touch_id LIMIT 1) f ON true
             WHERE a.remark IS NOT NULL AND NOT o.is_deleted ORDER BY o.created_at, o.id
             """,

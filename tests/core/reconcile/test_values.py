@@ -72,7 +72,12 @@ def test_a_text_is_cut_to_its_field_and_a_blank_one_is_empty() -> None:
     assert canonical("a\0b", SENTENCE) == "ab"
 
 
-@given(st.text() | st.decimals(-10**9, 10**9, places=6) | st.none())
+def test_a_text_cut_at_a_space_ends_before_it() -> None:
+    # Salesforce keeps no blank at the end, so that one of ours would be a change for ever.
+    assert canonical("Opened by a webinar", Target("S", "Text", length=10)) == "Opened by"
+
+
+@given(st.text(alphabet="ab ", max_size=30) | st.text() | st.decimals(-10**9, 10**9, places=6) | st.none())
 def test_the_canonical_text_of_a_canonical_text_is_itself(value: object) -> None:
     for target in (SENTENCE, CHECKBOX):
         once = canonical(value, target)

@@ -83,9 +83,9 @@ def upgrade() -> None:
         sa.Column("golden_id", sa.BigInteger(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("since_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "source", "record_id", name=op.f("pk_crosswalk")),
+        sa.PrimaryKeyConstraint("record_id", "source", "kind", name=op.f("pk_crosswalk")),
     )
-    op.create_index("ix_crosswalk_golden", "crosswalk", ["kind", "golden_id"], unique=False)
+    op.create_index("ix_crosswalk_golden", "crosswalk", ["golden_id", "kind"], unique=False)
     op.create_table(
         "cursor",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -156,9 +156,9 @@ def upgrade() -> None:
         sa.Column("stream", sa.Text(), nullable=False),
         sa.Column("record_id", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "stream", "record_id", "key", name=op.f("pk_identity_key")),
+        sa.PrimaryKeyConstraint("record_id", "stream", "key", "kind", name=op.f("pk_identity_key")),
     )
-    op.create_index("ix_identity_key_key", "identity_key", ["kind", "key"], unique=False)
+    op.create_index("ix_identity_key_key", "identity_key", ["key", "kind"], unique=False)
     op.create_table(
         "job",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -357,7 +357,7 @@ def upgrade() -> None:
         sa.Column("country", sa.Text(), nullable=True),
         sa.Column("parent_ref", sa.Text(), nullable=True),
         sa.Column("owner_ref", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_account")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_account")),
     )
     op.create_table(
         "source_activity",
@@ -377,7 +377,7 @@ def upgrade() -> None:
         sa.Column("campaign_ref", sa.Text(), nullable=True),
         sa.Column("actor_ref", sa.Text(), nullable=True),
         sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_activity")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_activity")),
     )
     op.create_index(op.f("ix_source_activity_actor_ref"), "source_activity", ["actor_ref"], unique=False)
     op.create_index(op.f("ix_source_activity_campaign_ref"), "source_activity", ["campaign_ref"], unique=False)
@@ -400,7 +400,7 @@ def upgrade() -> None:
         sa.Column("cost", sa.Numeric(), nullable=True),
         sa.Column("parent_ref", sa.Text(), nullable=True),
         sa.Column("linked_ref", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_campaign")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_campaign")),
     )
     op.create_index(op.f("ix_source_campaign_linked_ref"), "source_campaign", ["linked_ref"], unique=False)
     op.create_index(op.f("ix_source_campaign_record_id"), "source_campaign", ["record_id"], unique=False)
@@ -420,7 +420,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=True),
         sa.Column("has_responded", sa.Boolean(), nullable=True),
         sa.Column("responded_on", sa.Date(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_member")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_member")),
     )
     op.create_index(op.f("ix_source_member_campaign_ref"), "source_member", ["campaign_ref"], unique=False)
     op.create_index(op.f("ix_source_member_contact_ref"), "source_member", ["contact_ref"], unique=False)
@@ -448,7 +448,7 @@ def upgrade() -> None:
         sa.Column("campaign_ref", sa.Text(), nullable=True),
         sa.Column("lead_source", sa.Text(), nullable=True),
         sa.Column("owner_ref", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_opportunity")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_opportunity")),
     )
     op.create_index(op.f("ix_source_opportunity_account_ref"), "source_opportunity", ["account_ref"], unique=False)
     op.create_table(
@@ -490,7 +490,7 @@ def upgrade() -> None:
         sa.Column("converted_contact_ref", sa.Text(), nullable=True),
         sa.Column("converted_account_ref", sa.Text(), nullable=True),
         sa.Column("converted_opportunity_ref", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_person")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_person")),
     )
     op.create_index(op.f("ix_source_person_account_ref"), "source_person", ["account_ref"], unique=False)
     op.create_table(
@@ -507,7 +507,7 @@ def upgrade() -> None:
         sa.Column("contact_ref", sa.Text(), nullable=True),
         sa.Column("role", sa.Text(), nullable=True),
         sa.Column("is_primary", sa.Boolean(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_role")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_role")),
     )
     op.create_index(op.f("ix_source_role_contact_ref"), "source_role", ["contact_ref"], unique=False)
     op.create_index(op.f("ix_source_role_opportunity_ref"), "source_role", ["opportunity_ref"], unique=False)
@@ -525,7 +525,7 @@ def upgrade() -> None:
         sa.Column("is_closed", sa.Boolean(), nullable=True),
         sa.Column("is_won", sa.Boolean(), nullable=True),
         sa.Column("sort_order", sa.Numeric(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_stage")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_stage")),
     )
     op.create_table(
         "source_stage_change",
@@ -542,7 +542,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.Numeric(), nullable=True),
         sa.Column("close_on", sa.Date(), nullable=True),
         sa.Column("probability", sa.Numeric(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_stage_change")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_stage_change")),
     )
     op.create_index(
         op.f("ix_source_stage_change_opportunity_ref"), "source_stage_change", ["opportunity_ref"], unique=False
@@ -572,7 +572,7 @@ def upgrade() -> None:
         sa.Column("user_type", sa.Text(), nullable=True),
         sa.Column("department", sa.Text(), nullable=True),
         sa.Column("title", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("stream", "record_id", name=op.f("pk_source_user")),
+        sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_user")),
     )
     op.create_index(op.f("ix_source_user_record_id"), "source_user", ["record_id"], unique=False)
     op.create_table(
@@ -598,11 +598,11 @@ def upgrade() -> None:
     op.create_index(
         "ix_touchpoint_account",
         "touchpoint",
-        ["source", "account_ref"],
+        ["account_ref", "source"],
         unique=False,
         postgresql_where=sa.text("account_ref IS NOT NULL"),
     )
-    op.create_index("ix_touchpoint_person", "touchpoint", ["source", "person_ref"], unique=False)
+    op.create_index("ix_touchpoint_person", "touchpoint", ["person_ref", "source"], unique=False)
     op.create_table(
         "written",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
