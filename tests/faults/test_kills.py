@@ -74,6 +74,8 @@ def test_ten_kills_between_two_pages_lose_no_record_and_double_none(open_scene: 
             scene.crew.kill(killed)
             whole = scene.one("SELECT count(*) FROM cursor WHERE first_loaded_at IS NOT NULL AND stream LIKE 'sales%'")
             scene.note(f"kill {number}, a page committed: {stop}, {whole} streams whole, pid {killed.pid}")
+            if stop.where == following.where == "within" and number < KILLS:
+                stop.hand_over()
             stop.close()
             stop = following
     scene.until_planned()
@@ -227,13 +229,25 @@ class PageStop(ExitStack):
 
     def __enter__(self) -> Self:
         if self.where == "within":
-            self.enter_context(gate(self.scene, "page", method="GET", path_contains="/query/0r8"))
+            self.scene.org.fault({"gate": "page"}, method="GET", path_contains="/query/0r8")
+            self.callback(self._let_go)
             return self
         locked = f"SELECT 1 FROM cursor WHERE stream = '{self.stream}' FOR UPDATE"
         if self.scene.one("SELECT count(*) FROM cursor") == 0:
             locked = f"LOCK TABLE source_{self.stream.rpartition('_')[2]} IN SHARE MODE"
         self._lock = self.enter_context(self.scene.holding(locked))
         return self
+
+    def hand_over(self) -> None:
+        """
+        Leave the gate to the stop that follows, which is at the next page.
+        """
+        self.pop_all()
+        self.callback(self.scene.org.open_gate, "page")
+
+    def _let_go(self) -> None:
+        self.scene.org.control("DELETE", "faults")
+        self.scene.org.open_gate("page")
 
     def __str__(self) -> str:
         return f"{self.where} {self.stream}" + (f" behind row {self.place['seen']:,}" if self.place else "")

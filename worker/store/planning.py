@@ -43,7 +43,7 @@ def subjects(connection: Connection, kind: str, stream: str, record_ids: Sequenc
     )
     rows = cursor_of(connection).execute(
         f"""
-        SELECT s.record_id, coalesce(s.ours, '{{}}'), {account}, to_jsonb(d.*)
+        SELECT s.record_id, coalesce(s.ours, '{{}}'), {account}, to_jsonb(d.*) - 'provenance' - 'detail'
         FROM unnest(%(ids)s::text[]) AS r(record_id)
         JOIN source_{kind} s ON s.stream = %(stream)s AND s.record_id = r.record_id
         JOIN crosswalk c ON c.kind = %(kind)s AND c.source = split_part(s.stream, '.', 1) AND c.record_id = s.record_id

@@ -26,7 +26,7 @@ def canonical(value: object, target: Target) -> str | None:
             return _instant(value)
         case _:
             text = str(value).replace("\0", "").strip()
-            return (text[: target.length] if target.length else text) or None
+            return (text[: target.length].rstrip() if target.length else text) or None
 
 
 def _number(value: object, scale: int) -> str:
