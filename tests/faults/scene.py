@@ -111,7 +111,11 @@ class Scene:
         """
         Wait until everything was read, everything decided, and the first plan waits for a person.
         """
-        self.until(lambda: self.one(_PLANNED), "the first plan waits")
+        self.until(self.is_planned, "the first plan waits")
+
+    def is_planned(self) -> bool:
+        planned: bool = self.one(_PLANNED)
+        return planned
 
     def approve(self) -> None:
         """
@@ -125,7 +129,14 @@ class Scene:
         """
         Wait until the outbox is empty and nothing is left to do.
         """
-        self.until(lambda: self.one(_QUIET), "everything is sent and settled")
+        self.until(self.is_sent, "everything is sent and settled")
+
+    def is_sent(self) -> bool:
+        """
+        Whether the outbox is empty and nothing is left to do.
+        """
+        quiet: bool = self.one(_QUIET)
+        return quiet
 
     def finish(self) -> State:
         """
