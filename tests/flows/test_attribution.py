@@ -16,7 +16,7 @@ def test_a_deal_that_loses_a_contact_role_gives_up_that_persons_touches(service:
     account = world.account()
     ada, ben = (world.contact(account, name) for name in ("Ada", "Ben"))
     world.form(world.known(ada), 50, "cpc")
-    world.form(world.known(ben), 40, "email")
+    world.form(world.known(ben), 40, "newsletter")
     deal = world.deal(account)
     world.role(deal, ada)
     bens = world.role(deal, ben)
@@ -33,7 +33,7 @@ def test_a_deal_that_loses_its_last_role_goes_by_its_accounts_people(service: Ru
     account = world.account()
     ada, ben = (world.contact(account, name) for name in ("Ada", "Ben"))
     world.form(world.known(ada), 50, "cpc")
-    world.form(world.known(ben), 40, "email")
+    world.form(world.known(ben), 40, "newsletter")
     deal = world.deal(account)
     role = world.role(deal, ada)
     service.cycle()
@@ -54,7 +54,7 @@ def test_a_touch_after_creation_moves_no_pipeline_share_and_earns_revenue_credit
     world.role(deal, ada)
     service.cycle()
     pipeline = world.shares(deal, "pipeline")
-    world.form(person, 5, "email")
+    world.form(person, 5, "newsletter")
     service.cycle()
     assert world.shares(deal, "pipeline") == pipeline == {"Paid search": "1"}
     assert world.shares(deal, "revenue") == {"Paid search": "1/2", "E-mail": "1/2"}
@@ -71,7 +71,7 @@ def test_a_touch_that_arrives_late_counts_where_it_happened(service: Running) ->
     world.role(deal, ada)
     service.cycle()
     assert world.decided(deal)["source_channel"] == "Paid search"
-    world.form(person, 70, "email")
+    world.form(person, 70, "newsletter")
     service.cycle()
     assert world.shares(deal, "pipeline") == {"Paid search": "1/2", "E-mail": "1/2"}
     assert world.decided(deal)["source_channel"] == "E-mail"
@@ -115,7 +115,7 @@ def test_two_leads_merged_are_one_person_with_the_touches_of_both(service: Runni
     account = world.account()
     first, second = (world.lead(name, Email=f"{name.lower()}.jones@ginkgo.example") for name in ("Gina", "Georgina"))
     world.form(world.known(first), 60, "cpc")
-    world.form(world.known(second), 50, "email")
+    world.form(world.known(second), 50, "newsletter")
     deal = world.deal(account)
     service.cycle()
     ids = {service.golden_id("person", lead) for lead in (first, second)}

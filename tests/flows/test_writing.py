@@ -104,7 +104,7 @@ def test_a_record_that_their_rule_refuses_is_parked_with_their_words_and_the_res
     account = world.account()
     ada, ben = (world.contact(account, name) for name in ("Ada", "Ben"))
     world.form(world.known(ada), 50, "cpc")
-    world.form(world.known(ben), 50, "email")
+    world.form(world.known(ben), 50, "newsletter")
     rule = {"object": "Contact", "field": "HW_Original_Source__c", "value": "Paid search", "message": "Not this channel"}
     writing.org.control("POST", "salesforce/validation_rule", rule)
     writing.cycle()

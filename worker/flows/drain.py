@@ -24,7 +24,7 @@ from worker.flows.pull import pull
 from worker.flows.resolve import resolve
 from worker.flows.resync import reread, resync
 from worker.flows.run import Run, Service
-from worker.store import cursors, dues, findings, jobs, outbox
+from worker.store import cursors, decisions, dues, findings, jobs, outbox
 
 log = structlog.get_logger()
 
@@ -74,6 +74,7 @@ def start_cycle(connection: Connection, service: Service) -> None:
     """
     Ask for one cycle: a pull of every source. Everything else follows from what it finds.
     """
+    cursors.expect(connection, [stream.name for source in service.sources.values() for stream in source.streams])
     for name in service.sources:
         jobs.enqueue(connection, "pull", lane=f"pull:{name}", scope={"source": name})
     follow_up(connection, service)
@@ -84,8 +85,9 @@ def follow_up(connection: Connection, service: Service) -> None:
     Ask for the first stage in which something is due, and for sending if something may be sent.
     """
     waiting = set(dues.waiting(connection))
-    streams = [stream.name for source in service.sources.values() for stream in source.streams]
-    if waiting & NEED_EVERYTHING_READ and not cursors.all_read_once(connection, streams):
+    if decisions.accounts_to_review(connection, organisation_now(connection, service), limit=1):
+        waiting.add("engage")
+    if waiting & NEED_EVERYTHING_READ and not cursors.everything_read_once(connection):
         waiting -= NEED_EVERYTHING_READ
     for stage in STAGES:
         wanted = [flow for flow in stage if flow in waiting]
@@ -101,8 +103,8 @@ def follow_up(connection: Connection, service: Service) -> None:
 def _do(
     service: Service, job: jobs.Job, wants_stop: Callable[[], bool], on_progress: Callable[[str, str, int], None]
 ) -> None:
-    now = organisation_now(service)
     with service.engine.begin() as connection:
+        now = organisation_now(connection, service)
         run_id = jobs.begin_run(connection, job, now)
     run = Run(
         engine=service.engine,
@@ -177,12 +179,11 @@ def _settle_failure(service: Service, run: Run, error: HeadwaterError) -> None:
         log.warning("lease lost", flow=run.job.flow, lane=run.job.lane, job=run.job.id)
 
 
-def organisation_now(service: Service) -> datetime:
+def organisation_now(connection: Connection, service: Service) -> datetime:
     """
     The present instant by the organisation's clock: ours, corrected by its last answer.
     """
-    with service.engine.connect() as connection:
-        state = cursors.source_state(connection, service.clock_source)
+    state = cursors.source_state(connection, service.clock_source)
     return datetime.now(UTC) + timedelta(seconds=float(state["clock_offset_seconds"]))
 
 

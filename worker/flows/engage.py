@@ -34,6 +34,7 @@ def engage(run: Run) -> None:
 def _decide(run: Run, connection: Connection, account_ids: list[int]) -> None:
     rules = run.rules.engagement
     accounts = decisions.account_facts(connection, account_ids)
+    decisions.drop_engagement(connection, sorted(set(account_ids) - set(accounts["account_id"])))
     facts = decisions.act_facts(connection, account_ids, run.now - timedelta(days=rules.window_days))
     acts = (
         facts.join(levels(facts["title"], run.rules.levels), on="title", how="left", nulls_equal=True)

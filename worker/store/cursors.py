@@ -138,12 +138,37 @@ def save_source_state(
     )
 
 
-def all_read_once(connection: Connection, streams: Sequence[str]) -> bool:
+def expect(connection: Connection, streams: Sequence[str]) -> None:
     """
-    Whether each of these streams has been read to the end of a window at least once.
+    Note which streams there are to read; nothing is planned before each of them was read once.
     """
-    read: int = connection.execute(
-        text("SELECT count(*) FROM cursor WHERE stream = ANY(:streams) AND first_loaded_at IS NOT NULL"),
-        {"streams": list(streams)},
+    connection.execute(
+        text(
+            """
+            INSERT INTO setting (key, value) VALUES ('streams', to_jsonb(CAST(:streams AS text[])))
+            ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, updated_at = now()
+            WHERE setting.value <> EXCLUDED.value
+            """
+        ),
+        {"streams": sorted(streams)},
+    )
+
+
+def everything_read_once(connection: Connection) -> bool:
+    """
+    Whether each expected stream was read to the end of a window at least once. Streams that a source may not read (it
+    says so itself) are not waited for.
+    """
+    missing: int = connection.execute(
+        text(
+            """
+            SELECT count(*) FROM setting s CROSS JOIN LATERAL jsonb_array_elements_text(s.value) AS e(stream)
+            WHERE s.key = 'streams' AND NOT EXISTS (
+                    SELECT 1 FROM cursor c WHERE c.stream = e.stream AND c.first_loaded_at IS NOT NULL)
+                AND NOT EXISTS (
+                    SELECT 1 FROM source_state t
+                    WHERE t.source = split_part(e.stream, '.', 1) AND t.known->'unreadable' ? e.stream)
+            """
+        )
     ).scalar_one()
-    return read == len(set(streams))
+    return missing == 0

@@ -136,6 +136,14 @@ def save_flags(connection: Connection, flags: pl.DataFrame, *, rule_version: int
     return moved
 
 
+def drop_engagement(connection: Connection, account_ids: Sequence[int]) -> None:
+    """
+    Forget what was decided about accounts that are gone.
+    """
+    if account_ids:
+        cursor_of(connection).execute("DELETE FROM engagement WHERE account_id = ANY(%s)", (list(account_ids),))
+
+
 def deal_facts(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
     """
     DEAL_FACTS of these deals, ordered by id.
