@@ -136,7 +136,7 @@ class Crew:
         The group a process belongs to.
         """
         number = os.getpgid(pid)
-        return next(group for group in self.groups if group.pid == number)
+        return next(group for group in self.groups if group.pid == number and group.is_alive)
 
     def owner(self, job: Mapping[str, Any]) -> Group | None:
         """

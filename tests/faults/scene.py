@@ -97,6 +97,18 @@ class Scene:
             finally:
                 connection.rollback()
 
+    @contextmanager
+    def gate(self, name: str, **where: Any) -> Iterator[None]:
+        """
+        Answers that match are held from now until the end, each until it is let go.
+        """
+        self.org.fault({"gate": name}, **where)
+        try:
+            yield
+        finally:
+            self.org.control("DELETE", "faults")
+            self.org.open_gate(name)
+
     # -------------------------------------------------------------------------------------------------- doing
 
     def make_cycle_due(self) -> None:

@@ -7,8 +7,8 @@ the service helps: a page or a settlement is held up by a lock that the test tak
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from random import Random
 from time import sleep
 from typing import Any, Self
@@ -91,7 +91,7 @@ def test_ten_kills_with_the_answer_unread_write_nothing_twice(open_scene: Opened
     scene = open_scene()
     start_two_workers_and_a_beat(scene)
     scene.until_planned()
-    with gate(scene, "answer", method="PATCH", path_contains="composite/sobjects"):
+    with scene.gate("answer", method="PATCH", path_contains="composite/sobjects"):
         scene.approve()
         for number in range(1, KILLS + 1):
             scene.org.wait_for_gate("answer")
@@ -118,7 +118,7 @@ def test_ten_kills_with_the_answer_read_but_not_settled_write_nothing_twice(
     scene = open_scene()
     start_two_workers_and_a_beat(scene)
     scene.until_planned()
-    with gate(scene, "answer", method="PATCH", path_contains="composite/sobjects"):
+    with scene.gate("answer", method="PATCH", path_contains="composite/sobjects"):
         scene.approve()
         for number in range(1, KILLS + 1):
             scene.org.wait_for_gate("answer")
@@ -199,19 +199,6 @@ def report(scene: Scene, kills: int) -> None:
 
 def writes(scene: Scene) -> list[dict[str, Any]]:
     return [entry for entry in scene.org.journal("salesforce") if entry["method"] == "PATCH"]
-
-
-@contextmanager
-def gate(scene: Scene, name: str, **where: Any) -> Iterator[None]:
-    """
-    Answers that match are held from now until the end, each until it is let go.
-    """
-    scene.org.fault({"gate": name}, **where)
-    try:
-        yield
-    finally:
-        scene.org.control("DELETE", "faults")
-        scene.org.open_gate(name)
 
 
 class PageStop(ExitStack):

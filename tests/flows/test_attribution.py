@@ -91,7 +91,7 @@ def test_a_deal_that_is_won_reopened_and_lost_says_so_each_time(service: Running
         answer = service.why("opportunity", deal)
         told.append((answer["outcome"], answer["closed_at"] is not None, answer["attribution"]["state"]))
         assert world.shares(deal)
-        service.org.advance(60)
+        service.advance(60)
     assert told == [("won", True, "Final"), ("open", False, "Open"), ("lost", True, "Lost")]
 
 

@@ -127,8 +127,9 @@ def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequ
     In one transaction: the outcome of each field is kept, rows leave the outbox, the store knows what the records hold.
     """
     outbox.log(connection, settled, run_id=run.run_id, now=run.now)
-    outbox.remove(connection, rows)
     rules = run.rules.write
+    for object_name, record_id in outbox.remove(connection, rows):
+        dues.note(connection, "plan", rules.kinds[object_name], [f"{rules.streams[object_name]}:{record_id}"])
     holds: dict[str, dict[str, dict[str, str | None]]] = {}
     gone: dict[str, list[str]] = {}
     for each in settled:

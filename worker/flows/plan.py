@@ -5,13 +5,13 @@ The changes of one run are one plan. Until a first plan was approved everything 
 goes out by itself unless the write guard holds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from worker.core.reconcile import desired
-from worker.core.reconcile.diff import Wanted, diff
+from worker.core.reconcile.diff import Change, Wanted, diff
 from worker.core.reconcile.guard import PlanSize, why_held
 from worker.flows.run import Run
 from worker.store import cursors, dues, outbox, planning
@@ -41,11 +41,13 @@ def _compare(run: Run, connection: Connection, object_name: str, kind: str, reco
     rules = run.rules.write
     busy = outbox.in_flight(connection, object_name, record_ids)
     readable = _readable(run, connection, object_name)
-    changes = {
+    changes: dict[str, Sequence[Change]] = {
         subject["record_id"]: diff(_wanted(kind, subject), subject["ours"], rules.targets[object_name], readable)
         for subject in planning.subjects(connection, kind, rules.streams[object_name], record_ids)
         if subject["record_id"] not in busy
     }
+    # Records that take no writing any more (deleted, converted) leave the outbox.
+    changes |= {record_id: [] for record_id in record_ids if record_id not in changes and record_id not in busy}
     plan_id = outbox.open_plan(connection, run.rules.version)
     fresh, left = outbox.put(connection, plan_id, object_name, run.rules.version, changes)
     run.count("records compared", len(record_ids))

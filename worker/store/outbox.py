@@ -65,10 +65,14 @@ def open_plan(connection: Connection, rule_version: int) -> int:
 
 def in_flight(connection: Connection, object_name: str, record_ids: Sequence[str]) -> set[str]:
     """
-    Which of these records have a write on its way whose outcome is not known yet.
+    Which of these records have a write on its way whose outcome is not known yet; they are noted to be looked at again
+    once it is.
     """
     rows = cursor_of(connection).execute(
-        "SELECT record_id FROM outbox WHERE object = %s AND record_id = ANY(%s) AND state = ANY(%s)",
+        """
+        UPDATE outbox SET decided_again = true WHERE object = %s AND record_id = ANY(%s) AND state = ANY(%s)
+        RETURNING record_id
+        """,
         (object_name, list(record_ids), list(IN_FLIGHT)),
     )
     return {record_id for (record_id,) in rows.fetchall()}
@@ -270,17 +274,20 @@ def put_off(
     )
 
 
-def remove(connection: Connection, rows: Sequence[Row]) -> None:
+def remove(connection: Connection, rows: Sequence[Row]) -> list[tuple[str, str]]:
     """
-    Take rows out of the outbox: everything they asked for is settled.
+    Take rows out of the outbox: everything they asked for is settled. Returns the (object, record id) of those that
+    were decided again while they were on their way.
     """
-    cursor_of(connection).execute(
+    gone = cursor_of(connection).execute(
         """
         DELETE FROM outbox o USING unnest(%s::text[], %s::text[], %s::bigint[]) AS w(object, record_id, generation)
         WHERE o.object = w.object AND o.record_id = w.record_id AND o.generation = w.generation
+        RETURNING o.object, o.record_id, o.decided_again
         """,
         _keys(rows),
     )
+    return [(object_name, record_id) for object_name, record_id, decided_again in gone.fetchall() if decided_again]
 
 
 def log(connection: Connection, settled: Sequence[Settled], *, run_id: int, now: datetime) -> None:

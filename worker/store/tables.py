@@ -414,9 +414,10 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("not_before", AT),
     Column("sent_at", AT),
+    Column("decided_again", Boolean, nullable=False, server_default=text("false")),  # while it was on its way
     Column("code", Text),
     Column("message", Text),
-    PrimaryKeyConstraint("object", "record_id"),
+    PrimaryKeyConstraint("record_id", "object"),
     Index("ix_outbox_plan", "plan_id", "state"),
 )
 

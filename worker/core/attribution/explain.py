@@ -127,6 +127,8 @@ def sentences(
     """
     chosen = rules.model(model)
     weighed = [name for name in rules.position_names if name in chosen.parts()]
+    if paths.deals.is_empty():
+        return pl.DataFrame(schema={"opportunity_id": pl.Int64, "why": pl.String})
     clock = paths.clocks["clock"].max()
     held = paths.paths.filter(
         pl.col("clock") == clock, pl.col("positions").list.set_intersection(weighed).list.len() > 0

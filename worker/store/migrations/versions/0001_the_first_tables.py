@@ -633,10 +633,11 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_again", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("code", sa.Text(), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_outbox_plan_id")),
-        sa.PrimaryKeyConstraint("object", "record_id", name=op.f("pk_outbox")),
+        sa.PrimaryKeyConstraint("record_id", "object", name=op.f("pk_outbox")),
     )
     op.create_index("ix_outbox_plan", "outbox", ["plan_id", "state"], unique=False)
     # ### end Alembic commands ###
