@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery, signals
 
 from config.logging import configure_logging
+from config.rulefiles import Rules, load_rules
 from config.settings import load_settings
 from worker.broker.bell import QUEUES, TASK_PREFIX, bell, broker_url, transport_options
 from worker.flows.run import Service
@@ -60,6 +61,28 @@ app = _app()
 ALL_QUEUES = ",".join(sorted({*QUEUES.values(), "tick"}))
 
 
+# The rules that this worker put in force when it started; its children go by them, whenever they were forked.
+_rules: list[Rules] = []
+
+
+@signals.worker_init.connect
+def put_rules_in_force(**_: Any) -> None:
+    """
+    Starting a worker is what brings changed rule files into force.
+    """
+    from worker.store.session import connect
+    from worker.wiring import register
+
+    settings = load_settings()
+    if settings.database_url is None:
+        return
+    _rules[:] = [load_rules(settings.rules)]
+    engine = connect(settings.database_url.get_secret_value(), pool_size=1)
+    register(engine, _rules[0])
+    # The children make connections of their own; one that was shared over a fork would answer both.
+    engine.dispose()
+
+
 @cache
 def service() -> Service:
     """
@@ -68,7 +91,21 @@ def service() -> Service:
     from worker.wiring import build
 
     lease = os.environ.get("HEADWATER_LEASE_SECONDS")
-    return build(load_settings(), lease=timedelta(seconds=float(lease)) if lease else None)
+    return build(
+        load_settings(),
+        decides=False,
+        lease=timedelta(seconds=float(lease)) if lease else None,
+        files=_rules[0] if _rules else None,
+    )
+
+
+def read_rules_again() -> None:
+    """
+    Others are in force: the next task reads the rule files anew, without putting them in force.
+    """
+    service().engine.dispose()
+    service.cache_clear()
+    _rules.clear()
 
 
 @signals.setup_logging.connect

@@ -70,12 +70,12 @@ def build(settings: Settings, *, sources: bool = True, decides: bool = True, lea
     A service on the database and the platforms that the settings name.
 
     ``sources`` False leaves the platforms out. ``decides`` False is for commands that only look: changed rule files do
-    not take effect by being looked at. Raises ConfigError naming what is
-    missing, Fatal HW-502 where the database does not answer.
+    not take effect by being looked at. ``files`` are rules read before; none means to read them now. Raises
+    ConfigError naming what is missing, Fatal HW-502 where the database does not answer.
     """
     if settings.database_url is None or settings.redis_url is None:
         raise Fatal("HW-101", "no database or broker is set", actions=["headwater up   (starts both on this machine)"])
-    files = load_rules(settings.rules)
+    files = files or load_rules(settings.rules)
     engine = connect(settings.database_url.get_secret_value())
     platforms = _platforms(settings, files) if sources else ({}, {})
     limits = Limits(lease=lease) if lease else Limits()
@@ -94,11 +94,11 @@ def build(settings: Settings, *, sources: bool = True, decides: bool = True, lea
 
 def register(engine: Engine, files: RuleFiles) -> int:
     """
-    The version number of these rules in the store; rules that it has never seen have everything decided again.
+    Put these rules in force and give their version number; other rules than before have everything decided again.
     """
     with engine.begin() as connection:
-        number, is_new = decisions.register_rules(connection, files.digest, _as_json(files))
-        if is_new and number > 1:
+        number = decisions.register_rules(connection, files.digest, _as_json(files))
+        if decisions.put_in_force(connection, number):
             scopes.everything_again(connection)
     return number
 

@@ -67,3 +67,16 @@ class LeaseLost(Retriable):
 
     def __init__(self) -> None:
         super().__init__("HW-501", "this worker was too slow and another one has taken the job over")
+
+
+class StaleRules(Retriable):
+    """
+    Other rules are in force than the ones this process has read: it reads them again before it goes on.
+    """
+
+    def __init__(self, in_force: int, ours: int) -> None:
+        super().__init__(
+            "HW-104",
+            f"rules v{in_force} are in force, this process has read v{ours}",
+            actions=["run the command again", "start every process with the same HEADWATER_RULES"],
+        )

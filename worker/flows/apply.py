@@ -33,10 +33,10 @@ def apply(run: Run) -> None:
     Send every row whose turn it is, object by object.
     """
     sink = run.sinks[run.job.scope.get("sink", "salesforce")]
-    leave_the_floor(run, sink.name)
     with run.transaction() as connection:
         run.count("found on their way", outbox.lost_track(connection))
     while not run.wants_stop():
+        leave_the_floor(run, sink.name)
         with run.transaction() as connection:
             rows = outbox.ready(connection, READ_BATCH)
         if not rows:
@@ -108,13 +108,12 @@ def _settle_answers(run: Run, chunk: Sequence[tuple[Row, list[Change]]], answers
                         Settled(row, change, answer.verdict, change.old, answer.code, answer.message)
                         for change in changes
                     ]
-                case "unknown":
-                    outbox.mark(connection, [row], "unknown")
-                case "retry" if row.attempts < MOST_ATTEMPTS:
-                    _put_off(connection, row, "planned", answer, _jittered(row.attempts))
-                case "parked" | "refused" | "retry":
+                case "unknown" | "retry" if row.attempts < MOST_ATTEMPTS:
+                    state = "unknown" if answer.verdict == "unknown" else "planned"
+                    _put_off(run, connection, row, state, answer, _jittered(row.attempts))
+                case _:
                     state = "refused" if answer.verdict == "refused" else "parked"
-                    _put_off(connection, row, state, answer, timedelta(0))
+                    _put_off(run, connection, row, state, answer, timedelta(0))
                     settled += [
                         Settled(row, change, state, change.old, answer.code, answer.message) for change in changes
                     ]
@@ -128,8 +127,7 @@ def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequ
     """
     outbox.log(connection, settled, run_id=run.run_id, now=run.now)
     rules = run.rules.write
-    for object_name, record_id in outbox.remove(connection, rows):
-        dues.note(connection, "plan", rules.kinds[object_name], [f"{rules.streams[object_name]}:{record_id}"])
+    _plan_again(run, connection, outbox.remove(connection, rows))
     holds: dict[str, dict[str, dict[str, str | None]]] = {}
     gone: dict[str, list[str]] = {}
     for each in settled:
@@ -146,8 +144,16 @@ def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequ
     run.count("fields settled", len(settled))
 
 
-def _put_off(connection: Connection, row: Row, state: str, answer: Result, after: timedelta) -> None:
-    outbox.put_off(connection, [row], state=state, code=answer.code, message=answer.message, after=after)
+def _put_off(run: Run, connection: Connection, row: Row, state: str, answer: Result, after: timedelta) -> None:
+    again = outbox.put_off(connection, row, state=state, code=answer.code, message=answer.message, after=after)
+    if again:
+        _plan_again(run, connection, [(row.object, row.record_id)])
+
+
+def _plan_again(run: Run, connection: Connection, records: Sequence[tuple[str, str]]) -> None:
+    rules = run.rules.write
+    for object_name, record_id in records:
+        dues.note(connection, "plan", rules.kinds[object_name], [f"{rules.streams[object_name]}:{record_id}"])
 
 
 def _jittered(attempts: int) -> timedelta:

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from worker.core.errors import Fatal, HeadwaterError, LeaseLost, Retriable
+from worker.core.errors import Fatal, HeadwaterError, LeaseLost, Retriable, StaleRules
 from worker.flows.apply import apply
 from worker.flows.attribute import attribute
 from worker.flows.engage import engage
@@ -57,17 +57,30 @@ def drain(
 ) -> int:
     """
     Do jobs of ``flows`` until none is ready, the time is up, or a stop is asked for. Returns how many were done.
+
+    Raises StaleRules, between jobs, where other rules were put in force.
     """
     ends_at = time.monotonic() + service.limits.drain.total_seconds()
     done = 0
     while not wants_stop() and time.monotonic() < ends_at:
         with service.engine.begin() as connection:
+            _expect_rules_in_force(connection, service)
             job = jobs.claim(connection, flows, owner=service.owner, lease=service.limits.lease)
         if job is None:
             break
         _do(service, job, wants_stop, on_progress)
         done += 1
     return done
+
+
+def _expect_rules_in_force(connection: Connection, service: Service) -> None:
+    """
+    Raise StaleRules where other rules were put in force since this process read its own: two versions at work would
+    decide the same record in turn.
+    """
+    in_force = decisions.rules_in_force(connection)
+    if in_force is not None and in_force != service.rules.version:
+        raise StaleRules(in_force, service.rules.version)
 
 
 def start_cycle(connection: Connection, service: Service) -> None:

@@ -20,7 +20,7 @@ from worker.core.records import golden_fields
 from worker.core.survivorship.merge import merge
 from worker.flows import touchpoints
 from worker.flows.run import Run
-from worker.store import bulk, dues, golden, matching
+from worker.store import bulk, dues, golden, matching, origins
 
 # So many subjects in one batch change what the planner should know of the tables.
 MANY: Final = 1_000
@@ -98,6 +98,8 @@ def _matches(run: Run, connection: Connection, keys: list[str]) -> None:
     matched = match_to_account(people, accounts, run.rules.accounts)
     moved = matching.save_matches(connection, matched, person_ids)
     matching.note_neighbours(connection, moved.people)
+    left = matching.deals_of_accounts(connection, moved.old_accounts)
+    dues.note(connection, "attribute", "opportunity", left)
     touched_accounts = {*moved.old_accounts, *moved.new_accounts, *matching.accounts_of(connection, person_ids)}
     dues.note(connection, "engage", "account", touched_accounts)
     dues.note(connection, "attribute", "opportunity", matching.deals_of(connection, person_ids))
@@ -163,6 +165,8 @@ def _number(connection: Connection, kind: str, members: pl.DataFrame) -> pl.Data
             fresh.with_columns(golden_id=pl.Series(numbers, dtype=pl.Int64)),
         ]
     )
+    if kind == "person":
+        origins.keep_the_earlier(connection, dict(assignment.redirects.select("old_id", "new_id").iter_rows()))
     golden.drop_golden(connection, kind, assignment.redirects)
     return members.join(ids, on="cluster").select("stream", "record_id", "golden_id", "rule")
 

@@ -283,25 +283,48 @@ def drop_attribution(connection: Connection, opportunity_ids: Sequence[int]) -> 
         cursor.execute(f"DELETE FROM {table} WHERE opportunity_id = ANY(%s)", (list(opportunity_ids),))
 
 
-def register_rules(connection: Connection, digest: str, rules: dict[str, Any]) -> tuple[int, bool]:
+def register_rules(connection: Connection, digest: str, rules: dict[str, Any]) -> int:
     """
-    The number of the rules with this content, and whether they are new to this store.
+    The number of the rules with this content; a new one where the store has never seen them.
     """
     found = rules_number(connection, digest)
     if found is not None:
-        return found, False
-    number = (
+        return found
+    number: int = (
         cursor_of(connection)
         .execute(
             """
-        INSERT INTO rule_version (digest, rules) VALUES (%s, %s)
-        ON CONFLICT (digest) DO UPDATE SET digest = EXCLUDED.digest RETURNING number
-        """,
+            INSERT INTO rule_version (digest, rules) VALUES (%s, %s)
+            ON CONFLICT (digest) DO UPDATE SET digest = EXCLUDED.digest RETURNING number
+            """,
             (digest, json.dumps(rules, default=str)),
         )
-        .fetchone()
+        .fetchone()[0]
     )
-    return number[0], True
+    return number
+
+
+def rules_in_force(connection: Connection) -> int | None:
+    """
+    The number of the rules by which everything is decided now; None before any were.
+    """
+    found = cursor_of(connection).execute("SELECT value FROM setting WHERE key = 'rules_in_force'").fetchone()
+    return found[0] if found else None
+
+
+def put_in_force(connection: Connection, number: int) -> bool:
+    """
+    Have these rules in force from now on. Whether others were before.
+    """
+    before = rules_in_force(connection)
+    cursor_of(connection).execute(
+        """
+        INSERT INTO setting (key, value) VALUES ('rules_in_force', to_jsonb(%s::int))
+        ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, updated_at = now() WHERE setting.value <> EXCLUDED.value
+        """,
+        (number,),
+    )
+    return before is not None and before != number
 
 
 def rules_number(connection: Connection, digest: str) -> int | None:

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, text
 
+# How many subjects one row of ``due_slice`` names at most.
+SLICE = 1_000
+
 
 def note(connection: Connection, flow: str, kind: str, keys: Iterable[object]) -> None:
     """
@@ -28,7 +31,28 @@ def note(connection: Connection, flow: str, kind: str, keys: Iterable[object]) -
 def take(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
     """
     Take up to ``limit`` subjects; they come back if the transaction does not commit.
+
+    Subjects that a large page noted a thousand at a time are taken after the others, whole slices at a time.
     """
+    single = _take_single(connection, flow, kind, limit)
+    slices = (limit - len(single)) // SLICE
+    if slices < 1:
+        return single
+    rows = connection.execute(
+        text(
+            """
+            DELETE FROM due_slice WHERE id = ANY(ARRAY(
+                SELECT id FROM due_slice WHERE flow = :flow AND kind = :kind ORDER BY id LIMIT :slices
+                FOR UPDATE SKIP LOCKED))
+            RETURNING keys
+            """
+        ),
+        {"flow": flow, "kind": kind, "slices": slices},
+    )
+    return sorted({*single, *(key for (keys,) in rows for key in keys)})
+
+
+def _take_single(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
     rows = connection.execute(
         text(
             """
@@ -85,6 +109,7 @@ def waiting(connection: Connection) -> list[str]:
                 SELECT (SELECT flow FROM due WHERE flow > flows.flow ORDER BY flow LIMIT 1) FROM flows
                 WHERE flows.flow IS NOT NULL)
             SELECT flow FROM flows WHERE flow IS NOT NULL
+            UNION SELECT flow FROM due_slice
             """
         )
     )
@@ -96,6 +121,12 @@ def count(connection: Connection, flow: str) -> int:
     How many subjects wait for a flow.
     """
     waiting_count: int = connection.execute(
-        text("SELECT count(*) FROM due WHERE flow = :flow"), {"flow": flow}
+        text(
+            """
+            SELECT (SELECT count(*) FROM due WHERE flow = :flow)
+                + (SELECT coalesce(sum(cardinality(keys)), 0) FROM due_slice WHERE flow = :flow)
+            """
+        ),
+        {"flow": flow},
     ).scalar_one()
     return waiting_count

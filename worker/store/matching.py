@@ -209,6 +209,14 @@ def deals_of(connection: Connection, person_ids: Sequence[int]) -> list[int]:
     return [number for (number,) in rows.fetchall()]
 
 
+def deals_of_accounts(connection: Connection, account_ids: Sequence[int]) -> list[int]:
+    """
+    The golden deals of these accounts.
+    """
+    rows = cursor_of(connection).execute("SELECT id FROM opportunity WHERE account_id = ANY(%s)", (list(account_ids),))
+    return [number for (number,) in rows.fetchall()]
+
+
 def deals_of_roles(connection: Connection, refs: pl.DataFrame) -> list[int]:
     """
     The golden deals of these contact roles.

@@ -98,7 +98,7 @@ def put(
         SELECT %(object)s, record_id, 1, %(plan)s, 'planned', changes
         FROM unnest(%(ids)s::text[], %(changes)s::jsonb[]) AS w(record_id, changes)
         ON CONFLICT (object, record_id) DO UPDATE SET generation = outbox.generation + 1, plan_id = EXCLUDED.plan_id,
-            state = 'planned', changes = EXCLUDED.changes, attempts = 0, not_before = NULL, code = NULL, message = NULL
+            state = 'planned', changes = EXCLUDED.changes, attempts = 0, not_before = NULL, code = NULL, message = NULL, decided_again = false
         WHERE NOT outbox.state = ANY(%(in_flight)s) AND (outbox.changes <> EXCLUDED.changes OR outbox.state <>
         'planned') RETURNING record_id
         """,
@@ -258,20 +258,34 @@ def mark(connection: Connection, rows: Sequence[Row], state: str) -> None:
 
 
 def put_off(
-    connection: Connection, rows: Sequence[Row], *, state: str, code: str | None, message: str | None, after: timedelta
-) -> None:
+    connection: Connection, row: Row, *, state: str, code: str | None, message: str | None, after: timedelta
+) -> bool:
     """
-    Keep rows for later: planned again after a while, or parked or refused until something changes.
+    Keep a row for later: planned or unknown for a while, parked or refused until something changes. Whether a row that
+    rests now was decided again while it was on its way.
     """
-    cursor_of(connection).execute(
-        """
-        UPDATE outbox o SET state = %s, code = %s, message = %s,
-            not_before = clock_timestamp() + make_interval(secs => %s)
-        FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS w(object, record_id, generation)
-        WHERE o.object = w.object AND o.record_id = w.record_id AND o.generation = w.generation
-        """,
-        (state, code, message, after.total_seconds(), *_keys(rows)),
+    found = (
+        cursor_of(connection)
+        .execute(
+            """
+            UPDATE outbox SET state = %(state)s, code = %(code)s, message = %(message)s,
+                not_before = clock_timestamp() + make_interval(secs => %(after)s)
+            WHERE object = %(object)s AND record_id = %(record_id)s AND generation = %(generation)s
+            RETURNING decided_again AND state IN ('parked', 'refused')
+            """,
+            {
+                "state": state,
+                "code": code,
+                "message": message,
+                "after": after.total_seconds(),
+                "object": row.object,
+                "record_id": row.record_id,
+                "generation": row.generation,
+            },
+        )
+        .fetchone()
     )
+    return bool(found and found[0])
 
 
 def remove(connection: Connection, rows: Sequence[Row]) -> list[tuple[str, str]]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
-from psycopg.errors import CardinalityViolation, DataError
+from psycopg.errors import DataError, UniqueViolation
 from sqlalchemy import Connection
 
 from worker.core.errors import Retriable
 from worker.core.records import ENVELOPE, SHAPES
+from worker.store.dues import SLICE
 
 # The temporary table that a page of CSV is copied into.
 PAGE_TABLE = "headwater_page"
@@ -114,7 +115,8 @@ def _save(connection: Connection, page: _Page, received: int) -> Saved:
         with driver.transaction():
             written, changed = _upsert(driver, page, distinct=page.is_small, only_valid=False)
         quarantined = 0
-    except (DataError, CardinalityViolation):
+    except (DataError, UniqueViolation):
+        # A value that its column cannot hold, or a record that stands in the page twice.
         with driver.transaction():
             quarantined = _quarantine(driver, page)
             written, changed = _upsert(driver, page, distinct=True, only_valid=True)
@@ -170,17 +172,20 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
         WITH typed AS (
             SELECT {distinct} {casts} FROM {relation} {where} {order}
         ), moved AS MATERIALIZED (
-            SELECT p.*, t.record_id IS NULL OR {content_differs} AS content_moved,
+            SELECT p.*, t.record_id IS NULL AS is_new, t.record_id IS NULL OR {content_differs} AS content_moved,
                    t.record_id IS NOT NULL AND {ours_differ} AS ours_moved
             FROM typed p LEFT JOIN {table} t ON t.stream = {stream} AND t.record_id = p.record_id
             WHERE t.record_id IS NULL OR ({newer} AND {any_differs})
         ), saved AS (
-            INSERT INTO {table} (stream, {names}) SELECT {stream}, {names} FROM moved
-            ON CONFLICT (stream, record_id) DO UPDATE SET {updates}
+            INSERT INTO {table} (stream, {names}) SELECT {stream}, {names} FROM moved WHERE is_new
+        ), renewed AS (
+            UPDATE {table} t SET {updates} FROM moved m
+            WHERE NOT m.is_new AND t.stream = {stream} AND t.record_id = m.record_id
         ), noted AS (
-            INSERT INTO due (flow, kind, key)
-            SELECT CASE WHEN content_moved THEN 'resolve' ELSE 'plan' END, {shape}, {stream} || ':' || record_id
-            FROM moved WHERE content_moved OR ours_moved
+            {note_resolve}
+        ), noted_for_plan AS (
+            INSERT INTO due (flow, kind, key) SELECT 'plan', {shape}, {stream} || ':' || record_id
+            FROM moved WHERE ours_moved AND NOT content_moved
             ON CONFLICT DO NOTHING
         )
         SELECT count(*), count(*) FILTER (WHERE content_moved) FROM moved
@@ -207,12 +212,35 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
         shape=sql.Literal(page.shape),
         names=sql.SQL(", ").join(sql.Identifier(name) for name in targets),
         updates=sql.SQL(", ").join(
-            sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in targets if name != "record_id"
+            sql.SQL("{0} = m.{0}").format(sql.Identifier(name)) for name in targets if name != "record_id"
         ),
+        note_resolve=_noting(page),
     )
     with driver.cursor() as cursor:
         written, changed = cursor.execute(statement, page.values or None).fetchone()
     return written, changed
+
+
+def _noting(page: _Page) -> sql.Composed:
+    """
+    How the changed records are noted for ``resolve``: a row each, or a row a thousand where a page is large.
+    """
+    values = {"shape": sql.Literal(page.shape), "stream": sql.Literal(page.stream)}
+    if page.is_small:
+        return sql.SQL(
+            """
+            INSERT INTO due (flow, kind, key) SELECT 'resolve', {shape}, {stream} || ':' || record_id
+            FROM moved WHERE content_moved ON CONFLICT DO NOTHING
+            """
+        ).format(**values)
+    return sql.SQL(
+        """
+        INSERT INTO due_slice (flow, kind, keys)
+        SELECT 'resolve', {shape}, array_agg({stream} || ':' || record_id)
+        FROM (SELECT record_id, row_number() OVER () / {slice} AS number FROM moved WHERE content_moved) s
+        GROUP BY number
+        """
+    ).format(slice=sql.Literal(SLICE), **values)
 
 
 def _valid(page: _Page) -> sql.Composed:

@@ -28,7 +28,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
 from worker.core.records import ENVELOPE, SHAPES, golden_fields
@@ -79,6 +79,7 @@ def _source_table(shape: str) -> Table:
 
 SOURCE: dict[str, Table] = {shape: _source_table(shape) for shape in SHAPES}
 
+# Only filled cells are worth an entry: no lead has an account, few records anything but their own.
 for _shape, _columns in {
     "role": ("opportunity_ref", "contact_ref"),
     "stage_change": ("opportunity_ref",),
@@ -90,7 +91,7 @@ for _shape, _columns in {
     "user": ("record_id",),
 }.items():
     for _column in _columns:
-        Index(None, SOURCE[_shape].c[_column])
+        Index(None, SOURCE[_shape].c[_column], postgresql_where=SOURCE[_shape].c[_column].is_not(None))
 
 # ---------------------------------------------------------------------------------------------- golden records
 
@@ -118,6 +119,7 @@ person = _golden_table(
     Column("account_why", Text),
     Column("email_domain", Text, index=True),  # registrable; null for free mail and none
     Column("original_source", Text),
+    Column("original_source_at", AT),
 )
 account = _golden_table("account", Column("domain", Text, index=True))
 opportunity = _golden_table(
@@ -279,6 +281,15 @@ due = Table(
     Column("kind", Text, nullable=False),
     Column("key", Text(collation="C"), nullable=False),  # so that "<stream>:" is a range of the key's index
     PrimaryKeyConstraint("flow", "kind", "key"),
+)
+
+due_slice = Table(
+    "due_slice",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("keys", ARRAY(Text), nullable=False),
 )
 
 job = Table(

@@ -106,6 +106,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("flow", "kind", "key", name=op.f("pk_due")),
     )
     op.create_table(
+        "due_slice",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("flow", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("keys", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_due_slice")),
+    )
+    op.create_table(
         "engagement",
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("engaged", sa.Boolean(), nullable=False),
@@ -251,6 +259,7 @@ def upgrade() -> None:
         sa.Column("account_why", sa.Text(), nullable=True),
         sa.Column("email_domain", sa.Text(), nullable=True),
         sa.Column("original_source", sa.Text(), nullable=True),
+        sa.Column("original_source_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("is_deleted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column(
@@ -379,9 +388,27 @@ def upgrade() -> None:
         sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_activity")),
     )
-    op.create_index(op.f("ix_source_activity_actor_ref"), "source_activity", ["actor_ref"], unique=False)
-    op.create_index(op.f("ix_source_activity_campaign_ref"), "source_activity", ["campaign_ref"], unique=False)
-    op.create_index(op.f("ix_source_activity_person_ref"), "source_activity", ["person_ref"], unique=False)
+    op.create_index(
+        op.f("ix_source_activity_actor_ref"),
+        "source_activity",
+        ["actor_ref"],
+        unique=False,
+        postgresql_where=sa.text("actor_ref IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_source_activity_campaign_ref"),
+        "source_activity",
+        ["campaign_ref"],
+        unique=False,
+        postgresql_where=sa.text("campaign_ref IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_source_activity_person_ref"),
+        "source_activity",
+        ["person_ref"],
+        unique=False,
+        postgresql_where=sa.text("person_ref IS NOT NULL"),
+    )
     op.create_table(
         "source_campaign",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -402,8 +429,20 @@ def upgrade() -> None:
         sa.Column("linked_ref", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_campaign")),
     )
-    op.create_index(op.f("ix_source_campaign_linked_ref"), "source_campaign", ["linked_ref"], unique=False)
-    op.create_index(op.f("ix_source_campaign_record_id"), "source_campaign", ["record_id"], unique=False)
+    op.create_index(
+        op.f("ix_source_campaign_linked_ref"),
+        "source_campaign",
+        ["linked_ref"],
+        unique=False,
+        postgresql_where=sa.text("linked_ref IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_source_campaign_record_id"),
+        "source_campaign",
+        ["record_id"],
+        unique=False,
+        postgresql_where=sa.text("record_id IS NOT NULL"),
+    )
     op.create_table(
         "source_member",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -422,9 +461,27 @@ def upgrade() -> None:
         sa.Column("responded_on", sa.Date(), nullable=True),
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_member")),
     )
-    op.create_index(op.f("ix_source_member_campaign_ref"), "source_member", ["campaign_ref"], unique=False)
-    op.create_index(op.f("ix_source_member_contact_ref"), "source_member", ["contact_ref"], unique=False)
-    op.create_index(op.f("ix_source_member_lead_ref"), "source_member", ["lead_ref"], unique=False)
+    op.create_index(
+        op.f("ix_source_member_campaign_ref"),
+        "source_member",
+        ["campaign_ref"],
+        unique=False,
+        postgresql_where=sa.text("campaign_ref IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_source_member_contact_ref"),
+        "source_member",
+        ["contact_ref"],
+        unique=False,
+        postgresql_where=sa.text("contact_ref IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_source_member_lead_ref"),
+        "source_member",
+        ["lead_ref"],
+        unique=False,
+        postgresql_where=sa.text("lead_ref IS NOT NULL"),
+    )
     op.create_table(
         "source_opportunity",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -450,7 +507,13 @@ def upgrade() -> None:
         sa.Column("owner_ref", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_opportunity")),
     )
-    op.create_index(op.f("ix_source_opportunity_account_ref"), "source_opportunity", ["account_ref"], unique=False)
+    op.create_index(
+        op.f("ix_source_opportunity_account_ref"),
+        "source_opportunity",
+        ["account_ref"],
+        unique=False,
+        postgresql_where=sa.text("account_ref IS NOT NULL"),
+    )
     op.create_table(
         "source_person",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -492,7 +555,13 @@ def upgrade() -> None:
         sa.Column("converted_opportunity_ref", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_person")),
     )
-    op.create_index(op.f("ix_source_person_account_ref"), "source_person", ["account_ref"], unique=False)
+    op.create_index(
+        op.f("ix_source_person_account_ref"),
+        "source_person",
+        ["account_ref"],
+        unique=False,
+        postgresql_where=sa.text("account_ref IS NOT NULL"),
+    )
     op.create_table(
         "source_role",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -509,8 +578,20 @@ def upgrade() -> None:
         sa.Column("is_primary", sa.Boolean(), nullable=True),
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_role")),
     )
-    op.create_index(op.f("ix_source_role_contact_ref"), "source_role", ["contact_ref"], unique=False)
-    op.create_index(op.f("ix_source_role_opportunity_ref"), "source_role", ["opportunity_ref"], unique=False)
+    op.create_index(
+        op.f("ix_source_role_contact_ref"),
+        "source_role",
+        ["contact_ref"],
+        unique=False,
+        postgresql_where=sa.text("contact_ref IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_source_role_opportunity_ref"),
+        "source_role",
+        ["opportunity_ref"],
+        unique=False,
+        postgresql_where=sa.text("opportunity_ref IS NOT NULL"),
+    )
     op.create_table(
         "source_stage",
         sa.Column("stream", sa.Text(), nullable=False),
@@ -545,7 +626,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_stage_change")),
     )
     op.create_index(
-        op.f("ix_source_stage_change_opportunity_ref"), "source_stage_change", ["opportunity_ref"], unique=False
+        op.f("ix_source_stage_change_opportunity_ref"),
+        "source_stage_change",
+        ["opportunity_ref"],
+        unique=False,
+        postgresql_where=sa.text("opportunity_ref IS NOT NULL"),
     )
     op.create_table(
         "source_state",
@@ -574,7 +659,13 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("record_id", "stream", name=op.f("pk_source_user")),
     )
-    op.create_index(op.f("ix_source_user_record_id"), "source_user", ["record_id"], unique=False)
+    op.create_index(
+        op.f("ix_source_user_record_id"),
+        "source_user",
+        ["record_id"],
+        unique=False,
+        postgresql_where=sa.text("record_id IS NOT NULL"),
+    )
     op.create_table(
         "touchpoint",
         sa.Column("touch_id", sa.Text(), nullable=False),
@@ -652,29 +743,81 @@ def downgrade() -> None:
     op.drop_index("ix_touchpoint_person", table_name="touchpoint")
     op.drop_index("ix_touchpoint_account", table_name="touchpoint", postgresql_where=sa.text("account_ref IS NOT NULL"))
     op.drop_table("touchpoint")
-    op.drop_index(op.f("ix_source_user_record_id"), table_name="source_user")
+    op.drop_index(
+        op.f("ix_source_user_record_id"), table_name="source_user", postgresql_where=sa.text("record_id IS NOT NULL")
+    )
     op.drop_table("source_user")
     op.drop_table("source_state")
-    op.drop_index(op.f("ix_source_stage_change_opportunity_ref"), table_name="source_stage_change")
+    op.drop_index(
+        op.f("ix_source_stage_change_opportunity_ref"),
+        table_name="source_stage_change",
+        postgresql_where=sa.text("opportunity_ref IS NOT NULL"),
+    )
     op.drop_table("source_stage_change")
     op.drop_table("source_stage")
-    op.drop_index(op.f("ix_source_role_opportunity_ref"), table_name="source_role")
-    op.drop_index(op.f("ix_source_role_contact_ref"), table_name="source_role")
+    op.drop_index(
+        op.f("ix_source_role_opportunity_ref"),
+        table_name="source_role",
+        postgresql_where=sa.text("opportunity_ref IS NOT NULL"),
+    )
+    op.drop_index(
+        op.f("ix_source_role_contact_ref"),
+        table_name="source_role",
+        postgresql_where=sa.text("contact_ref IS NOT NULL"),
+    )
     op.drop_table("source_role")
-    op.drop_index(op.f("ix_source_person_account_ref"), table_name="source_person")
+    op.drop_index(
+        op.f("ix_source_person_account_ref"),
+        table_name="source_person",
+        postgresql_where=sa.text("account_ref IS NOT NULL"),
+    )
     op.drop_table("source_person")
-    op.drop_index(op.f("ix_source_opportunity_account_ref"), table_name="source_opportunity")
+    op.drop_index(
+        op.f("ix_source_opportunity_account_ref"),
+        table_name="source_opportunity",
+        postgresql_where=sa.text("account_ref IS NOT NULL"),
+    )
     op.drop_table("source_opportunity")
-    op.drop_index(op.f("ix_source_member_lead_ref"), table_name="source_member")
-    op.drop_index(op.f("ix_source_member_contact_ref"), table_name="source_member")
-    op.drop_index(op.f("ix_source_member_campaign_ref"), table_name="source_member")
+    op.drop_index(
+        op.f("ix_source_member_lead_ref"), table_name="source_member", postgresql_where=sa.text("lead_ref IS NOT NULL")
+    )
+    op.drop_index(
+        op.f("ix_source_member_contact_ref"),
+        table_name="source_member",
+        postgresql_where=sa.text("contact_ref IS NOT NULL"),
+    )
+    op.drop_index(
+        op.f("ix_source_member_campaign_ref"),
+        table_name="source_member",
+        postgresql_where=sa.text("campaign_ref IS NOT NULL"),
+    )
     op.drop_table("source_member")
-    op.drop_index(op.f("ix_source_campaign_record_id"), table_name="source_campaign")
-    op.drop_index(op.f("ix_source_campaign_linked_ref"), table_name="source_campaign")
+    op.drop_index(
+        op.f("ix_source_campaign_record_id"),
+        table_name="source_campaign",
+        postgresql_where=sa.text("record_id IS NOT NULL"),
+    )
+    op.drop_index(
+        op.f("ix_source_campaign_linked_ref"),
+        table_name="source_campaign",
+        postgresql_where=sa.text("linked_ref IS NOT NULL"),
+    )
     op.drop_table("source_campaign")
-    op.drop_index(op.f("ix_source_activity_person_ref"), table_name="source_activity")
-    op.drop_index(op.f("ix_source_activity_campaign_ref"), table_name="source_activity")
-    op.drop_index(op.f("ix_source_activity_actor_ref"), table_name="source_activity")
+    op.drop_index(
+        op.f("ix_source_activity_person_ref"),
+        table_name="source_activity",
+        postgresql_where=sa.text("person_ref IS NOT NULL"),
+    )
+    op.drop_index(
+        op.f("ix_source_activity_campaign_ref"),
+        table_name="source_activity",
+        postgresql_where=sa.text("campaign_ref IS NOT NULL"),
+    )
+    op.drop_index(
+        op.f("ix_source_activity_actor_ref"),
+        table_name="source_activity",
+        postgresql_where=sa.text("actor_ref IS NOT NULL"),
+    )
     op.drop_table("source_activity")
     op.drop_table("source_account")
     op.drop_table("setting")
@@ -701,6 +844,7 @@ def downgrade() -> None:
     op.drop_table("engagement_change")
     op.drop_index("ix_engagement_review_at", table_name="engagement", postgresql_where=sa.text("review_at IS NOT NULL"))
     op.drop_table("engagement")
+    op.drop_table("due_slice")
     op.drop_table("due")
     op.drop_table("cursor")
     op.drop_index("ix_crosswalk_golden", table_name="crosswalk")
