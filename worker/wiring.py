@@ -65,7 +65,14 @@ STREAMS: Final = {
 KINDS: Final = {"Account": "account", "Opportunity": "opportunity", "Lead": "person", "Contact": "person"}
 
 
-def build(settings: Settings, *, sources: bool = True, decides: bool = True, lease: timedelta | None = None) -> Service:
+def build(
+    settings: Settings,
+    *,
+    sources: bool = True,
+    decides: bool = True,
+    lease: timedelta | None = None,
+    files: RuleFiles | None = None,
+) -> Service:
     """
     A service on the database and the platforms that the settings name.
 

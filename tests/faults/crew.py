@@ -67,8 +67,11 @@ class Group:
             assert time.monotonic() < deadline, f"processes of {self.name} outlived kill -9: {members(self.pid)}"
             time.sleep(0.005)
 
-    def said(self, words: str) -> bool:
-        return words in self.log.read_text(errors="replace")
+    def said(self, words: str) -> int:
+        """
+        How often it has said so.
+        """
+        return self.log.read_text(errors="replace").count(words)
 
 
 def members(group: int) -> list[int]:

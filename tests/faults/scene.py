@@ -25,13 +25,15 @@ TICK_SECONDS: Final = 0.5
 @dataclass
 class Scene:
     """
-    ``notes`` are what the test saw, a line each; they are printed at its end.
+    ``notes`` are what the test saw, a line each; they are printed at its end. ``cycles`` is how many cycles were made due
+    beside the first.
     """
 
     org: PracticeOrg
     engine: Engine
     crew: Crew
     notes: list[str] = field(default_factory=list)
+    cycles: int = 0
 
     # ------------------------------------------------------------------------------------------------ looking
 
@@ -115,6 +117,7 @@ class Scene:
         """
         Have the next tick start a cycle, and wait until one has.
         """
+        self.cycles += 1
         with self.engine.begin() as connection:
             connection.execute(text("UPDATE schedule SET next_run = clock_timestamp() - interval '1 second'"))
         self.until(lambda: self.one("SELECT min(next_run) > clock_timestamp() FROM schedule"), "a tick starts the cycle")

@@ -74,8 +74,9 @@ def wake(scene: Scene, gate: str, group: Group) -> None:
     Let its answer go and the sleeper wake, and wait until it has found out that it is too late.
     """
     assert scene.org.control("GET", "gates")["gates"].get(gate), f"nobody is at {gate} any more"
+    said = group.said("lease lost")
     scene.org.open_gate(gate)
     group.signal(signal.SIGCONT)
-    scene.until(lambda: group.said("lease lost"), "the late holder notices")
+    scene.until(lambda: group.said("lease lost") > said, "the late holder notices")
     scene.note(f"pid {group.pid} woke and found its lease lost")
     sleep(0.2)

@@ -14,11 +14,12 @@ from typing import Final
 from sqlalchemy import Connection
 
 from worker.connectors.base import Observed, RecordChange, Result, Sink
+from worker.core.errors import Fatal, HeadwaterError
 from worker.core.reconcile.diff import Change
 from worker.core.reconcile.values import canonical
 from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
-from worker.store import dues, outbox
+from worker.store import dues, findings, outbox
 from worker.store.outbox import Row, Settled
 
 # One call reads this many records; a write call carries fewer.
@@ -26,6 +27,8 @@ READ_BATCH: Final = 2_000
 # A lock is gone in seconds; everything else that may pass gets minutes.
 LOCK_PAUSE: Final = timedelta(seconds=10)
 MOST_ATTEMPTS: Final = 8
+# The code by which a sink says that a field is not there for us.
+FIELD_GONE: Final = "HW-209"
 
 
 def apply(run: Run) -> None:
@@ -52,7 +55,13 @@ def apply(run: Run) -> None:
 def _send(run: Run, sink: Sink, rows: Sequence[Row]) -> None:
     object_name = rows[0].object
     fields = sorted({change.field for row in rows for change in row.changes})
-    observed = sink.observe(object_name, [row.record_id for row in rows], fields)
+    try:
+        observed = sink.observe(object_name, [row.record_id for row in rows], fields)
+    except Fatal as error:
+        if error.code != FIELD_GONE:
+            raise
+        _refuse(run, rows, error)
+        return
     still: list[tuple[Row, list[Change]]] = []
     settled: list[Settled] = []
     for row, seen in zip(rows, observed, strict=True):
@@ -66,11 +75,34 @@ def _send(run: Run, sink: Sink, rows: Sequence[Row]) -> None:
     for chunk in _chunks(still, sink.batch_size):
         with run.transaction() as connection:
             outbox.mark(connection, [row for row, _ in chunk], "sending")
-        answers = sink.write(
-            object_name,
-            [RecordChange(row.record_id, {change.field: change.new for change in changes}) for row, changes in chunk],
-        )
+        try:
+            answers = sink.write(
+                object_name,
+                [
+                    RecordChange(row.record_id, {change.field: change.new for change in changes})
+                    for row, changes in chunk
+                ],
+            )
+        except HeadwaterError:
+            # A sink raises before anything was sent; an answer that never came is told row by row.
+            with run.transaction() as connection:
+                outbox.mark(connection, [row for row, _ in chunk], "planned")
+            raise
         _settle_answers(run, chunk, answers)
+
+
+def _refuse(run: Run, rows: Sequence[Row], error: Fatal) -> None:
+    """
+    A field of one object is gone: its records wait until it is there again, and the other objects go on.
+    """
+    answer = Result("", "refused", error.code, str(error.vendor or error.message))
+    with run.transaction() as connection:
+        for row in rows:
+            _put_off(run, connection, row, "refused", answer, timedelta(0))
+        findings.note(
+            connection, f"write:{rows[0].object}", error.code, f"{rows[0].object}: {error.message}", error.actions
+        )
+    run.count("records refused", len(rows))
 
 
 def compare(run: Run, row: Row, seen: Observed) -> tuple[list[Change], list[Settled]]:
@@ -128,6 +160,8 @@ def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequ
     outbox.log(connection, settled, run_id=run.run_id, now=run.now)
     rules = run.rules.write
     _plan_again(run, connection, outbox.remove(connection, rows))
+    if any(each.result == "done" for each in settled):
+        findings.clear(connection, f"write:{settled[0].row.object}")
     holds: dict[str, dict[str, dict[str, str | None]]] = {}
     gone: dict[str, list[str]] = {}
     for each in settled:

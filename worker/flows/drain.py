@@ -6,11 +6,15 @@ Tasks call ``drain`` when a bell rings, commands call it to work without any. It
 a job that is cut off by a kill is claimed again when its lease has run out.
 """
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import psycopg
+import sqlalchemy.exc
 import structlog
 from sqlalchemy import Connection
 
@@ -42,10 +46,15 @@ FLOWS: Final[Mapping[str, Callable[[Run], None]]] = {
 
 # Flows that follow one another: a stage begins when nothing is due in those before it.
 STAGES: Final = (("reread",), ("resolve",), ("engage", "attribute"), ("originate",), ("plan",))
-# These decide by what is not there, so they wait until every stream has been read once.
-NEED_EVERYTHING_READ: Final = frozenset({"originate", "plan"})
+# These decide by what is not there, or remember what they decided, so they wait until every stream has been read once:
+# an account that is engaged on half of what is known would be held for days.
+NEED_EVERYTHING_READ: Final = frozenset({"engage", "originate", "plan"})
 
 LONGEST_PAUSE: Final = timedelta(minutes=10)
+# A restart of PostgreSQL takes seconds.
+DATABASE_PAUSE: Final = timedelta(seconds=5)
+# Both, because the store speaks to psycopg directly where rows are many.
+DATABASE_GONE: Final = (psycopg.OperationalError, sqlalchemy.exc.OperationalError)
 
 
 def drain(
@@ -133,19 +142,51 @@ def _do(
         on_progress=lambda what, count: on_progress(job.flow, what, count),
     )
     try:
-        FLOWS[job.flow](run)
+        with _kept(service, job):
+            FLOWS[job.flow](run)
+        _settle_success(service, run)
     except LeaseLost:
         log.warning("lease lost", flow=job.flow, lane=job.lane, job=job.id)
-        return
     except HeadwaterError as error:
         _settle_failure(service, run, error)
+    except DATABASE_GONE as error:
+        log.warning("database lost", flow=job.flow, lane=job.lane, job=job.id, reason=type(error).__name__)
+        _settle_failure(
+            service,
+            run,
+            Retriable("HW-502", "the database was not to be had", vendor=_first_line(error), after=DATABASE_PAUSE),
+        )
     except Exception as error:
         log.exception("flow failed", flow=job.flow, lane=job.lane, job=job.id)
         _settle_failure(
             service, run, Fatal("HW-901", f"{type(error).__name__} in {job.flow}", vendor=_first_line(error))
         )
-    else:
-        _settle_success(service, run)
+
+
+@contextmanager
+def _kept(service: Service, job: jobs.Job) -> Iterator[None]:
+    """
+    Extend the lease again and again while the flow works, so that a long call is not taken for a dead worker: another
+    one would make it a second time. It ends with the process, and then the lease runs out as it should.
+    """
+    done = threading.Event()
+    lease = service.limits.lease
+
+    def extend() -> None:
+        while not done.wait(lease.total_seconds() / 3):
+            try:
+                with service.engine.begin() as connection:
+                    jobs.extend(connection, job, lease)
+            except DATABASE_GONE as error:
+                log.warning("lease not extended", lane=job.lane, job=job.id, reason=type(error).__name__)
+
+    keeper = threading.Thread(target=extend, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
 
 
 def _settle_success(service: Service, run: Run) -> None:
@@ -190,6 +231,8 @@ def _settle_failure(service: Service, run: Run, error: HeadwaterError) -> None:
                 jobs.finish(connection, run.job, error_code=error.code, error=str(error))
     except LeaseLost:
         log.warning("lease lost", flow=run.job.flow, lane=run.job.lane, job=run.job.id)
+    except DATABASE_GONE:
+        log.warning("failure not noted", flow=run.job.flow, lane=run.job.lane, job=run.job.id, code=error.code)
 
 
 def organisation_now(connection: Connection, service: Service) -> datetime:

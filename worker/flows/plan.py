@@ -5,6 +5,7 @@ The changes of one run are one plan. Until a first plan was approved everything 
 goes out by itself unless the write guard holds it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from worker.core.reconcile import desired
 from worker.core.reconcile.diff import Change, Wanted, diff
 from worker.core.reconcile.guard import PlanSize, why_held
+from worker.core.reconcile.rules import WriteRules
 from worker.flows.run import Run
 from worker.store import cursors, dues, outbox, planning
 
@@ -78,15 +80,21 @@ def _readable(run: Run, connection: Connection, object_name: str) -> frozenset[s
     return frozenset(name for name, facts in fields.items() if facts.get("updateable"))
 
 
+def _stored(connection: Connection, object_name: str, records_count: int, rules: WriteRules) -> int:
+    """
+    How many records the object has, as far as the guard has to know: up to where the plan would pass.
+    """
+    if records_count <= rules.guard_floor_records:
+        return records_count
+    enough = math.ceil(records_count * 100 / rules.guard_percent)
+    return planning.stored_count(connection, rules.kinds[object_name], rules.streams[object_name], enough)
+
+
 def _close(run: Run, connection: Connection) -> None:
     rules = run.rules.write
     drafted = outbox.draft_sizes(connection)
     sizes = {
-        name: PlanSize(
-            size["records"],
-            size["flips"],
-            planning.stored_count(connection, rules.kinds[name], rules.streams[name]),
-        )
+        name: PlanSize(size["records"], size["flips"], _stored(connection, name, size["records"], rules))
         for name, size in drafted.items()
     }
     reason = why_held(sizes, rules)

@@ -14,7 +14,7 @@ from worker.connectors.base import Cursor, Page, Source, Stream
 from worker.core.errors import Retriable
 from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
-from worker.store import bulk, cursors, staging
+from worker.store import bulk, cursors, matching, staging
 
 # So many rows change what the planner should know of the tables.
 MANY = 1_000
@@ -77,14 +77,27 @@ def save_page(run: Run, connection: Connection, stream: Stream, page: Page) -> N
 
 def _keep_what_it_told(run: Run, source: Source) -> None:
     usage = source.usage()
+    learned = source.learned()
     with run.transaction() as connection:
+        for object_name in learned.get("appeared", {}):
+            _read_anew(run, connection, object_name)
         cursors.save_source_state(
             connection,
             source.name,
             clock_offset_seconds=(source.now() - datetime.now(UTC)).total_seconds(),
-            known=source.learned(),
+            known=learned,
             usage=(usage.used, usage.allowed) if usage else None,
         )
+
+
+def _read_anew(run: Run, connection: Connection, object_name: str) -> None:
+    """
+    Fields of an object have become visible: no stamp moves for that, so its records are read once more and compared.
+    """
+    stream = run.rules.write.streams.get(object_name)
+    if stream is not None:
+        cursors.forget(connection, [stream])
+        matching.note_stream_for_plan(connection, run.rules.write.kinds[object_name], stream)
 
 
 def _cursor(stream: str, stored: Mapping[str, Any]) -> Cursor:

@@ -3,7 +3,8 @@ Carries changed source records into golden ones: who is one person, which accoun
 are touches. Each step takes what is due for it and notes what is due next; later steps see what earlier ones decided.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -52,7 +53,8 @@ def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
     golden.save_keys(connection, "account", refs, company_keys(own))
     records = golden.records(connection, "account", golden.closure(connection, "account", refs))
     members = company_clusters(records).members
-    numbered = _number(connection, "account", members)
+    numbering = _number(connection, "account", members)
+    numbered = numbering.members
     merged = merge(_with_ids(records, numbered), run.rules.merge["account"]).golden
     live = _live(merged, records, numbered)
     rows = live.with_columns(domain=registrable_domains(live["website"]))
@@ -61,6 +63,7 @@ def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
     moved = golden.save_crosswalk(connection, "account", numbered)
     after = rows.filter(pl.col("golden_id").is_in(changed))["domain"].drop_nulls().to_list()
     matching.note_dependents(connection, moved, [*before, *after])
+    dues.note(connection, "resolve", "match", matching.people_of_accounts(connection, list(numbering.redirects)))
     dues.note(connection, "engage", "account", changed)
     run.count("accounts changed", len(changed))
 
@@ -72,7 +75,8 @@ def _people(run: Run, connection: Connection, keys: list[str]) -> None:
     reached = golden.closure(connection, "person", refs)
     records = own if len(reached) == len(own) else golden.records(connection, "person", reached)
     clustering = cluster(records, identity_keys(records, run.rules.identity), run.rules.identity)
-    numbered = _number(connection, "person", clustering.members)
+    numbering = _number(connection, "person", clustering.members)
+    numbered = numbering.members
     members = _with_ids(records, numbered)
     merged = merge(members, run.rules.merge["person"]).golden
     created = created_in_crm(members, run.rules.identity.lead_stream, run.rules.identity.contact_stream)
@@ -82,9 +86,10 @@ def _people(run: Run, connection: Connection, keys: list[str]) -> None:
     ).join(created, on="golden_id", how="left")
     changed = golden.save_golden(connection, "person", rows.rename({"golden_id": "id"}))
     moved = golden.save_crosswalk(connection, "person", numbered)
-    shifted = numbered.filter(pl.col("record_id").is_in(moved))["golden_id"].unique().to_list()
+    shifted = numbering.concerned(moved)
     dues.note(connection, "resolve", "match", {*changed, *shifted})
     dues.note(connection, "resolve", "person_touches", shifted)
+    _note_accounts_left(connection, numbering.accounts_left)
     run.count("people changed", len(changed))
     run.count("matches for review", clustering.reviews.height)
 
@@ -95,11 +100,10 @@ def _matches(run: Run, connection: Connection, keys: list[str]) -> None:
     """
     person_ids = [int(key) for key in keys]
     people, accounts = matching.candidates(connection, person_ids, run.rules.identity.contact_stream)
-    matched = match_to_account(people, accounts, run.rules.accounts)
+    matched = matching.with_gone(match_to_account(people, accounts, run.rules.accounts), person_ids)
     moved = matching.save_matches(connection, matched, person_ids)
     matching.note_neighbours(connection, moved.people)
-    left = matching.deals_of_accounts(connection, moved.old_accounts)
-    dues.note(connection, "attribute", "opportunity", left)
+    _note_accounts_left(connection, moved.old_accounts)
     touched_accounts = {*moved.old_accounts, *moved.new_accounts, *matching.accounts_of(connection, person_ids)}
     dues.note(connection, "engage", "account", touched_accounts)
     dues.note(connection, "attribute", "opportunity", matching.deals_of(connection, person_ids))
@@ -113,7 +117,7 @@ def _opportunities(run: Run, connection: Connection, keys: list[str]) -> None:
     members = records.select(
         "stream", "record_id", rule=pl.lit("own id"), cluster=pl.int_range(pl.len()).cast(pl.Int64)
     )
-    numbered = _number(connection, "opportunity", members)
+    numbered = _number(connection, "opportunity", members).members
     merged = merge(_with_ids(records, numbered), run.rules.merge["opportunity"]).golden
     entries, stages = matching.stage_history(connection, records["record_id"].to_list())
     ids = numbered.select("record_id", "golden_id")
@@ -152,11 +156,33 @@ def _stages(_run: Run, connection: Connection, _keys: list[str]) -> None:
     dues.note(connection, "resolve", "opportunity", matching.every_deal(connection))
 
 
-def _number(connection: Connection, kind: str, members: pl.DataFrame) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Numbering:
+    """
+    ``members`` with their golden ids (stream, record_id, golden_id, rule), the ids they had ``before`` (record id ->
+    golden id), retired ids -> survivors in ``redirects``, and the accounts that retired persons belonged to.
+    """
+
+    members: pl.DataFrame
+    before: Mapping[str, int]
+    redirects: Mapping[int, int]
+    accounts_left: Sequence[int]
+
+    def concerned(self, moved: Sequence[str]) -> list[int]:
+        """
+        The golden records that these source records came to, or left and that still are.
+        """
+        came = self.members.filter(pl.col("record_id").is_in(list(moved)))["golden_id"].to_list()
+        left = [self.before[each] for each in moved if each in self.before]
+        return sorted({*came, *left} - set(self.redirects))
+
+
+def _number(connection: Connection, kind: str, members: pl.DataFrame) -> Numbering:
     """
     Give every cluster its golden id: the one it has, or a new number. Retires ids whose records went elsewhere.
     """
-    assignment = stable_ids(members, golden.crosswalk_of(connection, kind, members.select("stream", "record_id")))
+    before = golden.crosswalk_of(connection, kind, members.select("stream", "record_id"))
+    assignment = stable_ids(members, before)
     fresh = assignment.clusters.filter(pl.col("golden_id").is_null())
     numbers = golden.new_ids(connection, kind, fresh.height)
     ids = pl.concat(
@@ -165,10 +191,26 @@ def _number(connection: Connection, kind: str, members: pl.DataFrame) -> pl.Data
             fresh.with_columns(golden_id=pl.Series(numbers, dtype=pl.Int64)),
         ]
     )
-    if kind == "person":
-        origins.keep_the_earlier(connection, dict(assignment.redirects.select("old_id", "new_id").iter_rows()))
+    redirects = dict(assignment.redirects.select("old_id", "new_id").iter_rows())
+    accounts_left: list[int] = []
+    if kind == "person" and redirects:
+        origins.keep_the_earlier(connection, redirects)
+        accounts_left = matching.accounts_of(connection, list(redirects))
     golden.drop_golden(connection, kind, assignment.redirects)
-    return members.join(ids, on="cluster").select("stream", "record_id", "golden_id", "rule")
+    return Numbering(
+        members.join(ids, on="cluster").select("stream", "record_id", "golden_id", "rule"),
+        dict(before.select("record_id", "golden_id").iter_rows()),
+        redirects,
+        accounts_left,
+    )
+
+
+def _note_accounts_left(connection: Connection, account_ids: Sequence[int]) -> None:
+    """
+    Accounts that somebody has left, and their deals, are decided again without that person.
+    """
+    dues.note(connection, "engage", "account", account_ids)
+    dues.note(connection, "attribute", "opportunity", matching.deals_of_accounts(connection, account_ids))
 
 
 def _with_ids(records: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:

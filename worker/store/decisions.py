@@ -76,7 +76,7 @@ def act_facts(connection: Connection, account_ids: Sequence[int], since: datetim
         JOIN crosswalk c ON c.kind = 'person' AND c.golden_id = p.id
         JOIN touchpoint t ON t.source = c.source AND t.person_ref = c.record_id
         LEFT JOIN engagement e ON e.account_id = p.account_id
-        WHERE p.account_id = ANY(%(ids)s) AND t.occurred_at >= %(since)s
+        WHERE p.account_id = ANY(%(ids)s) AND NOT p.is_deleted AND t.occurred_at >= %(since)s
             AND t.machine IS NULL AND t.duplicate_of IS NULL
         UNION ALL
         SELECT c.golden_id, NULL, t.touch_id, t.occurred_at, t.type, t.label, NULL, NULL,
@@ -183,11 +183,11 @@ def deal_people(connection: Connection, opportunity_ids: Sequence[int], *, alway
             SELECT opportunity_id, person_id, role, is_primary FROM holder
             UNION ALL
             SELECT DISTINCT d.id, p.id, NULL, false FROM deal d JOIN person p ON p.account_id = d.account_id
-            WHERE (%(always)s OR NOT EXISTS (SELECT 1 FROM holder h WHERE h.opportunity_id = d.id))
+            WHERE NOT p.is_deleted AND (%(always)s OR NOT EXISTS (SELECT 1 FROM holder h WHERE h.opportunity_id = d.id))
                 AND NOT EXISTS (SELECT 1 FROM holder h WHERE h.opportunity_id = d.id AND h.person_id = p.id)
         )
         SELECT s.opportunity_id, s.person_id, s.role, s.is_primary, p.created_at
-        FROM stander s JOIN person p ON p.id = s.person_id ORDER BY 1, 2
+        FROM stander s JOIN person p ON p.id = s.person_id AND NOT p.is_deleted ORDER BY 1, 2
         """,
         {"ids": list(opportunity_ids), "always": always_account},
         DEAL_PERSON,

@@ -55,7 +55,7 @@ def enqueue(
             """
             INSERT INTO job (flow, lane, scope, priority, run_at, requested_by)
             VALUES (:flow, :lane, :scope, :priority, now() + make_interval(secs => :after), :requested_by)
-            ON CONFLICT (flow, lane, scope) WHERE state = 'ready' DO UPDATE
+            ON CONFLICT (flow, lane, md5(scope::text)) WHERE state = 'ready' DO UPDATE
             SET run_at = least(job.run_at, EXCLUDED.run_at), priority = least(job.priority, EXCLUDED.priority)
             RETURNING id
             """
@@ -118,6 +118,22 @@ def hold(connection: Connection, job: Job, lease: timedelta) -> None:
     )
     if held.rowcount != 1:
         raise LeaseLost
+
+
+def extend(connection: Connection, job: Job, lease: timedelta) -> None:
+    """
+    Extend the lease of a job that is still ours, beside its holder's own transactions: while one of them holds the row
+    nobody can take the job over, and nothing is done.
+    """
+    connection.execute(
+        text(
+            """
+            UPDATE job SET until = clock_timestamp() + make_interval(secs => :lease) WHERE id = (
+                SELECT id FROM job WHERE id = :id AND token = :token AND state = 'leased' FOR UPDATE SKIP LOCKED)
+            """
+        ),
+        {"id": job.id, "token": job.token, "lease": lease.total_seconds()},
+    )
 
 
 def finish(connection: Connection, job: Job, *, error_code: str | None = None, error: str | None = None) -> None:
@@ -225,8 +241,13 @@ def take_due_cycles(connection: Connection) -> list[str]:
 
 def begin_run(connection: Connection, job: Job, now: datetime) -> int:
     """
-    Note that a run begins; returns its id.
+    Note that a run begins, and that an earlier one of the same job was cut off; returns its id.
     """
+    connection.execute(
+        tables.run.update()
+        .where(tables.run.c.job_id == job.id, tables.run.c.state == "running")
+        .values(state="cut off", finished_at=func.clock_timestamp())
+    )
     run_id: int = connection.execute(
         tables.run.insert()
         .values(

@@ -53,7 +53,8 @@ def expect_real(connection: Connection, login_url: str) -> None:
 
 def wipe(connection: Connection) -> None:
     """
-    Forget everything but the shape of the database. Raises Fatal HW-112 unless the data are the demo's or there are none.
+    Forget everything but the shape of the database. Raises Fatal HW-112 unless the data are the demo's or there are
+    none.
     """
     mark_made_up(connection)
     names = connection.execute(

@@ -94,12 +94,42 @@ def _people(connection: Connection, values: dict[str, Any]) -> pl.DataFrame:
         LEFT JOIN crosswalk c ON c.kind = 'person' AND c.golden_id = p.id
         LEFT JOIN source_person s ON s.stream = c.stream AND s.record_id = c.record_id
             AND NOT coalesce(s.is_deleted, false)
-        LEFT JOIN crosswalk a ON a.kind = 'account' AND a.source = 'salesforce'
-            AND a.record_id IN (s.account_ref, s.converted_account_ref)
-        WHERE p.id = ANY(%(ids)s) GROUP BY p.id ORDER BY p.id
+        LEFT JOIN LATERAL unnest(ARRAY[s.account_ref, s.converted_account_ref]) AS named(ref) ON named.ref IS NOT NULL
+        LEFT JOIN crosswalk a ON a.kind = 'account' AND a.source = 'salesforce' AND a.record_id = named.ref
+        WHERE p.id = ANY(%(ids)s) AND NOT p.is_deleted GROUP BY p.id ORDER BY p.id
         """,
         values,
         _PEOPLE,
+    )
+
+
+def with_gone(matched: pl.DataFrame, person_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    The matches with a row for each person who was asked for and is gone: they belong to no account.
+    """
+    known = set(matched["person_id"])
+    gone = [number for number in person_ids if number not in known]
+    return pl.concat([matched, pl.DataFrame({"person_id": gone}, schema={"person_id": pl.Int64})], how="diagonal")
+
+
+def people_of_accounts(connection: Connection, account_ids: Sequence[int]) -> list[int]:
+    """
+    The persons who belong to these accounts.
+    """
+    rows = cursor_of(connection).execute("SELECT id FROM person WHERE account_id = ANY(%s)", (list(account_ids),))
+    return [number for (number,) in rows.fetchall()]
+
+
+def note_stream_for_plan(connection: Connection, kind: str, stream: str) -> None:
+    """
+    Have every record of a stream compared with what it should hold.
+    """
+    cursor_of(connection).execute(
+        f"""
+        INSERT INTO due (flow, kind, key) SELECT 'plan', %(kind)s, stream || ':' || record_id FROM source_{kind}
+        WHERE stream = %(stream)s ON CONFLICT DO NOTHING
+        """,
+        {"kind": kind, "stream": stream},
     )
 
 

@@ -98,9 +98,9 @@ def put(
         SELECT %(object)s, record_id, 1, %(plan)s, 'planned', changes
         FROM unnest(%(ids)s::text[], %(changes)s::jsonb[]) AS w(record_id, changes)
         ON CONFLICT (object, record_id) DO UPDATE SET generation = outbox.generation + 1, plan_id = EXCLUDED.plan_id,
-            state = 'planned', changes = EXCLUDED.changes, attempts = 0, not_before = NULL, code = NULL, message = NULL, decided_again = false
-        WHERE NOT outbox.state = ANY(%(in_flight)s) AND (outbox.changes <> EXCLUDED.changes OR outbox.state <>
-        'planned') RETURNING record_id
+            state = 'planned', changes = EXCLUDED.changes, attempts = 0, not_before = NULL, code = NULL, message =
+            NULL, decided_again = false WHERE NOT outbox.state = ANY(%(in_flight)s) AND (outbox.changes <>
+            EXCLUDED.changes OR outbox.state <> 'planned') RETURNING record_id
         """,
         {
             "object": object_name,
@@ -373,14 +373,15 @@ def finish_plans(connection: Connection) -> None:
 
 def seconds_to_next(connection: Connection) -> float | None:
     """
-    How long until a row of an approved plan has its turn; None when none waits.
+    How long until a row of an approved plan has its turn; None when none waits. Rows on their way count: if nobody is
+    sending them any more, the next holder reads what became of them.
     """
     seconds = connection.execute(
         text(
             """
             SELECT min(extract(epoch FROM coalesce(o.not_before, clock_timestamp()) - clock_timestamp()))
             FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
-            WHERE o.state IN ('planned', 'unknown')
+            WHERE o.state IN ('planned', 'unknown', 'sending')
             """
         )
     ).scalar()

@@ -25,18 +25,20 @@ _DECISION: Final = {
 
 def subjects(connection: Connection, kind: str, stream: str, record_ids: Sequence[str]) -> list[Mapping[str, Any]]:
     """
-    One mapping a live record of ``stream``: record_id, ours (field -> text), account_ref (the matched account's own record
-    of the same source) and decision (the decision's row as a mapping, None where none was made).
+    One mapping a live record of ``stream``: record_id, ours (field -> text), account_ref (the matched account's own
+    record of the same source) and decision (the decision's row as a mapping, None where none was made).
 
     A converted lead is no subject: it takes no writing any more, and the contact that it became is written instead.
     """
     still = "AND s.converted_at IS NULL AND s.converted_contact_ref IS NULL" if kind == "person" else ""
     account = (
         """
-        (SELECT a.record_id FROM crosswalk a
-         JOIN source_account sa ON sa.stream = a.stream AND sa.record_id = a.record_id
-         WHERE a.kind = 'account' AND a.golden_id = d.account_id AND a.source = split_part(s.stream, '.', 1)
-            AND NOT coalesce(sa.is_deleted, false) ORDER BY a.record_id LIMIT 1)
+        -- OFFSET 0 keeps the planner from walking all accounts in the order of their ids to find the first.
+        (SELECT min(own.record_id) FROM (
+            SELECT a.record_id FROM crosswalk a
+            JOIN source_account sa ON sa.stream = a.stream AND sa.record_id = a.record_id
+            WHERE a.kind = 'account' AND a.golden_id = d.account_id AND a.source = split_part(s.stream, '.', 1)
+                AND NOT coalesce(sa.is_deleted, false) OFFSET 0) own)
         """
         if kind == "person"
         else "NULL"
@@ -56,13 +58,13 @@ def subjects(connection: Connection, kind: str, stream: str, record_ids: Sequenc
     return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
 
 
-def stored_count(connection: Connection, kind: str, stream: str) -> int:
+def stored_count(connection: Connection, kind: str, stream: str, enough: int) -> int:
     """
-    About how many records of a stream there are: exact while they are few, the planner's estimate beyond.
+    How many records of a stream there are, counted no further than ``enough``.
     """
     number: int = (
         cursor_of(connection)
-        .execute(f"SELECT count(*) FROM (SELECT 1 FROM source_{kind} WHERE stream = %s LIMIT 100000) s", (stream,))
+        .execute(f"SELECT count(*) FROM (SELECT 1 FROM source_{kind} WHERE stream = %s LIMIT %s) s", (stream, enough))
         .fetchone()[0]
     )
     return number

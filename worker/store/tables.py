@@ -313,7 +313,9 @@ job = Table(
     Column("finished_at", AT),
     CheckConstraint("state IN ('ready', 'leased', 'done', 'failed')", name="state"),
     Index("uq_job_leased_lane", "lane", unique=True, postgresql_where=text("state = 'leased'")),
-    Index("uq_job_ready", "flow", "lane", "scope", unique=True, postgresql_where=text("state = 'ready'")),
+    Index(
+        "uq_job_ready", "flow", "lane", text("md5(scope::text)"), unique=True, postgresql_where=text("state = 'ready'")
+    ),
     Index("ix_job_open", "flow", "priority", "id", postgresql_where=text("state IN ('ready', 'leased')")),
 )
 

@@ -5,7 +5,7 @@ It decides nothing about what to write; it turns text into the types of fields a
 Assignment rules stay off through the session's headers. It never creates and never deletes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -62,7 +62,11 @@ class SalesforceSink:
         """
         The fields as they stand. ``facts`` hold SystemModstamp and LastModifiedById, for a Lead also IsConverted and
         ConvertedContactId.
+
+        It learns the types of the fields too: ``write`` is then a single call, and nothing that may take long comes
+        between the note that it is made and its making.
         """
+        self._types_of(object_name, fields)
         facts = _FACTS + (_LEAD_FACTS if object_name == "Lead" else ())
         names = list(dict.fromkeys(["Id", *map(checked_name, fields), *facts]))
         seen: list[Observed] = []
@@ -86,7 +90,7 @@ class SalesforceSink:
         """
         if len(changes) > WRITE_BATCH:
             raise Fatal("HW-901", f"{len(changes)} records were to be written by one call, which takes {WRITE_BATCH}")
-        types = self._types_of(object_name, changes)
+        types = self._types_of(object_name, {name for change in changes for name in change.values})
         outcome: dict[int, Result] = {}
         sent: list[tuple[int, dict[str, Any]]] = []
         for position, change in enumerate(changes):
@@ -114,14 +118,13 @@ class SalesforceSink:
             return [Result(each, "unknown", "HW-203", "the answer does not fit what was sent") for each in ids]
         return [_result(record_id, entry) for record_id, entry in zip(ids, answer, strict=True)]
 
-    def _types_of(self, object_name: str, changes: Sequence[RecordChange]) -> Mapping[str, str]:
-        wanted = {name for change in changes for name in change.values}
+    def _types_of(self, object_name: str, wanted: Iterable[str]) -> Mapping[str, str]:
         known = self._types.get(object_name, {})
-        if not wanted <= known.keys():
+        if not known.keys() >= set(wanted):
             description = self._client.ask("GET", f"sobjects/{checked_name(object_name)}/describe")
             known = {entry["name"]: entry["type"] for entry in description["fields"]}
             self._types[object_name] = known
-        absent = sorted(wanted - known.keys())
+        absent = sorted(set(wanted) - known.keys())
         if absent:
             raise FieldGone(
                 "HW-209",

@@ -6,7 +6,7 @@ The sentence fits a text field of 255 characters. It decides nothing; ``flags`` 
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import polars as pl
@@ -78,7 +78,6 @@ def details(
     )
     head = {
         "rule_version": rules.version,
-        "as_of": now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "window_days": rules.window_days,
         "half_life_days": rules.half_life_days,
         "enter_points_milli": milli(rules.enter_points),

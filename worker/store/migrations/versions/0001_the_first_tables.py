@@ -197,7 +197,11 @@ def upgrade() -> None:
     )
     op.create_index("uq_job_leased_lane", "job", ["lane"], unique=True, postgresql_where=sa.text("state = 'leased'"))
     op.create_index(
-        "uq_job_ready", "job", ["flow", "lane", "scope"], unique=True, postgresql_where=sa.text("state = 'ready'")
+        "uq_job_ready",
+        "job",
+        ["flow", "lane", sa.literal_column("md5(scope::text)")],
+        unique=True,
+        postgresql_where=sa.text("state = 'ready'"),
     )
     op.create_table(
         "opportunity",

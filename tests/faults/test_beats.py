@@ -1,0 +1,47 @@
+"""
+Whoever rings and however often: a cycle that is due starts once.
+"""
+
+from collections.abc import Callable
+
+from tests.faults.end_state import State
+from tests.faults.scene import Scene
+from worker.broker.bell import bell
+
+Opened = Callable[..., Scene]
+CROWD = 40
+
+
+def test_with_no_beat_at_all_and_then_with_two_each_cycle_starts_once(open_scene: Opened, undisturbed: State) -> None:
+    scene = open_scene()
+    scene.crew.start("worker")
+    scene.until_planned()
+    scene.note(f"without any beat the worker rang for itself: {cycles_started(scene)} cycle was started")
+    assert not scene.crew.alive("beat")
+    assert cycles_started(scene) == 1
+
+    scene.crew.start("worker")
+    for _ in range(2):
+        scene.crew.start("beat")
+    scene.until(
+        lambda: all(beat.said("Sending due task") or beat.said("beat: Starting") for beat in scene.crew.alive("beat")),
+        "both beats ring",
+    )
+    scene.approve()
+    scene.until_sent()
+    ring = bell(scene.crew.environment["REDIS_URL"])
+    for _ in range(3):
+        ring(["tick"] * CROWD)
+        scene.make_cycle_due()
+        ring(["tick"] * CROWD)
+        scene.until_sent()
+    assert len(scene.crew.alive("beat")) == 2
+    scene.expect(undisturbed)
+    assert cycles_started(scene) == 1 + scene.cycles
+    scene.note(f"two beats and {6 * CROWD} further rings: {scene.cycles} cycles were due and as many were started")
+    print("\n".join(scene.notes))
+
+
+def cycles_started(scene: Scene) -> int:
+    started: int = scene.one("SELECT count(*) FROM job WHERE lane = 'pull:salesforce'")
+    return started
