@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
-from psycopg.errors import DataError, UniqueViolation
+from psycopg.errors import DataError, IntegrityError
 from sqlalchemy import Connection
 
 from worker.core.errors import Retriable
@@ -115,7 +115,7 @@ def _save(connection: Connection, page: _Page, received: int) -> Saved:
         with driver.transaction():
             written, changed = _upsert(driver, page, distinct=page.is_small, only_valid=False)
         quarantined = 0
-    except (DataError, UniqueViolation):
+    except (DataError, IntegrityError):
         # A value that its column cannot hold, or a record that stands in the page twice.
         with driver.transaction():
             quarantined = _quarantine(driver, page)
@@ -172,7 +172,7 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
         WITH typed AS (
             SELECT {distinct} {casts} FROM {relation} {where} {order}
         ), moved AS MATERIALIZED (
-            SELECT p.*, t.record_id IS NULL AS is_new, t.record_id IS NULL OR {content_differs} AS content_moved,
+            SELECT p.*, NOT ({plausible}) AS implausible, t.record_id IS NULL AS is_new, t.record_id IS NULL OR {content_differs} AS content_moved,
                    t.record_id IS NOT NULL AND {ours_differ} AS ours_moved
             FROM typed p LEFT JOIN {table} t ON t.stream = {stream} AND t.record_id = p.record_id
             WHERE t.record_id IS NULL OR ({newer} AND {any_differs})
@@ -188,7 +188,7 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
             FROM moved WHERE ours_moved AND NOT content_moved
             ON CONFLICT DO NOTHING
         )
-        SELECT count(*), count(*) FILTER (WHERE content_moved) FROM moved
+        SELECT count(*), count(*) FILTER (WHERE content_moved), count(*) FILTER (WHERE implausible) FROM moved
         """
     ).format(
         distinct=sql.SQL("DISTINCT ON (page.record_id)") if distinct else sql.SQL(""),
@@ -215,9 +215,14 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
             sql.SQL("{0} = m.{0}").format(sql.Identifier(name)) for name in targets if name != "record_id"
         ),
         note_resolve=_noting(page),
+        plausible=_all_of(
+            _plausible(sql.SQL("p.{}").format(sql.Identifier(name)), page.types[name]) for name in _plain(page)
+        ),
     )
     with driver.cursor() as cursor:
-        written, changed = cursor.execute(statement, page.values or None).fetchone()
+        written, changed, implausible = cursor.execute(statement, page.values or None).fetchone()
+    if implausible:
+        raise DataError(f"{implausible} rows hold an instant or a number that is none")
     return written, changed
 
 
@@ -252,7 +257,31 @@ def _valid(page: _Page) -> sql.Composed:
 
 
 def _readable(page: _Page, name: str) -> sql.Composed:
-    return sql.SQL("({0} IS NULL OR pg_input_is_valid({0}, {1}))").format(_cell(name), sql.Literal(page.types[name]))
+    """
+    Whether a cell can be read as its type, and is a value one can reckon with.
+    """
+    kind = page.types[name]
+    typed = sql.SQL("{}::{}").format(_cell(name), sql.SQL(kind))
+    return sql.SQL(
+        "({0} IS NULL OR CASE WHEN pg_input_is_valid({0}, {1}) THEN coalesce({2}, true) ELSE false END)"
+    ).format(_cell(name), sql.Literal(kind), _plausible(typed, kind) or sql.SQL("true"))
+
+
+def _plausible(value: sql.Composable, kind: str) -> sql.Composed | None:
+    """
+    Whether a typed value is one to reckon with: no NaN, infinity or number of 30 digits, no instant before 1900 or
+    after the year 9998. None for types that hold nothing of the kind.
+    """
+    if kind == "numeric":
+        return sql.SQL("({} IS NULL OR abs({}) < 1e30)").format(value, value)
+    if kind in {"timestamptz", "date"}:
+        return sql.SQL("({} IS NULL OR {} BETWEEN '1900-01-01' AND '9998-12-31')").format(value, value)
+    return None
+
+
+def _all_of(tests: Iterable[sql.Composed | None]) -> sql.Composable:
+    found = [test for test in tests if test is not None]
+    return sql.SQL(" AND ").join(found) if found else sql.SQL("true")
 
 
 def _quarantine(driver: Any, page: _Page) -> int:

@@ -54,7 +54,7 @@ def flag(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, 
     decided = _decided(accounts.join(_measured(scored, rules), on="account_id", how="left"), rules, now)
     decided = decided.join(_lapses(decided, inside, rules, factors, today), on="account_id", how="left")
     why = sentences(decided, scored, rules)
-    detail = details(decided, scored, rules, factors, now=now)
+    detail = details(decided, scored, rules, factors)
     return (
         decided.join(why, on="account_id")
         .join(detail, on="account_id")

@@ -6,7 +6,7 @@ The sentence fits a text field of 255 characters. It decides nothing; ``flags`` 
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
 import polars as pl
@@ -43,9 +43,7 @@ def sentences(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRule
     return parts.select("account_id", pl.Series("why", why, dtype=pl.String))
 
 
-def details(
-    decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules, factors: pl.Series, *, now: datetime
-) -> pl.DataFrame:
+def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules, factors: pl.Series) -> pl.DataFrame:
     """
     account_id and detail (JSON): the rules' version and window, what is missing or when it lapses, and every act that
     contributes with its raw points, weight, age factor and points; the points of ``acts`` sum to ``points_milli``.
