@@ -218,7 +218,15 @@ def _need(system: str, wanted: Mapping[str, object]) -> None:
     missing = [name for name, value in wanted.items() if value is None]
     if missing:
         names = ", ".join(missing)
-        raise ConfigError("HW-101", f"{system} cannot be reached: {names} not set", ("headwater doctor",))
+        exports = " ".join(f"{name.partition(' ')[0]}=..." for name in missing)
+        raise ConfigError(
+            "HW-101",
+            f"{system} cannot be reached: {names} not set",
+            (
+                f"export {exports}   # what each is: README, section Install it for real",
+                "eval $(headwater practice env)   # practice orgs: README, section Try it on a company of your own",
+            ),
+        )
 
 
 def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -2,6 +2,8 @@
 The one entry that beat rings: starts a cycle that is due, and rings for whatever is waiting.
 """
 
+from datetime import timedelta
+
 from tasks.app import app, service
 from worker.broker.bell import TASK_PREFIX
 from worker.flows.drain import start_cycle
@@ -16,8 +18,12 @@ def tick() -> list[str]:
     made = service()
     with made.engine.begin() as connection:
         jobs.ensure_schedule(connection, "cycle", made.cycle_every)
-        for _cycle in jobs.take_due_cycles(connection):
-            start_cycle(connection, made)
+        jobs.ensure_schedule(connection, "upkeep", timedelta(days=1))
+        for name in jobs.take_due_cycles(connection):
+            if name == "cycle":
+                start_cycle(connection, made)
+            else:
+                jobs.enqueue(connection, name)
         ready = jobs.ready_flows(connection)
     made.ring(ready)
     return ready

@@ -33,7 +33,7 @@ API = "/services/data/v64.0"
 PAST_THE_OVERLAP = 20 * 60
 COUNTERS = ("seq_tup_read", "idx_tup_fetch", "n_tup_ins", "n_tup_upd", "n_tup_del")
 # Where the service notes that it ran; everything else is what it knows.
-MACHINERY = frozenset({"due", "job", "run", "schedule", "cursor", "source_state", "finding", "setting"})
+MACHINERY = frozenset({"due", "due_slice", "job", "run", "schedule", "cursor", "source_state", "finding", "setting"})
 
 
 class Colleague:
@@ -278,4 +278,3 @@ def practice_org() -> Iterator[PracticeOrg]:
     """
     with PracticeOrg(package=PACKAGE) as org:
         yield org
-

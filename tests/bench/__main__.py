@@ -2,7 +2,8 @@
 Runs the benchmarks: ``python -m tests.bench [NAME ...]``, or ``make bench`` (``B=name`` for one).
 
 Each prints its figures as ratios against a yardstick taken in the same run, with its goal. The exit code is 1 where a
-bound was not kept. ``--small`` runs all with a tenth of the sizes, to see that the programs work: its ratios mean little.
+bound was not kept. ``--small`` runs all with a tenth of the sizes, to see that the programs work: its ratios mean
+little.
 """
 
 import argparse

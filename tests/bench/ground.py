@@ -157,4 +157,5 @@ def load() -> str:
     How busy the machine is, to be read beside every figure.
     """
     one, five, _ = os.getloadavg()
-    return f"load {one:.1f} now, {five:.1f} over five minutes, {os.cpu_count()} processors, Python {sys.version.split()[0]}"
+    python = sys.version.split()[0]
+    return f"load {one:.1f} now, {five:.1f} over five minutes, {os.cpu_count()} processors, Python {python}"

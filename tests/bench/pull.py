@@ -1,6 +1,6 @@
 """
-Times a first pull of leads by Bulk 2.0 into the store against a bare COPY of the same CSV, and a pull that finds nothing
-new against the first.
+Times a first pull of leads by Bulk 2.0 into the store against a bare COPY of the same CSV, and a pull that finds
+nothing new against the first.
 
 The practice org and the pulling process are processes of their own. Both sides fill the same table definition
 (``pull.sql``) on the same server, and alternate within one run; the yardstick reads its CSV from a file and the pull
@@ -84,7 +84,7 @@ def size_of(report: Report, parts: EmbeddedParts, size: int, rounds: int) -> flo
             drop_database(parts.database_url, "bench_pull")
     tell(report, size, turns, pulls, again, csv_file.stat().st_size)
     csv_file.unlink()
-    return max(each["peak_mib"] for each in pulls)
+    return float(max(each["peak_mib"] for each in pulls))
 
 
 def tell(

@@ -3,12 +3,13 @@ Makes a store of any size in which everything is decided: a base of made-up lead
 the decided base is then copied in SQL under other ids as often as the size asks for.
 
 A copy is as consistent as the base: every id, domain and company's name carries a mark, which is replaced, and golden
-ids are shifted. Only the digests of credits do not follow, so the first cycle over a copied deal writes its credits once.
+ids are shifted. Only the digests of credits do not follow, so the first cycle over a copied deal writes its credits
+once.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from sqlalchemy import BigInteger, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tests.bench.ground import plain
+from worker.connectors.salesforce.mapping import OBJECTS
 from worker.core.rules import Rules
 from worker.flows.drain import drain, follow_up
 from worker.flows.run import Service
@@ -76,14 +78,21 @@ def decide_base(url: str, service: Service, leads: int, now: datetime) -> None:
 
 def known(rules: Rules) -> dict[str, Any]:
     """
-    What the source would have told of the fields we write: they are there and may be changed.
+    What the source would have told of its objects: every field that is read or written, as large as the real one.
     """
-    return {
-        "objects": {
-            name: {"fields": {target.field: {"updateable": True} for target in targets.values()}}
-            for name, targets in rules.write.targets.items()
+    facts = {"type": "string", "filterable": True, "updateable": True}
+    objects: dict[str, dict[str, Any]] = {}
+    for source in OBJECTS.values():
+        read = {name for candidates in source.columns.values() for name in candidates}
+        written = {target.field for target in rules.write.targets.get(source.object_name, {}).values()}
+        names = sorted({*read, *source.inputs, *written})
+        objects[source.object_name] = {
+            "described_at": datetime.now(UTC).isoformat(),
+            "considered": names,
+            "fields": dict.fromkeys(names, facts),
+            "missing": {},
         }
-    }
+    return {"org": "00D000000000001EAA", "unreadable": {}, "objects": objects, "appeared": {}}
 
 
 def settle(url: str, rules: Rules) -> None:

@@ -2,16 +2,16 @@
 Times one cycle of a hundred changed leads in a warm process, in a store and in one ten times as large, against the bare
 SQL of the same rows (``warm_floor.sql``).
 
-The clock runs from the answer to the last commit: saving the page, resolving, engagement, attribution and the plan, with
-every job claimed and every run noted as in the service. Both stores lie on one server and all sides alternate. That the
-cost follows the change and not the store is shown by PostgreSQL's own count of rows read and written as well.
+The clock runs from the answer to the last commit: saving the page, resolving, engagement, attribution and the plan,
+with every job claimed and every run noted as in the service. Both stores lie on one server and all sides alternate.
+That the cost follows the change and not the store is shown by PostgreSQL's own count of rows read and written as well.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,63 +20,31 @@ from sqlalchemy import text
 
 from config.settings import load_settings
 from tests.bench import store
+from tests.bench.answers import COLUMNS, LEADS, Answers, Row
 from tests.bench.ground import Alternating, Report, ground, load, plain, risen, settled_counters
-from worker.connectors.base import Cursor, Page, Stream, Usage
 from worker.embedded.databases import create_database
 from worker.embedded.parts import EmbeddedParts
 from worker.flows.drain import drain, start_cycle
 from worker.flows.run import Service
+from worker.store import migrate
 from worker.wiring import build
 
 CHANGED: Final = 100
 BASE_LEADS: Final = 10_000
 COPIES: Final = {"small store": 10, "large store": 100}
+# What a store's size is told in: table -> what a row of it is.
+HELD: Final = {
+    "source_person": "leads and contacts",
+    "account": "accounts",
+    "opportunity": "deals",
+    "touchpoint": "touches",
+    "credit": "credits",
+}
 GROUPS: Final = 3  # as many different hundreds of leads take turns, so that no cycle finds its own rows of just before
-STREAM: Final = Stream("salesforce.lead", "person", timedelta(minutes=15))
-COLUMNS: Final = (
-    "record_id", "created_at", "is_deleted", "merged_into", "email", "first_name", "last_name", "title", "phone",
-    "mobile_phone", "lead_source", "owner_ref", "opted_out", "do_not_call", "company", "website", "industry", "employees",
-    "annual_revenue", "street", "city", "state", "postal_code", "country", "status", "rating", "converted_at",
-    "converted_contact_ref", "converted_account_ref", "converted_opportunity_ref", "stamp_at",
-)  # fmt: skip
 FLOOR: Final = {
     part.partition("\n")[0].strip(): part.partition("\n")[2]
     for part in Path(__file__).with_name("warm_floor.sql").read_text(encoding="utf-8").split("\n-- :")[1:]
 }
-
-Row = dict[str, Any]
-
-
-class Answers:
-    """
-    A source that has just been answered: it gives the rows it was handed as one page, and nothing else.
-    """
-
-    name = "salesforce"
-    streams: Sequence[Stream] = (STREAM,)
-
-    def __init__(self, known: Mapping[str, Any]) -> None:
-        self.rows: list[Row] = []
-        self._known = known
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def read(self, cursors: Sequence[Cursor], known: Mapping[str, Any]) -> Iterator[Page]:
-        rows = [[row[name] for name in COLUMNS] for row in self.rows]
-        yield Page(STREAM.name, COLUMNS, rows, count=len(rows), last=True)
-
-    def read_records(self, stream: str, record_ids: Sequence[str], known: Mapping[str, Any]) -> Iterator[Page]:
-        return iter(())
-
-    def census(self, cursor: Cursor, known: Mapping[str, Any]) -> Iterator[Page]:
-        return iter(())
-
-    def learned(self) -> Mapping[str, Any]:
-        return self._known
-
-    def usage(self) -> Usage | None:
-        return None
 
 
 @dataclass
@@ -117,26 +85,15 @@ class Side:
         while drain(self.service):
             pass
 
-    def bare(self, rows: Sequence[Row]) -> None:
+    def bare(self, values: Mapping[str, Any]) -> None:
         """
         The floor: upsert, candidates, weights and diff, one commit.
         """
-        leads = [
-            {name: row[name] for name in COLUMNS} | {"stream": STREAM.name, "ours": {}, "extra": None} for row in rows
-        ]
-        emails = [row["email"] for row in rows]
-        values: Row = {
-            "leads": json.dumps(leads),
-            "emails": emails,
-            "domains": [email.partition("@")[2] for email in emails],
-            "ids": [row["record_id"] for row in rows],
-            "now": datetime.now(UTC),
-        }
         with self.floor.transaction():
             self.floor.execute(FLOOR["upsert"].encode(), values)
             found = self.floor.execute(FLOOR["candidates"].encode(), values).fetchone()
             assert found is not None
-            self.floor.execute(FLOOR["weights"].encode(), values | {"deals": found[0]})
+            self.floor.execute(FLOOR["weights"].encode(), {**values, "deals": found[0]})
 
     def expect(self) -> None:
         """
@@ -155,7 +112,7 @@ class Side:
         assert left == 0, f"{left} subjects are left"
         assert tally.get("records changed") == CHANGED, tally
         assert tally.get("people changed") == CHANGED, tally
-        assert tally.get("deals decided", 0) >= CHANGED * 9 // 10, tally
+        assert tally.get("deals decided", 0) >= CHANGED, tally
         assert {run["flow"] for run in runs} >= {"pull", "resolve", "engage", "attribute", "plan"}, runs
         self.runs.append(tally)
 
@@ -198,13 +155,7 @@ def stores(report: Report, parts: EmbeddedParts, stack: ExitStack, base_leads: i
         store.vacuum(url)
         sides.append(Side(name, url, service, answers, floor, groups_of(floor, base_leads, copies)))
         rows = store.counts(url)
-        told = ", ".join(
-            f"{rows[table]:,} {word}"
-            for table, word in (
-                ("source_person", "leads and contacts"), ("account", "accounts"), ("opportunity", "deals"),
-                ("touchpoint", "touches"), ("credit", "credits"),
-            )  # fmt: skip
-        )
+        told = ", ".join(f"{rows[table]:,} {word}" for table, word in HELD.items())
         report.say(f"  {name}: {told}")
     return sides
 
@@ -214,7 +165,7 @@ def serving(parts: EmbeddedParts, url: str) -> Iterator[tuple[Service, Answers]]
     """
     A service on a store, as the workers build it, with the answers in the place of an org.
     """
-    store.migrate.upgrade(url)
+    migrate.upgrade(url)
     service = build(load_settings(database_url=url, redis_url=parts.redis_url), sources=False)
     answers = Answers(store.known(service.rules))
     try:
@@ -233,7 +184,7 @@ def groups_of(connection: "psycopg.Connection[Any]", base_leads: int, copies: in
     ids = [f"00Q{store.mark_of(n // base_leads)}{1 + n % base_leads:08d}EAA" for n in numbers]
     found = connection.execute(
         f"SELECT {cells} FROM source_person WHERE stream = %s AND record_id = ANY(%s) ORDER BY record_id".encode(),
-        (STREAM.name, ids[: CHANGED * GROUPS]),
+        (LEADS.name, ids[: CHANGED * GROUPS]),
     ).fetchall()
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in found]
     assert len(rows) == CHANGED * GROUPS
@@ -252,8 +203,24 @@ def play(side: Side, turns: Alternating) -> None:
         start_cycle(connection, side.service)
     turns.time(f"{side.name}, cycle", side.cycle)
     side.expect()
-    turns.time(f"{side.name}, floor", lambda: side.bare(rows))
+    values = bound(rows)
+    turns.time(f"{side.name}, floor", lambda: side.bare(values))
     store.settle(side.url, side.service.rules)
+
+
+def bound(rows: Sequence[Row]) -> dict[str, Any]:
+    """
+    The same rows as the floor's statements take them.
+    """
+    leads = [{name: row[name] for name in COLUMNS} | {"stream": LEADS.name, "ours": {}} for row in rows]
+    emails = [row["email"] for row in rows]
+    return {
+        "leads": json.dumps(leads),
+        "emails": emails,
+        "domains": [email.partition("@")[2] for email in emails],
+        "ids": [row["record_id"] for row in rows],
+        "now": datetime.now(UTC),
+    }
 
 
 def tell(report: Report, turns: Alternating, sides: Sequence[Side]) -> None:
@@ -267,11 +234,11 @@ def tell(report: Report, turns: Alternating, sides: Sequence[Side]) -> None:
     for side in sides:
         report.bound(f"{side.name}: cycle / floor", turns.ratio(f"{side.name}, cycle", f"{side.name}, floor"), goal=5)
     small, large = (side.name for side in sides)
-    report.bound(
-        "cycle in ten times the store", turns.ratio(f"{large}, cycle", f"{small}, cycle"), goal=1.6, must=2.0
-    )
+    report.bound("cycle in ten times the store", turns.ratio(f"{large}, cycle", f"{small}, cycle"), goal=1.6, must=2.0)
     report.say(f"  floor in ten times the store: {turns.ratio(f'{large}, floor', f'{small}, floor'):.2f}x")
-    report.say(f"  one cycle: {', '.join(f'{number:,} {what}' for what, number in sides[-1].runs[-1].items() if number)}")
+    report.say(
+        f"  one cycle: {', '.join(f'{number:,} {what}' for what, number in sides[-1].runs[-1].items() if number)}"
+    )
 
 
 def count_rows(side: Side) -> dict[str, dict[str, int]]:

@@ -55,7 +55,7 @@ def test_the_answer_as_json_is_one_envelope(bare: Terminal, folder: Path) -> Non
     [
         ("engagement.yaml", "window_days:", "windw_days:", "window_days"),
         ("engagement.yaml", "  c_level: 1.5", "  c_levl: 1.5", "c_level"),
-        ("attribution.yaml", "write_model: w ", "write_model: v ", "w"),
+        ("attribution.yaml", "write_model: w ", "write_model: liner ", "linear"),
         ("fields.yaml", "  email: {", "  emial: {", "email"),
     ],
 )

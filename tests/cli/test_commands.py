@@ -26,7 +26,7 @@ def company(service: Running) -> dict[str, str]:
     ada = world.contact(account, "Ada")
     lea = world.lead("Lea")
     for record in (ada, lea):
-        world.form(world.known(record), 20, "cpc")
+        world.form(world.known(record), 50, "cpc")
     deal = world.deal(account)
     return {"account": account, "ada": ada, "lea": lea, "deal": deal, "role": world.role(deal, ada)}
 
@@ -36,7 +36,11 @@ def company(service: Running) -> dict[str, str]:
 
 def test_the_installed_command_answers() -> None:
     done = subprocess.run(
-        [Path(sys.executable).parent / "headwater", "--version"], capture_output=True, text=True, timeout=60, check=False
+        [Path(sys.executable).parent / "headwater", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0
     assert done.stdout.startswith("headwater")
@@ -170,7 +174,7 @@ def test_apply_writes_what_was_planned_and_a_second_one_has_nothing_to_do(
     assert said.data["result"]["not_written"] == []
     assert len(service.calls(mark, "write")) <= planned["calls"]
     (lead,) = service.colleague.query(
-        f"SELECT HW_Original_Source__c, HW_Matched_Account__c FROM Lead WHERE Id = '{company['lea']}'"  # noqa: S608
+        f"SELECT HW_Original_Source__c, HW_Matched_Account__c FROM Lead WHERE Id = '{company['lea']}'"
     )
     assert lead == {"HW_Original_Source__c": "Paid search", "HW_Matched_Account__c": company["account"]}
     again = headwater("apply", "--yes", "--json")

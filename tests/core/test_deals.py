@@ -132,14 +132,14 @@ def facts(**values: Any) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("amount", "currency", "units", "digits"),
     [
-        (Decimal("84000"), "USD", 8_400_000, 2),
+        (Decimal(84000), "USD", 8_400_000, 2),
         (Decimal("84000.5"), "USD", 8_400_050, 2),
         (Decimal("0.0001"), "USD", 1, 4),
-        (Decimal("84000"), "JPY", 84_000, 0),
+        (Decimal(84000), "JPY", 84_000, 0),
         (Decimal("84000.25"), "JPY", 8_400_025, 2),
         (Decimal("1.5"), "KWD", 1_500, 3),
         (Decimal("-12.34"), "EUR", -1_234, 2),
-        (Decimal("0"), "USD", 0, 2),
+        (Decimal(0), "USD", 0, 2),
     ],
 )
 def test_money_is_whole_units_of_the_finer_of_currency_and_amount(

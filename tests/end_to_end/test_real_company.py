@@ -142,7 +142,7 @@ def test_a_deal_won_before_its_leads_first_contact_is_listed_as_what_it_is(writt
         assert told[seller]["outcome"] == "won"
         (there,) = written.colleague.query(
             "SELECT HW_Source_Channel__c, HW_Marketing_Share__c, HW_Influenced__c FROM Opportunity "
-            f"WHERE Name = '{seller}'"  # noqa: S608 - a name of the files
+            f"WHERE Name = '{seller}'"
         )
         assert there["HW_Source_Channel__c"] in {SALES, NO_TOUCH}
         assert there["HW_Influenced__c"] is False

@@ -34,6 +34,7 @@ class Scene:
     crew: Crew
     notes: list[str] = field(default_factory=list)
     cycles: int = 0
+    opened_at: float = field(default_factory=time.monotonic)
 
     # ------------------------------------------------------------------------------------------------ looking
 
@@ -127,6 +128,7 @@ class Scene:
         Wait until everything was read, everything decided, and the first plan waits for a person.
         """
         self.until(self.is_planned, "the first plan waits")
+        self.note("everything is read and decided, the first plan waits")
 
     def is_planned(self) -> bool:
         planned: bool = self.one(_PLANNED)
@@ -158,8 +160,10 @@ class Scene:
         One more cycle, which reads our own writes back, and then what it all came to.
         """
         self.until_sent()
+        self.note("everything is sent and settled")
         self.make_cycle_due()
         self.until_sent()
+        self.note("our own writes are read back")
         return end_state(self.engine, self.org)
 
     def expect(self, expected: State) -> None:
@@ -175,7 +179,7 @@ class Scene:
     # ------------------------------------------------------------------------------------------------ telling
 
     def note(self, words: str) -> None:
-        self.notes.append(words)
+        self.notes.append(f"{time.monotonic() - self.opened_at:5.1f} s  {words}")
 
     def story(self) -> str:
         """

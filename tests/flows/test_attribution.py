@@ -217,7 +217,9 @@ def test_an_amount_that_changes_keeps_the_shares_and_moves_the_money(service: Ru
 
     def money() -> list[int]:
         rows = service.why("opportunity", deal)["credits"]
-        return [row["models"]["linear"]["units"] for row in rows if row["clock"] == "pipeline" and "linear" in row["models"]]
+        return [
+            row["models"]["linear"]["units"] for row in rows if row["clock"] == "pipeline" and "linear" in row["models"]
+        ]
 
     # The left-over unit goes to the earliest.
     assert money() == [3334, 3333, 3333]

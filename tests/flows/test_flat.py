@@ -37,7 +37,7 @@ class Cost:
 @dataclass
 class Field:
     """
-    The leads of the test. Every tenth lead belongs to an account by its domain; the first hundred are those that change.
+    The leads of the test. Every tenth belongs to an account by its domain; the first hundred are those that change.
     """
 
     running: Running
@@ -96,10 +96,10 @@ def costs(service: Running, sizes: Sequence[int]) -> list[Cost]:
         service.settle()
         moving = field.change(turn)
         found.append(cost_of_a_cycle(service))
-        print(size, found[-1])
+        print(size, found[-1])  # noqa: T201 - the figures behind the verdict
         there = service.colleague.query(
             "SELECT Email, HW_Matched_Account__r.Website FROM Lead WHERE HW_Matched_Account__c <> null "
-            f"AND LastName IN ({', '.join(repr(f'Lead {number}') for number in range(MOVING))})"  # noqa: S608
+            f"AND LastName IN ({', '.join(repr(f'Lead {number}') for number in range(MOVING))})"
         )
         assert len(there) == len(moving)
         for lead in there:

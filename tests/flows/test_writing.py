@@ -48,7 +48,7 @@ def test_what_a_person_changed_between_plan_and_apply_is_skipped_and_reported(wr
     writing.colleague.update("Opportunity", [{"Id": deal, "HW_Source_Channel__c": "My cold call"}])
     work_until_quiet(writing.service)
     (there,) = writing.colleague.query(
-        f"SELECT HW_Source_Channel__c, HW_Source_Team__c FROM Opportunity WHERE Id = '{deal}'"  # noqa: S608
+        f"SELECT HW_Source_Channel__c, HW_Source_Team__c FROM Opportunity WHERE Id = '{deal}'"
     )
     assert there == {"HW_Source_Channel__c": "My cold call", "HW_Source_Team__c": "Marketing"}
     skipped = writing.rows(
@@ -76,11 +76,15 @@ def test_a_field_that_holds_the_value_already_is_not_written_again(writing: Runn
     world.form(world.known(ada), 50, "cpc")
     plan_only(writing)
     (outgoing,) = writing.rows("SELECT changes FROM outbox WHERE record_id = :id", id=ada)
-    writing.colleague.update("Contact", [{"Id": ada} | {change["field"]: change["new"] for change in outgoing["changes"]}])
+    writing.colleague.update(
+        "Contact", [{"Id": ada} | {change["field"]: change["new"] for change in outgoing["changes"]}]
+    )
     mark = writing.mark()
     work_until_quiet(writing.service)
     assert [call for call in writing.calls(mark, "write") if ada in (call["body"] or "")] == []
-    assert {row["result"] for row in writing.rows("SELECT result FROM written WHERE record_id = :id", id=ada)} == {"done"}
+    assert {row["result"] for row in writing.rows("SELECT result FROM written WHERE record_id = :id", id=ada)} == {
+        "done"
+    }
 
 
 def test_a_record_deleted_between_plan_and_apply_is_gone_and_holds_nobody_up(writing: Running) -> None:
@@ -105,19 +109,24 @@ def test_a_record_that_their_rule_refuses_is_parked_with_their_words_and_the_res
     ada, ben = (world.contact(account, name) for name in ("Ada", "Ben"))
     world.form(world.known(ada), 50, "cpc")
     world.form(world.known(ben), 50, "newsletter")
-    rule = {"object": "Contact", "field": "HW_Original_Source__c", "value": "Paid search", "message": "Not this channel"}
+    rule = {
+        "object": "Contact",
+        "field": "HW_Original_Source__c",
+        "value": "Paid search",
+        "message": "Not this channel",
+    }
     writing.org.control("POST", "salesforce/validation_rule", rule)
     writing.cycle()
     (refused,) = [each for each in writing.status()["writes"]["refused"] if each["object"] == "Contact"]
     assert (refused["state"], refused["records"], refused["example"]) == ("parked", 1, ada)
     assert "Not this channel" in refused["message"]
     assert refused["code"] == "FIELD_CUSTOM_VALIDATION_EXCEPTION"
-    (there,) = writing.colleague.query(f"SELECT HW_Original_Source__c FROM Contact WHERE Id = '{ben}'")  # noqa: S608
+    (there,) = writing.colleague.query(f"SELECT HW_Original_Source__c FROM Contact WHERE Id = '{ben}'")
     assert there["HW_Original_Source__c"] == "E-mail"
     writing.org.control("DELETE", "salesforce/validation_rule")
     writing.colleague.update("Contact", [{"Id": ada, "Title": "Controller"}])
     writing.cycle()
-    (there,) = writing.colleague.query(f"SELECT HW_Original_Source__c FROM Contact WHERE Id = '{ada}'")  # noqa: S608
+    (there,) = writing.colleague.query(f"SELECT HW_Original_Source__c FROM Contact WHERE Id = '{ada}'")
     assert there["HW_Original_Source__c"] == "Paid search"
     assert [each for each in writing.status()["writes"]["refused"] if each["object"] == "Contact"] == []
 
@@ -133,10 +142,12 @@ def test_an_answer_that_never_came_is_read_before_anything_is_written_again(writ
     work_until_quiet(writing.service)
     sent = [call for call in writing.calls(mark, "write") if ada in (call["body"] or "")]
     assert len(sent) == 1, sent
-    (there,) = writing.colleague.query(f"SELECT HW_Original_Source__c FROM Contact WHERE Id = '{ada}'")  # noqa: S608
+    (there,) = writing.colleague.query(f"SELECT HW_Original_Source__c FROM Contact WHERE Id = '{ada}'")
     assert there["HW_Original_Source__c"] == "Paid search"
     assert writing.value("SELECT count(*) FROM outbox") == 0
-    assert {row["result"] for row in writing.rows("SELECT result FROM written WHERE record_id = :id", id=ada)} == {"done"}
+    assert {row["result"] for row in writing.rows("SELECT result FROM written WHERE record_id = :id", id=ada)} == {
+        "done"
+    }
 
 
 def test_fields_that_are_sales_are_never_written(writing: Running) -> None:
@@ -159,6 +170,6 @@ def test_a_plan_that_would_change_too_much_is_held_and_says_why(writing: Running
     assert "Contact records would change" in held["why_held"]
     writing.approve()
     there = writing.colleague.query(
-        f"SELECT COUNT(Id) n FROM Contact WHERE AccountId = '{account}' AND HW_Original_Source__c = 'Paid search'"  # noqa: S608
+        f"SELECT COUNT(Id) n FROM Contact WHERE AccountId = '{account}' AND HW_Original_Source__c = 'Paid search'"
     )
     assert there == [{"n": 30}]

@@ -150,9 +150,13 @@ def test_what_a_holder_wrote_is_lost_when_its_lease_is(engine: Engine) -> None:
     ask(engine)
     slow = claimed(engine, lease=GONE)
     claimed(engine, owner="ben")
-    with pytest.raises(LeaseLost), engine.begin() as connection:
+
+    def write_late(connection: Connection) -> None:
         connection.execute(text("INSERT INTO setting (key, value) VALUES ('late', '{}')"))
         jobs.hold(connection, slow, MINUTE)
+
+    with pytest.raises(LeaseLost), engine.begin() as connection:
+        write_late(connection)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM setting")).scalar_one() == 0
 

@@ -12,7 +12,16 @@ from worker.store import dues
 from worker.store.staging import Saved, save_csv, save_rows
 
 LEADS = "salesforce.lead"
-COLUMNS = ("record_id", "stamp_at", "created_at", "email", "employees", "opted_out", "ours.HW_Screened__c", "extra.Rating")
+COLUMNS = (
+    "record_id",
+    "stamp_at",
+    "created_at",
+    "email",
+    "employees",
+    "opted_out",
+    "ours.HW_Screened__c",
+    "extra.Rating",
+)
 MORNING, NOON, EVENING = "2026-11-18T09:00:00Z", "2026-11-18T12:00:00Z", "2026-11-18T20:00:00Z"
 Cells = tuple[str | None, ...]
 

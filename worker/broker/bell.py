@@ -25,6 +25,7 @@ QUEUES: dict[str, str] = {
     "originate": "decide",
     "plan": "decide",
     "apply": "apply",
+    "upkeep": "decide",
 }
 
 TASK_PREFIX = "headwater."

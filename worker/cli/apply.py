@@ -44,20 +44,20 @@ def command(*, yes: bool, speech: Speech) -> int:
                     actions=["headwater apply --yes"],
                 )
             click.confirm(f"Write {planned['records']:,} records to Salesforce?", abort=True, err=True)
-        result = approve_and_send(service, speech)
+        result = approve_and_send(service, speech, planned["shown"])
         speech.answer(result, lambda: _told(result))
         if result["waiting"]:
             return STILL_RUNNING
         return PARTLY if result["not_written"] else 0
 
 
-def approve_and_send(service: Service, speech: Speech) -> dict[str, Any]:
+def approve_and_send(service: Service, speech: Speech, shown: tuple[list[int], int]) -> dict[str, Any]:
     """
-    Approve every plan that waits and work until it is sent. Returns what became of it.
+    Approve the plans that were shown and work until they are sent. Returns what became of them.
     """
     with service.engine.begin() as connection:
         before = views.rows(connection, "SELECT coalesce(max(id), 0) AS id FROM written")[0]["id"]
-        plans = outbox.approve(connection, by=getpass.getuser())
+        plans = outbox.approve(connection, getpass.getuser(), shown)
         follow_up(connection, service)
     service.ring(["apply"])
     with speech.progress("apply") as on_progress:

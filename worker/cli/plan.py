@@ -12,7 +12,7 @@ from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
 from worker.flows.drain import drain, follow_up
 from worker.flows.run import Service
-from worker.store import views
+from worker.store import outbox, views
 
 # Flows that decide and touch no network.
 DECIDING = ("resolve", "engage", "attribute", "originate", "plan")
@@ -44,6 +44,7 @@ def decide_and_show(service: Service, examples: int) -> dict[str, Any]:
     drain(service, DECIDING)
     with service.engine.connect() as connection:
         planned = views.planned(connection, examples)
+        planned["shown"] = outbox.waiting_plans(connection)
     records = [each["records"] for each in planned["objects"]]
     planned["records"] = sum(records)
     planned["calls"] = sum(-(-number // READ_BATCH) + -(-number // WRITE_BATCH) for number in records)

@@ -3,16 +3,27 @@
 """
 
 import shlex
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from config.settings import load_settings
 from worker.cli.output import Speech, common
 from worker.core.errors import Fatal
+from worker.embedded.home import is_held, lock_file
 from worker.practice.server import HTTP_PORT, HTTPS_PORT, Endpoints, read_endpoints, serve
 
+# Held by whoever serves a folder.
+SERVING = "serving"
+# How long a server may take from its start to its first answer on a busy machine, and how long one that was started in
+# the line before may take to hold its lock.
+COMING_SECONDS, APPEARING_SECONDS = 30.0, 4.0
 SHIPPED_PACKAGE = Path(__file__).resolve().parents[2] / "config" / "salesforce"
 
 
@@ -45,6 +56,8 @@ def serve_command(
     """
     from worker.practice.clock import parse_moment
 
+    folder = data or practice_folder()
+
     def announce(endpoints: Endpoints) -> None:
         speech.answer(
             asdict(endpoints),
@@ -55,14 +68,36 @@ def serve_command(
             ],
         )
 
-    serve(
-        http_port=http_port,
-        https_port=https_port,
-        data=data or practice_folder(),
-        clock=parse_moment(clock) if clock else None,
-        package=None if bare else SHIPPED_PACKAGE,
-        ready=announce,
-    )
+    with _serving(folder):
+        serve(
+            http_port=http_port,
+            https_port=https_port,
+            data=folder,
+            clock=parse_moment(clock) if clock else None,
+            package=None if bare else SHIPPED_PACKAGE,
+            ready=announce,
+        )
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[None]:
+    """
+    Hold the folder's lock, so that others see from the first moment that it is being served. Raises Fatal HW-573 where
+    it is already: two servers over the same records would destroy them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    seat = lock_file(folder / SERVING)
+    if seat is None:
+        raise Fatal(
+            "HW-573",
+            f"practice orgs are being served from {folder} already",
+            actions=[
+                "eval $(headwater practice env)   # points Headwater at them",
+                "headwater practice serve --data DIR",
+            ],
+        )
+    with seat:
+        yield
 
 
 @command.command("env")
@@ -101,10 +136,34 @@ def load_command(folder: Path, mapping: Path | None, data: Path | None, speech: 
 
 
 def _endpoints(data: Path | None) -> Endpoints:
+    """
+    Where the folder's practice orgs answer. One that is just starting is waited for; Fatal HW-570 where none is.
+    """
     folder = data or practice_folder()
+    began = time.monotonic()
+    while (endpoints := _answering(folder)) is None:
+        waited = time.monotonic() - began
+        is_coming = is_held(folder / SERVING)
+        if waited > (COMING_SECONDS if is_coming else APPEARING_SECONDS):
+            raise Fatal(
+                "HW-570",
+                f"the practice orgs of {folder} do not answer, {waited:.0f} s after they were started"
+                if is_coming
+                else f"no practice org is served from {folder}",
+                actions=["headwater practice serve &"] if not is_coming else ["try again", "end it and serve again"],
+            )
+        time.sleep(0.1)
+    return endpoints
+
+
+def _answering(folder: Path) -> Endpoints | None:
+    """
+    The addresses the folder's last server wrote, if something listens there.
+    """
     try:
-        return read_endpoints(folder)
-    except FileNotFoundError as error:
-        raise Fatal(
-            "HW-570", "no practice org was ever served from here", actions=["headwater practice serve &"]
-        ) from error
+        endpoints = read_endpoints(folder)
+        address = urlsplit(endpoints.http_url)
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout=2):
+            return endpoints
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,5 +1,6 @@
 """
-Runs the Procfile's processes on one machine: starts them, passes their lines on, starts again what dies, stops all.
+Runs the Procfile's processes on one machine: starts them, passes their lines on, starts again what dies, gives up on
+what dies at once again and again, stops all.
 
 Each process is a group of its own and is ended by the kernel when this one dies, so nothing is left running. Called by
 ``up`` and ``demo``.
@@ -12,14 +13,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from worker.core.errors import Fatal
+
 PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 STOP_SECONDS = 20.0
 RESTART_SECONDS = 1.0
+# A process that does not live this long never got to work; so many of those in a row, and it will not.
+QUICK_SECONDS = 20.0
+QUICK_DEATHS = 5
+LAST_LINES = 8
 _PR_SET_PDEATHSIG = 1
 
 
@@ -36,7 +44,10 @@ class _Process:
     name: str
     command: str
     popen: subprocess.Popen[str]
+    quick_deaths: int
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     started_at: float = field(default_factory=time.monotonic)
+    listener: threading.Thread | None = None
 
 
 class Processes:
@@ -55,6 +66,9 @@ class Processes:
         """
         Start one command, as a shell would.
         """
+        self._start(name, command, quick_deaths=0)
+
+    def _start(self, name: str, command: str, *, quick_deaths: int) -> None:
         popen = subprocess.Popen(  # noqa: S602 - the Procfile's own lines, with their ${PORT:-8080}
             f"exec {command}",
             shell=True,
@@ -66,25 +80,32 @@ class Processes:
             start_new_session=True,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, before any thread exists in the child
         )
-        self._running[name] = _Process(name, command, popen)
+        process = self._running[name] = _Process(name, command, popen, quick_deaths)
         assert popen.stdout is not None  # noqa: S101 - asked for above
-        threading.Thread(target=self._listen, args=(name, popen.stdout), daemon=True).start()
+        process.listener = threading.Thread(target=self._listen, args=(process, popen.stdout), daemon=True)
+        process.listener.start()
 
-    def _listen(self, name: str, lines: IO[str]) -> None:
+    def _listen(self, process: _Process, lines: IO[str]) -> None:
         for line in lines:
-            self._echo(name, line.rstrip("\n"))
+            process.last_lines.append(line.rstrip("\n"))
+            self._echo(process.name, line.rstrip("\n"))
 
     def keep_alive(self) -> None:
         """
-        Start again whatever has ended; one that ends at once waits a moment.
+        Start again whatever has ended; one that ends at once waits a moment. Raises Fatal HW-579 with a process's last
+        lines where it has ended at once too often in a row.
         """
         for process in list(self._running.values()):
             if self._stopping or process.popen.poll() is None:
                 continue
+            lived = time.monotonic() - process.started_at
+            quick_deaths = process.quick_deaths + 1 if lived < QUICK_SECONDS else 0
+            if quick_deaths >= QUICK_DEATHS:
+                raise _hopeless(process)
             self._echo(process.name, f"ended with {process.popen.returncode}; starting it again")
-            if time.monotonic() - process.started_at < RESTART_SECONDS:
+            if lived < RESTART_SECONDS:
                 time.sleep(RESTART_SECONDS)
-            self.start(process.name, process.command)
+            self._start(process.name, process.command, quick_deaths=quick_deaths)
 
     def stop(self) -> None:
         """
@@ -101,6 +122,18 @@ class Processes:
                 _signal(process.popen, signal.SIGKILL)
                 process.popen.wait()
         self._running.clear()
+
+
+def _hopeless(process: _Process) -> Fatal:
+    if process.listener is not None:
+        process.listener.join(1.0)  # what it said at the end may still be on its way
+    return Fatal(
+        "HW-579",
+        f"{process.name} ended {QUICK_DEATHS} times in a row, each within {QUICK_SECONDS:.0f} s of its start "
+        f"(the last time with {process.popen.returncode}); everything is stopped",
+        actions=["headwater doctor", f"the command that fails:  {process.command}"],
+        vendor="\n  ".join(process.last_lines) or "it said nothing",
+    )
 
 
 def _signal(popen: subprocess.Popen[str], number: int) -> None:

@@ -12,7 +12,7 @@ from worker.cli.output import Speech, common
 from worker.cli.sync import service_of, work_until_quiet
 from worker.core.errors import Fatal
 from worker.flows.run import Service
-from worker.store import jobs, scopes, views
+from worker.store import cursors, jobs, scopes, views
 
 
 @click.command("resync")
@@ -36,6 +36,7 @@ def command(what: str, name: str | None, *, yes: bool, wait: bool, speech: Speec
         if not yes and cost["records"] > 200:
             click.confirm("Go on?", abort=True, err=True)
         with service.engine.begin() as connection:
+            cursors.forget(connection, [stream for _lane, scope in asked for stream in scope.get("streams", ())])
             numbers = [
                 jobs.enqueue(
                     connection,

@@ -10,6 +10,7 @@ import click
 from worker.cli.ground import ground
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
+from worker.core.instants import to_the_minute
 from worker.store import views
 
 
@@ -19,7 +20,7 @@ def command(speech: Speech) -> None:
     """
     Streams and their lag, API calls, what waits to be written, what went wrong and what to do.
     """
-    with ground() as settings:
+    with ground(meets_org=False) as settings:
         service = service_of(settings, sources=False, decides=False)
         with service.engine.connect() as connection:
             found = views.status(connection)
@@ -45,7 +46,7 @@ def told(found: dict[str, Any]) -> Iterator[str]:
             [
                 [
                     stream["stream"],
-                    stream["watermark"],
+                    to_the_minute(stream["watermark"]),
                     "reading" if stream["reading"] else "on time" if stream["read_once"] else "never read",
                     _ago(stream["idle_seconds"]),
                 ]
@@ -81,7 +82,7 @@ def _troubles(found: dict[str, Any]) -> Iterator[str]:
             f"{each['message']}; for example {each['example']}"
         )
     for each in found["findings"]:
-        yield f"Open ({each['code']}) since {each['since_at'][:16]}: {each['message']}"
+        yield f"Open ({each['code']}) since {to_the_minute(each['since_at'])}: {each['message']}"
         for action in each["actions"]:
             yield f"  Try this: {action}"
     if not found["findings"] and not found["quarantine"]:

@@ -1,8 +1,10 @@
 """
-Tells what the demo's first cycle did, read back from where sales would look: the practice org's own API.
+Tells what this run of the demo did, and how its company stands, read back from where sales would look: the practice
+org's own API.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import requests
 from sqlalchemy import Connection, Engine
 
-from config.settings import Settings
+from worker.cli.money import money
 from worker.practice.company import STORY
 from worker.practice.server import Endpoints
 from worker.store import scopes, views
@@ -18,9 +20,34 @@ from worker.store import scopes, views
 MODEL = "w"
 
 
-def tell(engine: Engine, endpoints: Endpoints, settings: Settings) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SoFar:
     """
-    Counts, the account that became engaged, the deal whose credit is split, and where to look on.
+    The newest run and the newest written field before this run of the demo; 0 where there are none.
+    """
+
+    run: int
+    written: int
+
+
+def so_far(engine: Engine) -> SoFar:
+    """
+    Where the store stands now, for telling later what came after.
+    """
+    with engine.connect() as connection:
+        (newest,) = views.rows(
+            connection,
+            """
+            SELECT (SELECT coalesce(max(id), 0) FROM run) AS run, (SELECT coalesce(max(id), 0) FROM written) AS written
+            """,
+        )
+    return SoFar(**newest)
+
+
+def tell(engine: Engine, endpoints: Endpoints, page: str, before: SoFar, *, kept: bool) -> dict[str, Any]:
+    """
+    Counts as they stand; what was read and written after ``before``; the account that became engaged, the deal whose
+    credit is split, and where to look on. ``kept`` says that the company is that of an earlier run.
     """
     with engine.connect() as connection:
         status = views.status(connection)
@@ -30,10 +57,21 @@ def tell(engine: Engine, endpoints: Endpoints, settings: Settings) -> dict[str, 
             connection,
             """
             SELECT object, count(DISTINCT record_id) AS records, count(*) AS fields FROM written
-            WHERE result = 'done' GROUP BY 1 ORDER BY 1
+            WHERE result = 'done' AND id > :before GROUP BY 1 ORDER BY 1
             """,
+            before=before.written,
+        )
+        (read,) = views.rows(
+            connection,
+            """
+            SELECT coalesce(sum((tally->>'records changed')::bigint), 0)::bigint AS changed FROM run
+            WHERE id > :before AND flow = 'pull'
+            """,
+            before=before.run,
         )
     return {
+        "kept": kept,
+        "records_changed": read["changed"],
         "counts": status["counts"],
         "written": written,
         "account": {"name": STORY.account, "salesforce": _from_org(endpoints, "Account", account)},
@@ -44,7 +82,7 @@ def tell(engine: Engine, endpoints: Endpoints, settings: Settings) -> dict[str, 
             "credits": deal.get("credits", []),
             "salesforce": _from_org(endpoints, "Opportunity", deal),
         },
-        "page": f"http://{settings.bind}:{settings.port}",
+        "page": page,
         "practice": endpoints.http_url,
     }
 
@@ -84,13 +122,20 @@ def lines(told: dict[str, Any], seconds: float) -> Iterator[str]:
     """
     counts = told["counts"]
     yield ""
-    yield (
-        f"The first cycle took {seconds:.0f} s: {counts['people']:,} people, {counts['accounts']:,} accounts and "
-        f"{counts['opportunities']:,} deals reconciled from Salesforce and Marketo; {counts['touchpoints']:,} touches; "
-        f"{counts['engaged']:,} accounts engaged."
+    stands = (
+        f"{counts['people']:,} people, {counts['accounts']:,} accounts and {counts['opportunities']:,} deals "
+        f"reconciled from Salesforce and Marketo; {counts['touchpoints']:,} touches; {counts['engaged']:,} accounts "
+        "engaged."
     )
-    yield "Written back: " + ", ".join(
-        f"{each['records']:,} {each['object']} ({each['fields']:,} fields)" for each in told["written"]
+    if told["kept"]:
+        changed = told["records_changed"]
+        news = f"{changed:,} records read were new or changed" if changed else "nothing had changed"
+        yield f"This start took {seconds:.0f} s: {news} since the last time. As it stands: {stands}"
+    else:
+        yield f"The first cycle took {seconds:.0f} s: {stands}"
+    yield "Written back: " + (
+        ", ".join(f"{each['records']:,} {each['object']} ({each['fields']:,} fields)" for each in told["written"])
+        or "nothing."
     )
     account = told["account"]
     yield ""
@@ -98,7 +143,7 @@ def lines(told: dict[str, Any], seconds: float) -> Iterator[str]:
     yield from _fields(account["salesforce"])
     deal = told["deal"]
     yield ""
-    yield f"{deal['name']}, {deal['amount']} {deal['currency']}, as sales sees it in Salesforce:"
+    yield f"{deal['name']}, {money(deal['amount'], deal['currency'])}, as sales sees it in Salesforce:"
     yield from _fields(deal["salesforce"])
     yield from _split(deal)
     yield ""

@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 from worker.cli.ground import ground
+from worker.cli.money import money
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
 from worker.core.deals import MINOR_DIGITS
 from worker.core.errors import Fatal
+from worker.core.instants import to_the_minute
 from worker.store import scopes, views
 
 CLOCKS = {"pipeline": "as of creation", "revenue": "as of the close, or to date while open"}
@@ -32,7 +34,7 @@ def command(words: tuple[str, ...], speech: Speech) -> None:
     every model's shares; what was written, what is to be, and what was refused.
     """
     asked = " ".join(words)
-    with ground() as settings:
+    with ground(meets_org=False) as settings:
         service = service_of(settings, sources=False, decides=False)
         with service.engine.connect() as connection:
             found = scopes.find(connection, asked)
@@ -102,7 +104,7 @@ def _flag(answer: dict[str, Any]) -> Iterator[str]:
         if flag["engaged"]
         else f"not engaged: {_missing(detail)}"
     )
-    decided = flag["decided_at"][:16]
+    decided = to_the_minute(flag["decided_at"])
     yield f"{state.capitalize()}. Band {flag['band']}, rules v{flag['rule_version']}, decided {decided}."
     if flag["why"]:
         yield f"  {flag['why']}"
@@ -152,7 +154,7 @@ def _credit(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
     account = answer["account"]["name"] if answer["account"] else "no account"
     yield ""
     yield (
-        f"{answer['outcome'].capitalize()}, {answer['amount'] or 'no amount'} {currency}, {account}, "
+        f"{answer['outcome'].capitalize()}, {money(answer['amount'], currency)}, {account}, "
         f"created {answer['created_at'][:10]}{closed}"
     )
     if decided is None:
@@ -210,7 +212,7 @@ def _person(answer: dict[str, Any]) -> Iterator[str]:
             ("WHEN", "TYPE", "TEAM", "CHANNEL", "OFFER", "COUNTS"),
             [
                 [
-                    each["occurred_at"][:16],
+                    to_the_minute(each["occurred_at"]),
                     each["type"],
                     each["team"],
                     each["channel"],
@@ -246,7 +248,7 @@ def _writes(answer: dict[str, Any]) -> Iterator[str]:
         ("WRITTEN", "FIELD", "BEFORE", "AFTER", "RESULT", "RULES"),
         [
             [
-                each["at"][:16],
+                to_the_minute(each["at"]),
                 each["field"],
                 _cut(each["before"]),
                 _cut(each["after"]),

@@ -57,7 +57,8 @@ class Page:
     ``columns`` are the neutral columns of the stream's shape in the order of the rows; ``ours.X`` and ``extra.X`` go
     into those objects, ``attributes`` is JSON text. Rows come either as ``rows`` (text or None a value) or as ``csv``
     (chunks of RFC 4180 bytes without header, empty = null, same column order); ``count`` is how many the platform
-    said there are, checked after the copy, None if it did not say.
+    said there are, checked after the copy, None if it did not say. A stored row keeps what it has in columns that a
+    page does not name.
 
     ``place`` and ``token`` replace the cursor's; ``last`` ends the window and moves the watermark to its ``hi``.
     ``again_after`` set means: nothing more now, come again in so long (a server-side job is not finished).
@@ -105,7 +106,8 @@ class Source(Protocol):
         """
         The platform's present instant, aware UTC: our clock corrected by the last answer's Date header.
 
-        May cost a token call before the first answer. Raises Retriable or Fatal as every call does.
+        May cost a token call before the first answer of this process, and none after it, also when that answer was
+        trouble. Raises Retriable or Fatal as every call does.
         """
 
     def read(self, cursors: Sequence[Cursor], known: Mapping[str, Any]) -> Iterator[Page]:
@@ -126,12 +128,13 @@ class Source(Protocol):
 
     def learned(self) -> Mapping[str, Any]:
         """
-        JSON to remember for the next run (object descriptions with the time they were read).
+        JSON to remember for the next run (object descriptions with the time they were read). No call; also good after
+        a ``read`` that raised.
         """
 
     def usage(self) -> Usage | None:
         """
-        The platform's own count of calls, from its last answer; None where it does not say.
+        The platform's own count of calls, from its last answer; None where it does not say. No call.
         """
 
 

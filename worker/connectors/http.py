@@ -5,7 +5,9 @@ It decides nothing about a platform. Connectors build their clients on it; they 
 which codes trouble is reported. A call is repeated only where its caller says that repeating does no harm.
 """
 
+import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +32,8 @@ CHUNK_BYTES: Final = 128 * 1024
 LONGEST_PAUSE: Final = timedelta(hours=1)
 SLOW_ANSWER_SECONDS: Final = 5.0
 AGENT: Final = "headwater"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class HttpSession(requests.Session):
         self._is_allowed = is_allowed
         self._on_answer = on_answer
         self._clock_offset: float | None = None
+        self._has_answered = False
         adapter = HTTPAdapter(pool_connections=options.pool, pool_maxsize=options.pool)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
@@ -115,6 +120,13 @@ class HttpSession(requests.Session):
         Seconds to add to our clock so that the platform's is never behind the truth; None before the first answer.
         """
         return self._clock_offset
+
+    @property
+    def has_answered(self) -> bool:
+        """
+        Whether any answer has come, with or without a Date header.
+        """
+        return self._has_answered
 
     def platform_now(self) -> datetime:
         """
@@ -152,6 +164,7 @@ class HttpSession(requests.Session):
         is_streamed = kwargs.pop("stream", False)
         sent_at = time.time()
         response = super().send(request, stream=True, **kwargs)
+        self._has_answered = True
         self._read_clock(response, sent_at)
         if self._on_answer is not None:
             self._on_answer(response)
@@ -205,13 +218,13 @@ class HttpSession(requests.Session):
         if not stated:
             return
         try:
-            date = parsedate_to_datetime(stated)
-        except ValueError:
+            written_at = parsedate_to_datetime(stated).timestamp()
+        except (ValueError, OverflowError):
             return
         if self._clock_offset is not None and time.time() - sent_at > SLOW_ANSWER_SECONDS:
             return  # the header of a slow answer may be as old as the answer was long
         # The header is cut to the whole second, and was written after we sent: the truth lies below this bound.
-        self._clock_offset = date.timestamp() + 1.0 - sent_at
+        self._clock_offset = written_at + 1.0 - sent_at
 
 
 class _PlainAdapter(HTTPAdapter):
@@ -248,6 +261,39 @@ def translated(door: Door, *, is_harmless: bool) -> Iterator[None]:
         raise _unreachable(door, error, is_harmless=is_harmless) from error
     except requests.exceptions.RequestException as error:
         raise _unreachable(door, error, is_harmless=is_harmless) from error
+
+
+def json_of(body: bytes, *, parse_float: Callable[[str], Any] | None = None) -> Any:
+    """
+    A body as JSON. What is not text becomes U+FFFD: bytes that are no UTF-8, halves of surrogate pairs.
+
+    Raises requests' JSONDecodeError for everything else that cannot be read, also for what is nested too deep and for
+    numbers too long: ``translated`` makes that the trouble of an answer that is none.
+    """
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        value = json.loads(text, parse_float=parse_float)
+        return _with_whole_texts(value) if _ESCAPED_SURROGATE.search(text) else value
+    except (ValueError, ArithmeticError, RecursionError):
+        # Not chained: the cause holds the whole body.
+        raise requests.exceptions.JSONDecodeError("this is not JSON that can be read", "", 0) from None
+
+
+def whole_text(text: str) -> str:
+    """
+    The text with U+FFFD for each half of a surrogate pair, which no database takes.
+    """
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _with_whole_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole_text(value)
+    if isinstance(value, list):
+        return [_with_whole_texts(each) for each in value]
+    if isinstance(value, dict):
+        return {whole_text(name): _with_whole_texts(each) for name, each in value.items()}
+    return value
 
 
 def _unreachable(door: Door, error: requests.exceptions.RequestException, *, is_harmless: bool) -> Retriable:

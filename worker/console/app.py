@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import load_settings
+from worker.core.instants import to_the_minute
 from worker.store import views
 from worker.store.migrate import newest, present
 from worker.store.session import connect
@@ -26,6 +27,7 @@ HEADERS = {
 # FastAPI's own documentation pages load scripts from elsewhere, so there are none.
 app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
 pages = Environment(loader=PackageLoader("worker.console", "pages"), autoescape=select_autoescape())
+pages.filters["to_the_minute"] = to_the_minute
 
 
 @cache

@@ -57,9 +57,9 @@ def attribute(run: Run) -> None:
                 changed = _decide(run, connection, ids)
                 matching.note_for_plan(connection, "opportunity", changed)
                 run.count("attributions changed", len(changed))
-        if not ids:
-            return
         run.count("deals decided", len(ids))
+        if len(ids) < run.limits.batch:
+            return
 
 
 def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
-import psycopg
-import sqlalchemy.exc
 import structlog
 from sqlalchemy import Connection
 
@@ -27,7 +26,8 @@ from worker.flows.plan import plan
 from worker.flows.pull import pull
 from worker.flows.resolve import resolve
 from worker.flows.resync import reread, resync
-from worker.flows.run import Run, Service
+from worker.flows.run import DATABASE_GONE, Run, Service
+from worker.flows.upkeep import upkeep
 from worker.store import cursors, decisions, dues, findings, jobs, outbox
 
 log = structlog.get_logger()
@@ -42,6 +42,7 @@ FLOWS: Final[Mapping[str, Callable[[Run], None]]] = {
     "originate": originate,
     "plan": plan,
     "apply": apply,
+    "upkeep": upkeep,
 }
 
 # Flows that follow one another: a stage begins when nothing is due in those before it.
@@ -53,8 +54,6 @@ NEED_EVERYTHING_READ: Final = frozenset({"engage", "originate", "plan"})
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 # A restart of PostgreSQL takes seconds.
 DATABASE_PAUSE: Final = timedelta(seconds=5)
-# Both, because the store speaks to psycopg directly where rows are many.
-DATABASE_GONE: Final = (psycopg.OperationalError, sqlalchemy.exc.OperationalError)
 
 
 def drain(
@@ -67,17 +66,39 @@ def drain(
     """
     Do jobs of ``flows`` until none is ready, the time is up, or a stop is asked for. Returns how many were done.
 
-    Raises StaleRules, between jobs, where other rules were put in force.
+    A job that is not through when the time is up is given back and goes on later. Raises StaleRules, between jobs,
+    where other rules were put in force.
     """
     ends_at = time.monotonic() + service.limits.drain.total_seconds()
     done = 0
-    while not wants_stop() and time.monotonic() < ends_at:
+
+    def is_over() -> bool:
+        return wants_stop() or time.monotonic() >= ends_at
+
+    while not is_over():
         with service.engine.begin() as connection:
             _expect_rules_in_force(connection, service)
             job = jobs.claim(connection, flows, owner=service.owner, lease=service.limits.lease)
-        if job is None:
-            break
-        _do(service, job, wants_stop, on_progress)
+            if job is None:
+                break
+            now = organisation_now(connection, service)
+            run_id = jobs.begin_run(connection, job, now)
+        _do(
+            service,
+            Run(
+                engine=service.engine,
+                job=job,
+                run_id=run_id,
+                now=now,
+                rules=service.rules,
+                sources=service.sources,
+                sinks=service.sinks,
+                api_floor_percent=service.api_floor_percent,
+                limits=service.limits,
+                wants_stop=is_over,
+                on_progress=partial(on_progress, job.flow),
+            ),
+        )
         done += 1
     return done
 
@@ -122,25 +143,11 @@ def follow_up(connection: Connection, service: Service) -> None:
         jobs.enqueue(connection, "apply", after=timedelta(seconds=waits))
 
 
-def _do(
-    service: Service, job: jobs.Job, wants_stop: Callable[[], bool], on_progress: Callable[[str, str, int], None]
-) -> None:
-    with service.engine.begin() as connection:
-        now = organisation_now(connection, service)
-        run_id = jobs.begin_run(connection, job, now)
-    run = Run(
-        engine=service.engine,
-        job=job,
-        run_id=run_id,
-        now=now,
-        rules=service.rules,
-        sources=service.sources,
-        sinks=service.sinks,
-        api_floor_percent=service.api_floor_percent,
-        limits=service.limits,
-        wants_stop=wants_stop,
-        on_progress=lambda what, count: on_progress(job.flow, what, count),
-    )
+def _do(service: Service, run: Run) -> None:
+    """
+    Run a claimed job's flow and settle how it ended.
+    """
+    job = run.job
     try:
         with _kept(service, job):
             FLOWS[job.flow](run)
@@ -218,15 +225,7 @@ def _settle_failure(service: Service, run: Run, error: HeadwaterError) -> None:
             if isinstance(error, Retriable):
                 failures = jobs.failures_in_a_row(connection, run.job.lane)
                 pause = min(LONGEST_PAUSE, error.after * 2 ** min(failures - 1, 10))
-                jobs.finish(connection, run.job, error_code=error.code, error=str(error))
-                jobs.enqueue(
-                    connection,
-                    run.job.flow,
-                    lane=run.job.lane,
-                    scope=run.job.scope,
-                    after=pause,
-                    requested_by=run.job.requested_by,
-                )
+                jobs.postpone(connection, run.job, pause)
             else:
                 jobs.finish(connection, run.job, error_code=error.code, error=str(error))
     except LeaseLost:

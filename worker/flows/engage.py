@@ -26,9 +26,9 @@ def engage(run: Run) -> None:
             account_ids = sorted({*taken, *lapsed})
             if account_ids:
                 _decide(run, connection, account_ids)
-        if not account_ids:
-            return
         run.count("accounts decided", len(account_ids))
+        if len(taken) < run.limits.batch and len(lapsed) < run.limits.batch:
+            return
 
 
 def _decide(run: Run, connection: Connection, account_ids: list[int]) -> None:

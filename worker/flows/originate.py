@@ -18,5 +18,5 @@ def originate(run: Run) -> None:
                 named = origins.set_original_source(connection, ids)
                 matching.note_for_plan(connection, "person", named)
                 run.count("original sources set", len(named))
-        if not ids:
+        if len(ids) < run.limits.batch:
             return

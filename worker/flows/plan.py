@@ -7,6 +7,7 @@ goes out by itself unless the write guard holds it.
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,7 +17,7 @@ from worker.core.reconcile.diff import Change, Wanted, diff
 from worker.core.reconcile.guard import PlanSize, why_held
 from worker.core.reconcile.rules import WriteRules
 from worker.flows.run import Run
-from worker.store import cursors, dues, outbox, planning
+from worker.store import cursors, dues, findings, outbox, planning
 
 # A plan looks at this many records at a time: row by row is quick enough here and keeps memory flat.
 BATCH = 5_000
@@ -48,6 +49,7 @@ def _compare(run: Run, connection: Connection, object_name: str, kind: str, reco
         for subject in planning.subjects(connection, kind, rules.streams[object_name], record_ids)
         if subject["record_id"] not in busy
     }
+    changes = _without_fights(run, connection, object_name, changes)
     # Records that take no writing any more (deleted, converted) leave the outbox.
     changes |= {record_id: [] for record_id in record_ids if record_id not in changes and record_id not in busy}
     plan_id = outbox.open_plan(connection, run.rules.version)
@@ -55,6 +57,31 @@ def _compare(run: Run, connection: Connection, object_name: str, kind: str, reco
     run.count("records compared", len(record_ids))
     run.count("records to write", fresh)
     run.count("no longer to write", left)
+
+
+def _without_fights(
+    run: Run, connection: Connection, object_name: str, changes: Mapping[str, Sequence[Change]]
+) -> dict[str, Sequence[Change]]:
+    """
+    Leave out values that were written twice within a day and undone each time: writing them once more would be undone
+    again, and the record would never rest. A finding says so.
+    """
+    wanted = [record_id for record_id, planned in changes.items() if planned]
+    fought = outbox.fought_over(connection, object_name, wanted, run.now - timedelta(days=1)) if wanted else set()
+    if not fought:
+        return dict(changes)
+    fields = sorted({field for _, field, _ in fought})
+    findings.note(
+        connection,
+        f"fight:{object_name}",
+        "HW-222",
+        f"{object_name}: {', '.join(fields)}: {len(fought):,} values were written twice within a day and changed back",
+        ["headwater doctor   (look for flows and triggers on these fields)"],
+    )
+    return {
+        record_id: [change for change in planned if (record_id, change.field, change.new) not in fought]
+        for record_id, planned in changes.items()
+    }
 
 
 def _wanted(kind: str, subject: Mapping[str, Any]) -> list[Wanted]:

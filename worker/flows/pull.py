@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from worker.connectors.base import Cursor, Page, Source, Stream
-from worker.core.errors import Retriable
+from worker.core.errors import HeadwaterError, LeaseLost, Retriable
 from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
 from worker.store import bulk, cursors, matching, staging
@@ -40,15 +40,22 @@ def pull(run: Run) -> None:
 def _read_pages(run: Run, source: Source, places: Sequence[Cursor], known: Mapping[str, Any]) -> None:
     shapes = {stream.name: stream for stream in source.streams}
     waits: list[timedelta] = []
-    for page in source.read(places, known):
-        with run.transaction() as connection:
-            save_page(run, connection, shapes[page.stream], page)
-            cursors.advance(connection, page.stream, place=page.place, token=page.token, last=page.last)
-        if page.again_after is not None:
-            waits.append(page.again_after)
-        if run.wants_stop():
-            waits.append(timedelta(0))
-            break
+    try:
+        for page in source.read(places, known):
+            with run.transaction() as connection:
+                save_page(run, connection, shapes[page.stream], page)
+                cursors.advance(connection, page.stream, place=page.place, token=page.token, last=page.last)
+            if page.again_after is not None:
+                waits.append(page.again_after)
+            if run.wants_stop():
+                waits.append(timedelta(0))
+                break
+    except LeaseLost:
+        raise
+    except HeadwaterError:
+        # What it told until then is true all the same: how many calls are left, what the objects look like.
+        _keep_what_it_told(run, source)
+        raise
     _keep_what_it_told(run, source)
     if run.tally["rows written"] >= MANY:
         with run.transaction() as connection:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+import structlog
 from sqlalchemy import Connection
 
 from worker.core.deals import created_in_crm, outcomes
+from worker.core.errors import HeadwaterError
 from worker.core.matching.accounts import match_to_account
 from worker.core.matching.cluster import cluster
 from worker.core.matching.companies import company_clusters, company_keys
@@ -20,12 +22,17 @@ from worker.core.matching.normalize import email_domains, normalize_emails, regi
 from worker.core.records import golden_fields
 from worker.core.survivorship.merge import merge
 from worker.flows import touchpoints
-from worker.flows.run import Run
-from worker.store import bulk, dues, golden, matching, origins
+from worker.flows.run import DATABASE_GONE, Run
+from worker.store import bulk, dues, golden, matching, origins, quarantine
 
 # So many subjects in one batch change what the planner should know of the tables.
 MANY: Final = 1_000
 CHANGED_TABLES: Final = ("person", "account", "opportunity", "crosswalk", "identity_key", "touchpoint", "due")
+
+log = structlog.get_logger()
+
+# More than this many subjects at fault in one run are no fault of theirs: the run ends and says what is wrong with us.
+MOST_SET_APART: Final = 10
 
 Step = Callable[[Run, Connection, list[str]], None]
 
@@ -33,18 +40,56 @@ Step = Callable[[Run, Connection, list[str]], None]
 def resolve(run: Run) -> None:
     """
     Take every due subject, step by step in the order in which one step feeds the next, a batch a transaction.
+
+    A batch that fails for no reason we know is halved until the one subject at fault is found; that one is put in
+    quarantine and the others go on.
     """
     for kind, step in STEPS:
-        while not run.wants_stop():
-            with run.transaction() as connection:
-                keys = dues.take(connection, "resolve", kind, run.limits.batch)
-                if keys:
-                    step(run, connection, keys)
-                if len(keys) >= MANY:
-                    bulk.analyze(connection, *CHANGED_TABLES)
-            if not keys:
-                break
-            run.count(f"{kind} looked at", len(keys))
+        limit = run.limits.batch
+        while not run.wants_stop() and _is_due(run, kind):
+            taken: list[str] = []
+            try:
+                _take_step(run, kind, step, limit, taken)
+            except (HeadwaterError, *DATABASE_GONE):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a record does to us, the others go on
+                limit = _set_apart(run, kind, taken, error)
+            else:
+                if not taken:
+                    break
+                run.count(f"{kind} looked at", len(taken))
+
+
+def _is_due(run: Run, kind: str) -> bool:
+    with run.engine.connect() as connection:
+        return dues.is_due(connection, "resolve", kind)
+
+
+def _take_step(run: Run, kind: str, step: Step, limit: int, taken: list[str]) -> None:
+    with run.transaction() as connection:
+        taken += dues.take(connection, "resolve", kind, limit)
+        if taken:
+            step(run, connection, taken)
+        if len(taken) >= MANY:
+            bulk.analyze(connection, *CHANGED_TABLES)
+
+
+def _set_apart(run: Run, kind: str, keys: list[str], error: Exception) -> int:
+    """
+    How many to take next time: half of a batch that failed; all again once the one at fault is in quarantine.
+    """
+    if not keys or run.tally["set apart"] >= MOST_SET_APART:
+        raise error
+    with run.transaction() as connection:
+        dues.unpack(connection, "resolve", kind)
+        if len(keys) > 1:
+            return len(keys) // 2
+        dues.drop(connection, "resolve", kind, keys)
+        stream, _, record_id = keys[0].rpartition(":")
+        quarantine.put(connection, stream or kind, record_id, f"{type(error).__name__} while it was reconciled")
+    log.warning("subject put in quarantine", kind=kind, reason=type(error).__name__)
+    run.count("set apart")
+    return run.limits.batch
 
 
 def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
@@ -102,7 +147,7 @@ def _matches(run: Run, connection: Connection, keys: list[str]) -> None:
     people, accounts = matching.candidates(connection, person_ids, run.rules.identity.contact_stream)
     matched = matching.with_gone(match_to_account(people, accounts, run.rules.accounts), person_ids)
     moved = matching.save_matches(connection, matched, person_ids)
-    matching.note_neighbours(connection, moved.people)
+    matching.note_neighbours(connection, moved.came)
     _note_accounts_left(connection, moved.old_accounts)
     touched_accounts = {*moved.old_accounts, *moved.new_accounts, *matching.accounts_of(connection, person_ids)}
     dues.note(connection, "engage", "account", touched_accounts)

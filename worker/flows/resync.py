@@ -18,27 +18,39 @@ def resync(run: Run) -> None:
     """
     scope: Mapping[str, Any] = run.job.scope
     if "streams" in scope:
-        with run.transaction() as connection:
-            if run.job.attempts == 1:
-                cursors.forget(connection, scope["streams"])
+        # Whoever asked has forgotten the cursors in the transaction that asked, so that coming again goes on.
         pull(run)
+        if run.come_again is None:
+            _decide_again(run, scope["source"], scope["streams"])
         return
     for stream, record_ids in scope["records"].items():
         _read(run, run.sources[stream.split(".")[0]], stream, record_ids)
 
 
+def _decide_again(run: Run, source_name: str, names: Sequence[str]) -> None:
+    """
+    Unchanged records are decided and compared again too: that is what somebody who asks for a resync expects.
+    """
+    for stream in run.sources[source_name].streams:
+        if stream.name in names:
+            with run.transaction() as connection:
+                scopes.stream_again(connection, stream.shape, stream.name)
+
+
 def reread(run: Run) -> None:
     """
-    Read again the records that are noted as gone or changed under our hands.
+    Read again the records that are noted as gone or changed under our hands. They stay noted until they were read.
     """
     for source in run.sources.values():
         for stream in source.streams:
             while not run.wants_stop():
                 with run.transaction() as connection:
-                    record_ids = dues.take(connection, "reread", stream.name, 2_000)
+                    record_ids = dues.peek(connection, "reread", stream.name, 2_000)
                 if not record_ids:
                     break
                 _read(run, source, stream.name, record_ids)
+                with run.transaction() as connection:
+                    dues.drop(connection, "reread", stream.name, record_ids)
 
 
 def _read(run: Run, source: Source, stream_name: str, record_ids: Sequence[str]) -> None:
@@ -49,7 +61,6 @@ def _read(run: Run, source: Source, stream_name: str, record_ids: Sequence[str])
         with run.transaction() as connection:
             save_page(run, connection, stream, page)
     with run.transaction() as connection:
-        # Unchanged records are decided again too: that is what somebody who asks for a resync expects.
         if stream.shape in scopes.RESOLVED:
             dues.note(connection, "resolve", stream.shape, [f"{stream_name}:{each}" for each in record_ids])
         if stream.shape in golden.GOLDEN_KINDS:

@@ -11,12 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
+import psycopg
+import sqlalchemy.exc
 from sqlalchemy import Connection, Engine
 
 from worker.connectors.base import Sink, Source
 from worker.core.rules import Rules
 from worker.store import jobs
+
+# Both, because the store speaks to psycopg directly where rows are many.
+DATABASE_GONE: Final = (psycopg.OperationalError, sqlalchemy.exc.OperationalError)
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Limits:
     How much is taken at a time: subjects a batch, the lease in time, how long one call of a task may drain.
     """
 
-    batch: int = 20_000
+    batch: int = 5_000
     lease: timedelta = timedelta(seconds=60)
     drain: timedelta = timedelta(seconds=45)
 

@@ -82,9 +82,17 @@ def advance(
 
 def forget(connection: Connection, streams: Sequence[str]) -> None:
     """
-    Have the streams read from the beginning again.
+    Have the streams read from the beginning again. That they were read once stays known: what is decided goes on.
     """
-    connection.execute(text("DELETE FROM cursor WHERE stream = ANY(:streams)"), {"streams": list(streams)})
+    connection.execute(
+        text(
+            """
+            UPDATE cursor SET watermark = NULL, lo = NULL, hi = NULL, place = NULL, token = NULL
+            WHERE stream = ANY(:streams)
+            """
+        ),
+        {"streams": list(streams)},
+    )
 
 
 def source_state(connection: Connection, source: str) -> dict[str, Any]:

@@ -13,14 +13,16 @@ SLICE = 1_000
 
 def note(connection: Connection, flow: str, kind: str, keys: Iterable[object]) -> None:
     """
-    Have ``flow`` look at these subjects; noting one twice is once.
+    Have ``flow`` look at these subjects; noting one twice is once. Everybody notes in the order of the keys, so that
+    two who note the same ones wait for each other and do not lock each other out.
     """
     values = sorted({str(key) for key in keys})
     if values:
         connection.execute(
             text(
                 """
-                INSERT INTO due (flow, kind, key) SELECT :flow, :kind, unnest(CAST(:keys AS text[]))
+                INSERT INTO due (flow, kind, key)
+                SELECT :flow, :kind, key FROM unnest(CAST(:keys AS text[])) AS k(key) ORDER BY key COLLATE "C"
                 ON CONFLICT DO NOTHING
                 """
             ),
@@ -35,7 +37,7 @@ def take(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
     Subjects that a large page noted a thousand at a time are taken after the others, whole slices at a time.
     """
     single = _take_single(connection, flow, kind, limit)
-    slices = (limit - len(single)) // SLICE
+    slices = (limit - len(single)) // SLICE if single else max(1, limit // SLICE)
     if slices < 1:
         return single
     rows = connection.execute(
@@ -57,13 +59,68 @@ def _take_single(connection: Connection, flow: str, kind: str, limit: int) -> li
         text(
             """
             DELETE FROM due WHERE ctid = ANY(ARRAY(
-                SELECT ctid FROM due WHERE flow = :flow AND kind = :kind LIMIT :limit FOR UPDATE SKIP LOCKED))
+                SELECT ctid FROM due WHERE flow = :flow AND kind = :kind ORDER BY key LIMIT :limit
+                FOR UPDATE SKIP LOCKED))
             RETURNING key
             """
         ),
         {"flow": flow, "kind": kind, "limit": limit},
     )
     return sorted(row.key for row in rows)
+
+
+def is_due(connection: Connection, flow: str, kind: str) -> bool:
+    """
+    Whether any subject of a kind waits.
+    """
+    found: bool = connection.execute(
+        text(
+            """
+            SELECT EXISTS (SELECT 1 FROM due WHERE flow = :flow AND kind = :kind)
+                OR EXISTS (SELECT 1 FROM due_slice WHERE flow = :flow AND kind = :kind)
+            """
+        ),
+        {"flow": flow, "kind": kind},
+    ).scalar_one()
+    return found
+
+
+def unpack(connection: Connection, flow: str, kind: str) -> None:
+    """
+    Have every subject of a kind wait by itself, so that few can be taken at a time.
+    """
+    connection.execute(
+        text(
+            """
+            WITH slices AS (DELETE FROM due_slice WHERE flow = :flow AND kind = :kind RETURNING keys)
+            INSERT INTO due (flow, kind, key)
+            SELECT DISTINCT :flow, :kind, key FROM slices CROSS JOIN LATERAL unnest(keys) AS k(key) ORDER BY 3
+            ON CONFLICT DO NOTHING
+            """
+        ),
+        {"flow": flow, "kind": kind},
+    )
+
+
+def peek(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
+    """
+    Up to ``limit`` subjects that wait, left where they are; ``drop`` takes them out once they were seen to.
+    """
+    rows = connection.execute(
+        text("SELECT key FROM due WHERE flow = :flow AND kind = :kind ORDER BY key LIMIT :limit"),
+        {"flow": flow, "kind": kind, "limit": limit},
+    )
+    return [row.key for row in rows]
+
+
+def drop(connection: Connection, flow: str, kind: str, keys: Sequence[str]) -> None:
+    """
+    Take these subjects out.
+    """
+    connection.execute(
+        text("DELETE FROM due WHERE flow = :flow AND kind = :kind AND key = ANY(:keys)"),
+        {"flow": flow, "kind": kind, "keys": list(keys)},
+    )
 
 
 def take_of(connection: Connection, flow: str, kind: str, stream: str, limit: int) -> list[str]:

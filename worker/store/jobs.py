@@ -162,10 +162,37 @@ def finish(connection: Connection, job: Job, *, error_code: str | None = None, e
 
 def postpone(connection: Connection, job: Job, after: timedelta) -> None:
     """
-    Give the job back, to come again: the same work waiting already swallows it. Raises LeaseLost.
+    Give the job back, to come again: the same row, with its priority and its number of attempts. Where the same work
+    waits already, that is brought forward and this row ends. Raises LeaseLost.
     """
-    finish(connection, job)
-    enqueue(connection, job.flow, lane=job.lane, scope=job.scope, after=after, requested_by=job.requested_by)
+    values = {"id": job.id, "token": job.token, "after": after.total_seconds()}
+    twin = connection.execute(
+        text(
+            """
+            UPDATE job SET run_at = least(job.run_at, now() + make_interval(secs => :after)),
+                priority = least(job.priority, mine.priority)
+            FROM job mine
+            WHERE mine.id = :id AND job.id <> mine.id AND job.state = 'ready' AND job.flow = mine.flow
+                AND job.lane = mine.lane AND md5(job.scope::text) = md5(mine.scope::text)
+            """
+        ),
+        values,
+    )
+    if twin.rowcount:
+        finish(connection, job)
+        return
+    given = connection.execute(
+        text(
+            """
+            UPDATE job SET state = 'ready', run_at = clock_timestamp() + make_interval(secs => :after),
+                owner = NULL, until = NULL
+            WHERE id = :id AND token = :token AND state = 'leased'
+            """
+        ),
+        values,
+    )
+    if given.rowcount != 1:
+        raise LeaseLost
 
 
 def ready_flows(connection: Connection) -> list[str]:

@@ -33,21 +33,26 @@ def mark_made_up(connection: Connection) -> None:
         raise Fatal(
             "HW-112",
             "this store holds data that are not the demo's, and the demo would mix with them",
-            actions=["HEADWATER_HOME=.headwater-demo headwater demo"],
+            actions=["HEADWATER_HOME=.headwater/demo make demo"],
         )
     connection.execute(text("INSERT INTO setting (key) VALUES (:key)"), {"key": _MADE_UP})
 
 
-def expect_real(connection: Connection, login_url: str) -> None:
+def expect_no_other(connection: Connection, login_url: str, demo_url: str | None) -> None:
     """
-    Raise Fatal HW-113 where a real organisation would be read into the demo's store.
+    Raise Fatal HW-113 where another organisation than the demo's own would be read into the demo's store, or be written
+    to from it. ``demo_url`` is where the demo's practice org was last served, None where nobody knows.
+
+    A practice org of one's own is another organisation too: its records have the same ids as the demo's.
     """
-    on_loopback = "://127.0.0.1" in login_url or "://localhost" in login_url
-    if is_made_up(connection) and not on_loopback:
+    if is_made_up(connection) and login_url.rstrip("/") != (demo_url or "").rstrip("/"):
         raise Fatal(
             "HW-113",
-            "this store holds the demo's made-up company, and a real organisation would mix with it",
-            actions=["HEADWATER_HOME=.headwater-live headwater up", "headwater demo --fresh   (starts the demo over)"],
+            f"this store holds the demo's made-up company, and the organisation at {login_url} would mix with it",
+            actions=[
+                "export HEADWATER_HOME=.headwater/own   # a store of its own; then start again, practice orgs included",
+                "where DATABASE_URL is set: give it another database, then  headwater migrate",
+            ],
         )
 
 

@@ -24,10 +24,12 @@ _ACCOUNTS: Final[Schema] = {name: kind for name, kind in ACCOUNT_TO_MATCH.items(
 @dataclass(frozen=True)
 class MovedMatches:
     """
-    The persons whose match changed, and the accounts they left and came to.
+    The persons whose match or its words changed, those among them who came to another account, and the accounts they
+    left and came to.
     """
 
     people: list[int]
+    came: list[int]
     old_accounts: list[int]
     new_accounts: list[int]
 
@@ -127,7 +129,7 @@ def note_stream_for_plan(connection: Connection, kind: str, stream: str) -> None
     cursor_of(connection).execute(
         f"""
         INSERT INTO due (flow, kind, key) SELECT 'plan', %(kind)s, stream || ':' || record_id FROM source_{kind}
-        WHERE stream = %(stream)s ON CONFLICT DO NOTHING
+        WHERE stream = %(stream)s ORDER BY 3 ON CONFLICT DO NOTHING
         """,
         {"kind": kind, "stream": stream},
     )
@@ -155,6 +157,7 @@ def save_matches(connection: Connection, matched: pl.DataFrame, person_ids: Sequ
     moved = cursor.fetchall()
     return MovedMatches(
         [row[0] for row in moved],
+        [row[0] for row in moved if row[1] != row[2]],
         sorted({row[1] for row in moved if row[1] is not None and row[1] != row[2]}),
         sorted({row[2] for row in moved if row[2] is not None and row[1] != row[2]}),
     )
@@ -172,6 +175,7 @@ def note_neighbours(connection: Connection, person_ids: Sequence[int]) -> None:
                 SELECT email_domain FROM person
                 WHERE id = ANY(%(ids)s) AND account_rule = %(own)s AND email_domain IS NOT NULL)
             AND (n.account_rule IS NULL OR n.account_rule = 'domain') AND NOT n.id = ANY(%(ids)s)
+        ORDER BY 3
         ON CONFLICT DO NOTHING
         """,
         {"ids": list(person_ids), "own": OWN_ACCOUNT},
@@ -204,6 +208,7 @@ def note_dependents(connection: Connection, account_refs: Sequence[str], domains
         WHERE s.account_ref = ANY(%(refs)s)
         UNION
         SELECT 'resolve', 'match', id::text FROM person WHERE email_domain = ANY(%(domains)s)
+        ORDER BY 2, 3
         ON CONFLICT DO NOTHING
         """,
         {"refs": list(account_refs), "domains": list(domains)},
@@ -335,6 +340,7 @@ def note_for_plan(connection: Connection, kind: str, golden_ids: Iterable[int]) 
         """
         INSERT INTO due (flow, kind, key)
         SELECT 'plan', kind, stream || ':' || record_id FROM crosswalk WHERE kind = %s AND golden_id = ANY(%s)
+        ORDER BY 3
         ON CONFLICT DO NOTHING
         """,
         (kind, list(golden_ids)),

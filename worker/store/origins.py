@@ -38,9 +38,12 @@ def keep_the_earlier(connection: Connection, redirects: Mapping[int, int]) -> No
     cursor_of(connection).execute(
         """
         UPDATE person n SET original_source = o.original_source, original_source_at = o.original_source_at
-        FROM unnest(%s::bigint[], %s::bigint[]) AS r(old_id, new_id) JOIN person o ON o.id = r.old_id
-        WHERE n.id = r.new_id AND o.original_source IS NOT NULL
-            AND (n.original_source IS NULL OR o.original_source_at < n.original_source_at)
+        FROM (
+            SELECT DISTINCT ON (r.new_id) r.new_id, p.original_source, p.original_source_at
+            FROM unnest(%s::bigint[], %s::bigint[]) AS r(old_id, new_id) JOIN person p ON p.id = r.old_id
+            WHERE p.original_source IS NOT NULL ORDER BY r.new_id, p.original_source_at
+        ) o
+        WHERE n.id = o.new_id AND (n.original_source IS NULL OR o.original_source_at < n.original_source_at)
         """,
         (list(redirects), list(redirects.values())),
     )

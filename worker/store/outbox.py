@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from worker.core.errors import Fatal
 from worker.core.reconcile.diff import Change
 from worker.store.bulk import cursor_of
 
@@ -97,10 +98,13 @@ def put(
         INSERT INTO outbox (object, record_id, generation, plan_id, state, changes)
         SELECT %(object)s, record_id, 1, %(plan)s, 'planned', changes
         FROM unnest(%(ids)s::text[], %(changes)s::jsonb[]) AS w(record_id, changes)
-        ON CONFLICT (object, record_id) DO UPDATE SET generation = outbox.generation + 1, plan_id = EXCLUDED.plan_id,
-            state = 'planned', changes = EXCLUDED.changes, attempts = 0, not_before = NULL, code = NULL, message =
-            NULL, decided_again = false WHERE NOT outbox.state = ANY(%(in_flight)s) AND (outbox.changes <>
-            EXCLUDED.changes OR outbox.state <> 'planned') RETURNING record_id
+        ON CONFLICT (object, record_id) DO UPDATE SET generation = outbox.generation + 1,
+            -- What a person has yet to approve stays in the plan that waits, whatever is decided again of it.
+            plan_id = CASE WHEN EXISTS (SELECT 1 FROM plan p WHERE p.id = outbox.plan_id AND p.state IN ('planned',
+            'held')) THEN outbox.plan_id ELSE EXCLUDED.plan_id END, state = 'planned', changes = EXCLUDED.changes,
+            attempts = 0, not_before = NULL, code = NULL, message = NULL, decided_again = false WHERE NOT outbox.state
+            = ANY(%(in_flight)s) AND (outbox.changes <> EXCLUDED.changes OR outbox.state <> 'planned') RETURNING
+            record_id
         """,
         {
             "object": object_name,
@@ -170,10 +174,37 @@ def writes_approved(connection: Connection) -> bool:
     return connection.execute(text("SELECT 1 FROM setting WHERE key = 'writes_approved'")).first() is not None
 
 
-def approve(connection: Connection, by: str) -> list[int]:
+def waiting_plans(connection: Connection) -> tuple[list[int], int]:
     """
-    Approve every plan that waits, and turn writing on for good. Returns the plans' ids.
+    The plans that wait for a person, and a number that changes with every row of theirs: what was shown is what this
+    says.
     """
+    row = connection.execute(
+        text(
+            """
+            SELECT coalesce(array_agg(DISTINCT p.id), '{}') AS plans,
+                coalesce(sum(hashtextextended(o.object || o.record_id, o.generation) % 1000000007), 0) AS content
+            FROM plan p JOIN outbox o ON o.plan_id = p.id WHERE p.state IN ('planned', 'held')
+            """
+        )
+    ).one()
+    return sorted(row.plans), int(row.content)
+
+
+def approve(connection: Connection, by: str, shown: tuple[Sequence[int], int] | None = None) -> list[int]:
+    """
+    Approve every plan that waits, and turn writing on for good; rows that were refused or parked get another try.
+    Returns the plans' ids.
+
+    ``shown`` is what ``waiting_plans`` said when the person was asked: where something has changed since, nothing is
+    approved and Fatal HW-125 says so.
+    """
+    if shown is not None and waiting_plans(connection) != (sorted(shown[0]), shown[1]):
+        raise Fatal(
+            "HW-125",
+            "the plan has changed since it was shown, and was not approved",
+            actions=["headwater plan", "headwater apply"],
+        )
     rows = connection.execute(
         text(
             """
@@ -184,6 +215,7 @@ def approve(connection: Connection, by: str) -> list[int]:
         {"by": by},
     )
     ids = sorted(row.id for row in rows)
+    try_again(connection, older_than=timedelta(0))
     connection.execute(
         text(
             """
@@ -195,6 +227,39 @@ def approve(connection: Connection, by: str) -> list[int]:
         {"by": by},
     )
     return ids
+
+
+def try_again(connection: Connection, older_than: timedelta) -> int:
+    """
+    Give rows that were refused or parked so long ago another try. Returns how many.
+    """
+    return connection.execute(
+        text(
+            """
+            UPDATE outbox SET state = 'planned', attempts = 0, not_before = NULL
+            WHERE state IN ('refused', 'parked')
+                AND (sent_at IS NULL OR sent_at <= clock_timestamp() - make_interval(secs => :age))
+            """
+        ),
+        {"age": older_than.total_seconds()},
+    ).rowcount
+
+
+def fought_over(
+    connection: Connection, object_name: str, record_ids: Sequence[str], since: datetime
+) -> set[tuple[str, str, str | None]]:
+    """
+    The (record id, field, value) that we have written twice since then: somebody's automation undoes them each time.
+    """
+    rows = cursor_of(connection).execute(
+        """
+        SELECT w.record_id, w.field, w.after FROM unnest(%s::text[]) AS r(record_id)
+        JOIN written w ON w.object = %s AND w.record_id = r.record_id
+        WHERE w.result = 'done' AND w.at > %s GROUP BY 1, 2, 3 HAVING count(*) >= 2
+        """,
+        (list(record_ids), object_name, since),
+    )
+    return set(rows.fetchall())
 
 
 def lost_track(connection: Connection) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from worker.store import tables
 from worker.store.bulk import cursor_of
 
 # Shapes that the resolve flow looks at record by record.
@@ -83,6 +84,21 @@ def records_on_account(connection: Connection, account_id: int) -> dict[str, lis
     return dict(rows.fetchall())
 
 
+def stream_again(connection: Connection, shape: str, stream: str) -> None:
+    """
+    Have every stored record of a stream decided again, and compared with what it should hold.
+    """
+    flows = [flow for flow, shapes in (("resolve", RESOLVED), ("plan", tables.GOLDEN)) if shape in shapes]
+    for flow in flows:
+        cursor_of(connection).execute(
+            f"""
+            INSERT INTO due (flow, kind, key) SELECT %s, %s, stream || ':' || record_id FROM source_{shape}
+            WHERE stream = %s ORDER BY 3 ON CONFLICT DO NOTHING
+            """,
+            (flow, shape, stream),
+        )
+
+
 def everything_again(connection: Connection) -> None:
     """
     Have every stored record decided again: the rules have changed.
@@ -92,10 +108,10 @@ def everything_again(connection: Connection) -> None:
         cursor.execute(
             f"""
             INSERT INTO due (flow, kind, key) SELECT 'resolve', '{shape}', stream || ':' || record_id
-            FROM source_{shape} ON CONFLICT DO NOTHING
+            FROM source_{shape} ORDER BY 3 ON CONFLICT DO NOTHING
             """
         )
     for flow, kind in (("engage", "account"), ("attribute", "opportunity")):
         cursor.execute(
-            f"INSERT INTO due (flow, kind, key) SELECT '{flow}', '{kind}', id::text FROM {kind} ON CONFLICT DO NOTHING"
+            f"INSERT INTO due (flow, kind, key) SELECT '{flow}', '{kind}', id::text FROM {kind} ORDER BY 3 ON CONFLICT DO NOTHING"
         )

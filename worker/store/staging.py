@@ -185,7 +185,7 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
             {note_resolve}
         ), noted_for_plan AS (
             INSERT INTO due (flow, kind, key) SELECT 'plan', {shape}, {stream} || ':' || record_id
-            FROM moved WHERE ours_moved AND NOT content_moved
+            FROM moved WHERE ours_moved AND NOT content_moved ORDER BY record_id COLLATE "C"
             ON CONFLICT DO NOTHING
         )
         SELECT count(*), count(*) FILTER (WHERE content_moved), count(*) FILTER (WHERE implausible) FROM moved
@@ -235,7 +235,7 @@ def _noting(page: _Page) -> sql.Composed:
         return sql.SQL(
             """
             INSERT INTO due (flow, kind, key) SELECT 'resolve', {shape}, {stream} || ':' || record_id
-            FROM moved WHERE content_moved ON CONFLICT DO NOTHING
+            FROM moved WHERE content_moved ORDER BY record_id COLLATE "C" ON CONFLICT DO NOTHING
             """
         ).format(**values)
     return sql.SQL(

@@ -333,7 +333,8 @@ run = Table(
     _json("tally"),
     Column("error_code", Text),
     Column("error", Text),
-    Index("ix_run_flow", "flow", "id"),
+    Index("ix_run_lane", "lane", "id"),
+    Index("ix_run_running", "job_id", postgresql_where=text("state = 'running'")),
 )
 
 schedule = Table(

@@ -26,18 +26,20 @@ Answers = Callable[[PreparedRequest], dict[str, Any]]
 
 class Wire:
     """
-    Answers every read with what ``reply`` says, and keeps the requests.
+    Answers every read with what ``reply`` says, or with ``body`` where there is one, and keeps the requests.
     """
 
     def __init__(self) -> None:
         self.seen: list[PreparedRequest] = []
         self.reply: Answers = lambda _: {"success": True}
+        self.body: str | None = None
+        self.token_body = json.dumps({"access_token": "T1:int", "token_type": "bearer", "expires_in": 3599})
 
     def answer(self, request: PreparedRequest) -> tuple[int, dict[str, str], str]:
         self.seen.append(request)
         if "/identity/" in str(request.url):
-            return 200, {}, json.dumps({"access_token": "T1:int", "token_type": "bearer", "expires_in": 3599})
-        return 200, {}, json.dumps(self.reply(request))
+            return 200, {}, self.token_body
+        return 200, {}, json.dumps(self.reply(request)) if self.body is None else self.body
 
     def reads(self) -> list[PreparedRequest]:
         return [each for each in self.seen if "/identity/" not in str(each.url)]
@@ -114,9 +116,98 @@ def test_an_answer_without_a_token_loses_no_place(wire: Wire) -> None:
     wire.reply = lambda request: (
         {"success": True, "nextPageToken": "A"} if "pagingtoken" in str(request.url) else {"success": True}
     )
-    with pytest.raises(Fatal) as caught:
+    reader = Reader("marketo.activity")
+    with pytest.raises(Retriable) as caught:
+        reader.read(source())
+    assert caught.value.code == "HW-303"
+    assert reader.cursors["marketo.activity"].token is None
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "null",
+        "5",
+        "[]",
+        '"text"',
+        DEEP,
+        '{"success": true, "result": 5}',
+        '{"success": true, "result": [null]}',
+        '{"success": true, "result": {"id": 1}}',
+        '{"success": false, "errors": 5}',
+        '{"success": true, "result": [{"id": ' + "9" * 5_000 + "}]}",
+        "",
+        "\ufeff",
+    ],
+    ids=[
+        "null",
+        "number",
+        "list",
+        "text",
+        "deep",
+        "result-5",
+        "result-of-nulls",
+        "result-an-object",
+        "errors-5",
+        "long-number",
+        "nothing",
+        "mark",
+    ],
+)
+def test_an_answer_that_is_none_is_trouble_of_the_moment(wire: Wire, body: str) -> None:
+    wire.body = body
+    with pytest.raises(Retriable) as caught:
         Reader("marketo.activity").read(source())
     assert caught.value.code == "HW-303"
+    assert len(wire.reads()) == 2
+
+
+@pytest.mark.parametrize("body", ["null", DEEP, '{"access_token": "a\\nb"}', '{"access_token": "caf\u00e9"}'])
+def test_a_login_that_answers_with_nothing_is_trouble_of_the_moment(wire: Wire, body: str) -> None:
+    wire.token_body = body
+    with pytest.raises(Retriable) as caught:
+        source().now()
+    assert caught.value.code == "HW-303"
+
+
+def test_odd_entries_of_an_activity_cost_themselves_only(wire: Wire) -> None:
+    activity = {
+        "marketoGUID": "1",
+        "leadId": 7,
+        "activityTypeId": 11,
+        "activityDate": "2026-11-18T09:30:00Z",
+        "attributes": [None, 5, {"name": "Link", "value": "https://acme.com"}],
+    }
+    wire.reply = lambda _: {"success": True, "nextPageToken": "A", "result": [activity]}
+    reader = Reader("marketo.activity")
+    reader.read(source())
+    assert reader.rows["marketo.activity"]["1"]["attributes"] == '{"Link": "https://acme.com"}'
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement_character(wire: Wire) -> None:
+    wire.body = (
+        '{"success": true, "nextPageToken": "A", "result": [{"marketoGUID": "1", "leadId": 7, "activityTypeId": 11, '
+        '"activityDate": "2026-11-18T09:30:00Z", "primaryAttributeValue": "VP \\ud83d", '
+        '"attributes": [{"name": "\\uDE00", "value": "\\ud83d\\ude00"}]}]}'
+    )
+    reader = Reader("marketo.activity")
+    reader.read(source())
+    row = reader.rows["marketo.activity"]["1"]
+    assert (row["asset"], row["attributes"]) == ("VP \ufffd", '{"\ufffd": "\U0001f600"}')
+
+
+def test_after_an_answer_the_time_costs_no_call_whatever_became_of_the_read(wire: Wire) -> None:
+    reading = source()
+    wire.body = "null"
+    with pytest.raises(Retriable):
+        Reader("marketo.activity").read(reading)
+    before = len(wire.seen)
+    reading.now()
+    assert (reading.usage(), reading.learned()["programs"]) == (None, {"costs": {}})
+    assert len(wire.seen) == before
 
 
 def test_a_token_that_marketo_has_forgotten_is_replaced_by_a_fresh_one(wire: Wire) -> None:

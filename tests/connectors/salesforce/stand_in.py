@@ -61,7 +61,8 @@ def describe_of(object_name: str, *extra: str, without: tuple[str, ...] = ()) ->
 class StandIn:
     """
     ``replies`` maps "METHOD path-after-the-version" (or a prefix of it) to what is answered, also as a part of a
-    composite/batch call, of whose answers the first ``keep_parts`` are given. ``seen`` keeps every request. Tokens are
+    composite/batch call, of whose answers the first ``keep_parts`` are given; ``raw_batch`` replaces its whole
+    answer. ``seen`` keeps every request. Tokens are
     T1, T2 ... in the order of logins.
     """
 
@@ -72,6 +73,7 @@ class StandIn:
     instance_url: str = HOST
     refused_tokens: set[str] = field(default_factory=set)
     keep_parts: int | None = None
+    raw_batch: Reply | None = None
 
     def on(self, what: str, reply: Callable[[str], Reply] | Reply) -> None:
         self.replies[what] = reply if callable(reply) else lambda _: reply
@@ -99,7 +101,7 @@ class StandIn:
             return refused(401, "INVALID_SESSION_ID", "Session expired or invalid")
         resource = address.path.partition("/services/data/")[2].partition("/")[2]
         if resource == "composite/batch":
-            return self._batch(request)
+            return self._batch(request) if self.raw_batch is None else self.raw_batch
         return self._reply(str(request.method), resource, parse_qs(address.query).get("q", [""])[0])
 
     def _log_in(self, request: PreparedRequest) -> Reply:

@@ -77,7 +77,7 @@ def test_a_text_cut_at_a_space_ends_before_it() -> None:
     assert canonical("Opened by a webinar", Target("S", "Text", length=10)) == "Opened by"
 
 
-@given(st.text(alphabet="ab ", max_size=30) | st.text() | st.decimals(-10**9, 10**9, places=6) | st.none())
+@given(st.text(alphabet="ab ", max_size=30) | st.text() | st.decimals(-(10**9), 10**9, places=6) | st.none())
 def test_the_canonical_text_of_a_canonical_text_is_itself(value: object) -> None:
     for target in (SENTENCE, CHECKBOX):
         once = canonical(value, target)

@@ -88,7 +88,9 @@ def test_what_was_held_to_be_a_machines_is_a_persons_again_when_its_neighbour_go
 def two_routes(hours: float, **other: Any) -> dict[str, tuple[str | None, str | None]]:
     seen = touch("platform", type="webinar_attended", campaign_key="salesforce:701")
     member = touch(
-        "member", hours * 3_600, **{"type": "webinar_attended", "campaign_key": "salesforce:701", "source": "salesforce"}
+        "member",
+        hours * 3_600,
+        type="webinar_attended", campaign_key="salesforce:701", source="salesforce",
     )
     return judged([member | other, seen])
 
@@ -102,7 +104,13 @@ def test_an_act_that_came_by_two_routes_counts_once_and_the_earliest_stands() ->
 
 @pytest.mark.parametrize(
     "other",
-    [{"type": "form"}, {"campaign_key": "salesforce:702"}, {"person_id": 2}, {"source": "marketo"}, {"campaign_key": None}],
+    [
+        {"type": "form"},
+        {"campaign_key": "salesforce:702"},
+        {"person_id": 2},
+        {"source": "marketo"},
+        {"campaign_key": None},
+    ],
 )
 def test_acts_that_differ_in_kind_campaign_or_person_are_two(other: dict[str, Any]) -> None:
     assert two_routes(1, **other)["member"][1] is None
@@ -126,7 +134,7 @@ def test_the_order_in_which_touches_come_does_not_matter() -> None:
     ]
     expected = judged(rows)
     seed = 41
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201 - to bring a failure back
     random = Random(seed)
     for _ in range(20):
         random.shuffle(rows)

@@ -16,7 +16,16 @@ import requests
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from worker.connectors.http import LOOPBACK, HttpOptions, HttpSession, Passing, asked_pause, repeated, translated
+from worker.connectors.http import (
+    LOOPBACK,
+    HttpOptions,
+    HttpSession,
+    Passing,
+    asked_pause,
+    json_of,
+    repeated,
+    translated,
+)
 from worker.connectors.marketo.refusals import DOOR, NO_DATA, TOKEN_CODES, refusal
 from worker.core.errors import Fatal, Retriable
 
@@ -48,15 +57,15 @@ class MarketoClient:
 
     def now(self) -> datetime:
         """
-        The platform's present instant, rounded up to the second; asks for a token when nothing was asked yet.
+        The platform's present instant, rounded up to the second; asks for a token only where no answer has come yet.
         """
-        if self._session.clock_offset is None:
+        if not self._session.has_answered:
             self._authorized()
         return self._session.platform_now()
 
     def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """
-        One read; the whole answer. "No data found" is an answer without ``result``.
+        One read; the whole answer, whose ``result`` is a list of objects or absent ("no data found").
         """
         return repeated(lambda: self._attempt(path, params), self._session.bounds)
 
@@ -86,8 +95,8 @@ class MarketoClient:
             else:
                 response = self._session.get(url, params=dict(params), headers=headers)
             _check_status(response)
-            answer = response.json(parse_float=Decimal)
-        if not isinstance(answer, dict):
+            answer = json_of(response.content, parse_float=Decimal)
+        if not isinstance(answer, dict) or not _is_list_of_objects(answer.get("result")):
             raise Passing(DOOR.garbled, "Marketo answered with something that is no answer of its API")
         return answer
 
@@ -118,16 +127,22 @@ class MarketoClient:
                     actions=["Check MARKETO_CLIENT_ID and MARKETO_CLIENT_SECRET (Admin > LaunchPoint > View Details)."],
                 )
             _check_status(response)
-            answer = response.json()
+            answer = json_of(response.content)
         token = answer.get("access_token") if isinstance(answer, dict) else None
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
             raise Passing(DOOR.garbled, "Marketo's answer to the login holds no token")
         return token
 
 
 def _codes(answer: Mapping[str, Any]) -> set[str]:
-    errors = answer.get("errors") or ()
+    errors = answer.get("errors")
+    if not isinstance(errors, list):
+        return set()
     return {str(error.get("code")) for error in errors if isinstance(error, dict)}
+
+
+def _is_list_of_objects(result: Any) -> bool:
+    return result is None or (isinstance(result, list) and all(isinstance(entry, dict) for entry in result))
 
 
 def _check_status(response: requests.Response) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from worker.connectors.marketo.client import MarketoClient
 from worker.connectors.marketo.refusals import CallRefused
-from worker.core.errors import Fatal, Retriable
+from worker.core.errors import Retriable
 
 # What is gathered before it is handed on: a transaction for each 300 rows would cost more than it saves.
 GATHERED_ROWS: Final = 3_000
@@ -85,5 +85,5 @@ def _read(client: MarketoClient, feed: Feed, since: datetime) -> dict[str, Any]:
 def _token_of(answer: Mapping[str, Any]) -> str:
     token = answer.get("nextPageToken")
     if not isinstance(token, str) or not token:
-        raise Fatal("HW-303", "Marketo's answer holds no paging token")
+        raise Retriable("HW-303", "Marketo's answer holds no paging token")
     return token

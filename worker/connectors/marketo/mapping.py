@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 Row = list[str | None]
@@ -110,8 +110,8 @@ def text_of(value: Any) -> str | None:
     if value is None or isinstance(value, bool):
         return None if value is None else ("true" if value else "false")
     if isinstance(value, Decimal | int):
-        number = Decimal(value).normalize()
-        return format(number, "f") if abs(number.adjusted()) < 60 else str(number)
+        number = Decimal(value)
+        return format(number.normalize(), "f") if abs(number.adjusted()) < 60 else str(number)
     if isinstance(value, str):
         return value.replace("\0", "") or None
     return json.dumps(value, default=str, ensure_ascii=False)
@@ -188,10 +188,10 @@ def attributes_of(activity: Mapping[str, Any]) -> dict[str, str]:
     An activity's further attributes as texts; those without a value are left out.
     """
     texts: dict[str, str] = {}
-    for entry in activity.get("attributes") or ():
+    for entry in _objects(activity.get("attributes")):
         value = text_of(entry.get("value"))
         if value is not None:
-            texts[str(entry.get("name"))] = value
+            texts[text_of(entry.get("name")) or ""] = value
     return texts
 
 
@@ -227,8 +227,22 @@ def cost_of(program: Mapping[str, Any]) -> Decimal | None:
     """
     The sum of a program's period costs; None where it has none.
     """
-    costs = [entry.get("cost") for entry in program.get("costs") or () if entry.get("cost") is not None]
-    return sum((Decimal(str(cost)) for cost in costs), Decimal(0)) if costs else None
+    costs = [entry.get("cost") for entry in _objects(program.get("costs"))]
+    numbers = [number for number in map(_number, costs) if number is not None]
+    return sum(numbers, Decimal(0)) if numbers else None
+
+
+def _number(value: Any) -> Decimal | None:
+    # A number past the store's own bound would not even be added up.
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) < 60 else None
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _day(value: Any) -> str | None:

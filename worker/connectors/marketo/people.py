@@ -26,7 +26,7 @@ from worker.connectors.marketo.mapping import (
     text_of,
 )
 from worker.connectors.marketo.refusals import UNKNOWN_FIELD, CallRefused
-from worker.core.errors import Fatal
+from worker.core.errors import Fatal, Retriable
 
 # Synced to or converted in Salesforce, deleted or merged there, merged here: each changes a person without a change of
 # a field that the log of changes would tell.
@@ -90,7 +90,7 @@ class PeopleReader:
         for group in _groups(list(dict.fromkeys(person_ids))):
             people = self._people(group)
             columns = self._columns()
-            found = {text_of(person["id"]) for person in people}
+            found = {text_of(person.get("id")) for person in people}
             rows = [person_row(person, columns) for person in people]
             rows += [gone_row(each, None, None, columns) for each in group if each not in found]
             yield Page(stream=stream, columns=columns, rows=rows, count=len(rows))
@@ -165,8 +165,10 @@ class PeopleReader:
 
     def _look_at_fields(self) -> None:
         answer = self._client.get("/rest/v1/leads/describe2.json", {})
-        described = (answer.get("result") or [{}])[0].get("fields") or ()
-        names = {entry.get("name") for entry in described}
+        described = (answer.get("result") or [{}])[0].get("fields")
+        if not isinstance(described, list) or not all(isinstance(entry, dict) for entry in described):
+            raise Retriable("HW-303", "Marketo described people with something that is no description")
+        names = {str(entry.get("name")) for entry in described}
         self._absent = set(self._wanted()) - names
         self._looked_at = datetime.now(UTC).isoformat()
         needed = sorted(NEEDED_FIELDS & self._absent)

@@ -65,7 +65,7 @@ class MarketoSource:
 
     def now(self) -> datetime:
         """
-        The platform's present instant, rounded up to the second.
+        The platform's present instant, rounded up to the second. A call (for a token) only before any answer.
         """
         return self._client.now()
 

@@ -6,6 +6,7 @@ is gone begins again. Streams calls it for first loads of large objects.
 """
 
 import csv
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import chain
@@ -29,6 +30,7 @@ MOST_FAILURES: Final = 3
 # A job that is unfinished after so many polls (about two hours) is given up.
 _MOST_POLLS: Final = 130
 _HEADER_BYTES: Final = 256 * 1024
+_COUNT_DIGITS: Final = 15
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -84,8 +86,11 @@ class BulkWindow:
             "lineEnding": "LF",
         }
         answer = self._client.tell("POST", "jobs/query", body)
+        job = answer.get("id") if isinstance(answer, dict) else None
+        if not isinstance(job, str) or not (job.isascii() and job.isalnum()):
+            raise Retriable("HW-203", f"Salesforce took a bulk job for {self._cursor.stream} and named no job")
         self._place = {
-            "job": answer["id"],
+            "job": job,
             "polls": 0,
             "locator": None,
             "read": 0,
@@ -117,7 +122,7 @@ class BulkWindow:
         job = self._job_call()
         state = job.get("state")
         if state == "JobComplete":
-            return int(job.get("numberRecordsProcessed") or 0)
+            return self._number(job.get("numberRecordsProcessed"))
         if state in ("Failed", "Aborted"):
             words = str(job.get("errorMessage") or "no reason given")[:300]
             raise JobLost("HW-215", f"a bulk job for {self._cursor.stream} ended as {state}", vendor=words)
@@ -156,7 +161,7 @@ class BulkWindow:
                 return
 
     def _page(self, response: requests.Response, expected: int) -> Page:
-        count = int(response.headers.get("Sforce-NumberOfRecords") or 0)
+        count = self._number(response.headers.get("Sforce-NumberOfRecords"))
         # The end is a locator that says "null" in words; a missing one would otherwise begin at the first page again.
         locator = response.headers.get("Sforce-Locator") or "null"
         is_last = locator == "null"
@@ -178,6 +183,12 @@ class BulkWindow:
             last=is_last,
         )
 
+    def _number(self, stated: Any) -> int:
+        text = str(stated or 0)
+        if not text.isascii() or not text.isdigit() or len(text) > _COUNT_DIGITS:
+            raise JobLost("HW-216", f"a bulk job for {self._cursor.stream} counted {text[:40]!r} records")
+        return int(text)
+
     def _content(
         self, header: list[str], chunks: Iterator[bytes]
     ) -> tuple[Sequence[str], Iterator[list[str | None]], Iterator[bytes] | None]:
@@ -194,7 +205,7 @@ class BulkWindow:
     def _worked_out(self, names: Sequence[str], chunks: Iterator[bytes]) -> Iterator[list[str | None]]:
         spelled = {name.casefold(): name for name in self._place["fields"]}
         names = [spelled[name.casefold()] for name in names]
-        for cells in csv.reader(_lines(chunks)):
+        for cells in _cells(chunks):
             if len(cells) != len(names):
                 raise Retriable("HW-203", f"a line of {self._cursor.stream} has {len(cells)} values, not {len(names)}")
             yield self._selection.row({name: cell or None for name, cell in zip(names, cells, strict=True)})
@@ -220,10 +231,17 @@ class BulkWindow:
 
 
 def _clean(client: SalesforceClient, response: requests.Response) -> Iterator[bytes]:
-    # PostgreSQL takes no NUL in text, and Salesforce's CSVs do hold some.
+    # PostgreSQL takes neither NUL nor what is no UTF-8, and Salesforce's CSVs do hold some NULs. A character may be cut
+    # by the end of a piece: the decoder keeps its beginning.
+    decoder = getincrementaldecoder("utf-8")("replace")
     with translated(DOOR, is_harmless=True):
         for piece in client.session.body(response):
-            yield piece.replace(b"\0", b"") if b"\0" in piece else piece
+            whole = piece
+            if not piece.isascii() or decoder.getstate()[0]:
+                whole = decoder.decode(piece).encode()
+            yield whole.replace(b"\0", b"") if b"\0" in whole else whole
+        if rest := decoder.decode(b"", final=True):
+            yield rest.encode()
 
 
 def _split_header(chunks: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:
@@ -235,8 +253,18 @@ def _split_header(chunks: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:
         if len(head) > _HEADER_BYTES:
             raise JobLost("HW-203", "a bulk result has no header line")
     line, _, rest = head.removeprefix(_BOM).partition(b"\n")
-    names = next(csv.reader([line.decode("utf-8", "replace").strip("\r")]), [])
+    try:
+        names = next(csv.reader([line.decode("utf-8", "replace").strip("\r")]), [])
+    except csv.Error as error:
+        raise JobLost("HW-203", "a bulk result has no header line that can be read") from error
     return names, chain([rest] if rest else [], chunks)
+
+
+def _cells(chunks: Iterator[bytes]) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(_lines(chunks))
+    except csv.Error as error:
+        raise Retriable("HW-203", "a bulk result cannot be read as CSV", vendor=str(error)) from error
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from worker.connectors.http import Passing
+from worker.connectors.salesforce.hosts import DOOR
 from worker.connectors.salesforce.mapping import OPTIONAL, STAMPS, ObjectMap, Selection, chosen
 from worker.connectors.salesforce.soql import checked_name
 
@@ -63,12 +65,19 @@ class Catalogue:
         # A clock that was set back must not keep an old description for ever.
         return age >= self._every or age < -self._every
 
+    def described_at(self, source: ObjectMap) -> str:
+        """
+        When the object was described, in text that sorts by time; empty where it never was.
+        """
+        entry = self._objects.get(source.object_name)
+        return "" if entry is None else str(entry["described_at"])
+
     def absorb(self, source: ObjectMap, description: Mapping[str, Any], now: datetime) -> None:
         """
-        Take in an object's description as Salesforce answers it.
+        Take in an object's description as Salesforce answers it. Raises as ``fields_of`` does.
         """
         wanted = self._wanted(source)
-        visible = {entry["name"]: entry for entry in description.get("fields", ())}
+        visible = fields_of(description)
         fields = {
             name: {key: visible[name][key] for key in _KEPT if visible[name].get(key)}
             for name in wanted
@@ -116,3 +125,17 @@ class Catalogue:
         names += [*source.inputs, *STAMPS, *OPTIONAL & set(source.inputs)]
         names += [*self._ours.get(source.object_name, ()), *self._extra.get(source.object_name, ())]
         return list(dict.fromkeys(names))
+
+
+def fields_of(description: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """
+    The fields of an object's description by name. Raises Passing HW-203 where it is none.
+    """
+    fields = description.get("fields")
+    if not isinstance(fields, list) or not all(_is_field(entry) for entry in fields):
+        raise Passing(DOOR.garbled, "Salesforce described an object with something that is no description")
+    return {entry["name"]: entry for entry in fields}
+
+
+def _is_field(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name"), str)

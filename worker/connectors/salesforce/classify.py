@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from worker.connectors.base import Verdict
-from worker.connectors.http import Ambiguous, Passing
+from worker.connectors.http import Ambiguous, Passing, whole_text
 from worker.connectors.salesforce.hosts import DOOR
 from worker.core.errors import Fatal, HeadwaterError, Retriable
 
@@ -110,7 +110,7 @@ class VendorError:
         Code and message in one line, cut.
         """
         text = f"{self.code}: {self.message}" if self.code else self.message
-        return re.sub(r"\s+", " ", text).strip()[:_SHORT]
+        return whole_text(re.sub(r"\s+", " ", text.replace("\0", "")).strip()[:_SHORT])
 
 
 def vendor_error(content: Any) -> VendorError:
@@ -121,8 +121,9 @@ def vendor_error(content: Any) -> VendorError:
     if isinstance(first, dict):
         code = first.get("errorCode") or first.get("statusCode") or first.get("exceptionCode") or first.get("error")
         message = first.get("message") or first.get("exceptionMessage") or first.get("error_description") or ""
-        fields = first.get("fields") or ()
-        return VendorError(str(code) if code else None, str(message), tuple(str(field) for field in fields))
+        fields = first.get("fields")
+        names = tuple(str(field) for field in fields) if isinstance(fields, list) else ()
+        return VendorError(str(code) if code else None, str(message), names)
     # A page in HTML says nothing that helps, and may say a lot.
     return VendorError(None, "an answer without a code of Salesforce's")
 

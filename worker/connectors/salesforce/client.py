@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar, cast
+from functools import partial
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -21,7 +22,7 @@ from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceError
 
 from worker.connectors.base import Usage
-from worker.connectors.http import HttpOptions, HttpSession, Passing, repeated, translated
+from worker.connectors.http import HttpOptions, HttpSession, Passing, json_of, repeated, translated
 from worker.connectors.salesforce.classify import SessionRefused, call_error
 from worker.connectors.salesforce.hosts import DOOR, HostRule, checked_address
 from worker.connectors.salesforce.login import Credentials, Login, log_in
@@ -56,12 +57,12 @@ class Part:
     status: int
     body: Any
 
-    def result(self) -> Any:
+    def result(self) -> dict[str, Any]:
         """
-        The body; raises as a call of its own would.
+        The body, an object; raises as a call of its own would.
         """
         if self.status < 300:
-            return self.body
+            return _object(self.body)
         raise call_error(self.status, self.body, is_harmless=True)
 
 
@@ -120,9 +121,9 @@ class SalesforceClient:
 
     def now(self) -> datetime:
         """
-        The organisation's present instant, rounded up to the second; logs in when nothing was asked yet.
+        The organisation's present instant, rounded up to the second; logs in only where no answer has come yet.
         """
-        if self._session.clock_offset is None:
+        if not self._session.has_answered:
             self._connected()
         return self._session.platform_now()
 
@@ -153,6 +154,12 @@ class SalesforceClient:
         """
         return repeated(lambda: self._call(method, path, params, body, is_harmless=True), self._session.bounds)
 
+    def ask_object(self, path: str, *, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """
+        A read by GET whose answer must be an object. Raises Passing HW-203 for anything else.
+        """
+        return repeated(lambda: _object(self._call("GET", path, params, None, is_harmless=True)), self._session.bounds)
+
     def tell(self, method: str, path: str, body: Any) -> Any:
         """
         A call that changes something, made once.
@@ -168,12 +175,7 @@ class SalesforceClient:
         parts: list[Part] = []
         for start in range(0, len(paths), BATCH_CALLS):
             wanted = paths[start : start + BATCH_CALLS]
-            body = {"batchRequests": [{"method": "GET", "url": path} for path in wanted], "haltOnError": False}
-            answer = self.ask("POST", "composite/batch", body=body)
-            results = answer.get("results") if isinstance(answer, dict) else None
-            if not isinstance(results, list) or len(results) != len(wanted):
-                raise Passing(DOOR.garbled, f"Salesforce answered a batch of {len(wanted)} reads with something else")
-            parts += [Part(int(result["statusCode"]), result["result"]) for result in results]
+            parts += repeated(partial(self._batch, wanted), self._session.bounds)
         return parts
 
     def query_path(self, soql: str) -> str:
@@ -186,7 +188,7 @@ class SalesforceClient:
         """
         The first page of a query that sees deleted and archived records too.
         """
-        return cast("dict[str, Any]", self.ask("GET", "queryAll", params={"q": soql}))
+        return self.ask_object("queryAll", params={"q": soql})
 
     def more(self, next_records_url: str) -> dict[str, Any]:
         """
@@ -198,8 +200,7 @@ class SalesforceClient:
         def call(salesforce: Salesforce) -> Any:
             return salesforce.query_more(next_records_url, identifier_is_url=True)
 
-        answer = repeated(lambda: self._attempt(call, is_harmless=True), self._session.bounds)
-        return cast("dict[str, Any]", answer)
+        return repeated(lambda: _object(self._attempt(call, is_harmless=True)), self._session.bounds)
 
     def open_csv(self, path: str, params: Mapping[str, str]) -> requests.Response:
         """
@@ -216,6 +217,14 @@ class SalesforceClient:
             return response
 
         return repeated(lambda: self._attempt(call, is_harmless=True), self._session.bounds)
+
+    def _batch(self, paths: Sequence[str]) -> list[Part]:
+        body = {"batchRequests": [{"method": "GET", "url": path} for path in paths], "haltOnError": False}
+        answer = _object(self._call("POST", "composite/batch", None, body, is_harmless=True))
+        results = answer.get("results")
+        if not isinstance(results, list) or len(results) != len(paths) or not all(map(_is_part, results)):
+            raise Passing(DOOR.garbled, f"Salesforce answered a batch of {len(paths)} reads with something else")
+        return [Part(result["statusCode"], result.get("result")) for result in results]
 
     def _call(self, method: str, path: str, params: Mapping[str, str] | None, body: Any, *, is_harmless: bool) -> Any:
         data = None if body is None else json.dumps(body)
@@ -265,7 +274,7 @@ class SalesforceClient:
             )
 
     def _salesforce_of(self, login: Login) -> Salesforce:
-        salesforce = Salesforce(
+        salesforce = _Wire(
             session_id=login.token,
             instance_url=login.instance.url,
             session=self._session,
@@ -289,8 +298,30 @@ class SalesforceClient:
             self._usage = Usage(used=int(found.group(1)), allowed=int(found.group(2)))
 
 
+class _Wire(Salesforce):
+    """
+    The library with our own reading of JSON: it measures what it parsed, which fails for null and for numbers.
+    """
+
+    def parse_result_to_json(self, result: requests.Response) -> Any:
+        answer = json_of(result.content, parse_float=Decimal)
+        if not isinstance(answer, dict | list):
+            raise requests.exceptions.JSONDecodeError("neither an object nor a list", "", 0)
+        return answer
+
+
+def _object(answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise Passing(DOOR.garbled, "Salesforce answered with something that is no object where one was expected")
+    return answer
+
+
+def _is_part(result: Any) -> bool:
+    return isinstance(result, dict) and isinstance(result.get("statusCode"), int)
+
+
 def _parsed(content: bytes) -> Any:
     try:
-        return json.loads(content)
+        return json_of(content)
     except ValueError:
         return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from worker.connectors.salesforce.catalogue import Fields
+from worker.connectors.salesforce.catalogue import Fields, fields_of
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.hosts import LOGIN_HOSTS
 from worker.connectors.salesforce.mapping import OBJECTS, OPTIONAL, ObjectMap
@@ -149,7 +149,7 @@ def _fields(client: SalesforceClient, write_fields: Fields, extra_fields: Fields
             cure = f"Give the integration user's permission set Read and View All on {name}."
             findings.append(Finding("object", level, f"{name} cannot be read", (cure,)))
             continue
-        described = {entry["name"]: entry for entry in part.body.get("fields") or ()}
+        described = fields_of(part.result())
         findings += _read_fields(name, source, described, extra_fields.get(name, ()))
         findings += [_write_field(name, field, described) for field in write_fields.get(name, ())]
     return findings

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import jwt
 
-from worker.connectors.http import HttpSession, repeated, translated
+from worker.connectors.http import HttpSession, json_of, repeated, translated
 from worker.connectors.salesforce.classify import call_error, vendor_error
 from worker.connectors.salesforce.hosts import DOOR, Address, checked_address
 from worker.core.errors import Fatal, HeadwaterError
@@ -117,7 +117,7 @@ def _ask(session: HttpSession, address: Address, form: dict[str, str]) -> dict[s
         with translated(DOOR, is_harmless=True):
             response = session.post(f"{address.url}/services/oauth2/token", data=form)
             if response.status_code == 200:
-                body = response.json()
+                body = json_of(response.content)
                 return body if isinstance(body, dict) else {}
         raise _refusal(response.status_code, _body(response))
 
@@ -126,7 +126,7 @@ def _ask(session: HttpSession, address: Address, form: dict[str, str]) -> dict[s
 
 def _body(response: Any) -> Any:
     try:
-        return response.json()
+        return json_of(response.content)
     except ValueError:
         return None
 
@@ -150,9 +150,13 @@ def _refusal(status: int, content: Any) -> HeadwaterError:
     return Fatal("HW-204", f"Salesforce refused the login (status {status})", vendor=error.words, actions=[cure])
 
 
+def _is_header_text(token: str) -> bool:
+    return token.isascii() and token.isprintable() and bool(token.strip())
+
+
 def _login_of(answer: dict[str, Any], asked: Address, suffixes: Sequence[str]) -> Login:
     token, instance_url = answer.get("access_token"), answer.get("instance_url")
-    if not isinstance(token, str) or not isinstance(instance_url, str):
+    if not isinstance(token, str) or not isinstance(instance_url, str) or not _is_header_text(token):
         raise Fatal(DOOR.garbled, "Salesforce's answer to the login holds no session")
     instance = checked_address(instance_url, suffixes)
     # A session from Salesforce is never carried to this machine, nor a practice org's to Salesforce.

@@ -63,9 +63,10 @@ class Lookup:
 
     def is_large(self, count: Part) -> bool:
         """
-        Whether a count is above the line. One that timed out is.
+        Whether a count is above the line. One that timed out or is no number is.
         """
-        return count.status >= 300 or int(count.body.get("totalSize", 0)) > self._bulk_above
+        total = count.body.get("totalSize") if isinstance(count.body, dict) else None
+        return count.status >= 300 or not isinstance(total, int) or total > self._bulk_above
 
     def absorb(self, sources: Iterable[ObjectMap], parts: Iterable[Part]) -> dict[str, HeadwaterError]:
         """

@@ -161,8 +161,7 @@ def plain_number(number: Decimal) -> str:
     """
     The shortest decimal without exponent: 62.50 -> "62.5", 1E+2 -> "100".
     """
-    exponent = number.normalize().as_tuple().exponent
-    if not isinstance(exponent, int) or abs(exponent) > _NUMBER_DIGITS:
+    if not number.is_finite() or abs(number.adjusted()) > _NUMBER_DIGITS:
         return str(number)  # no number of a business: the store's own check puts the value aside
     text = format(number.normalize(), "f")
     return "0" if text == "-0" else text

@@ -11,6 +11,7 @@ from worker.connectors.base import Page
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.mapping import Selection
 from worker.connectors.salesforce.soql import quoted_id, select
+from worker.connectors.salesforce.window import page_of
 
 # Ids in one query: its address must stay under 16,384 bytes.
 _IDS_PER_QUERY: Final = 300
@@ -32,10 +33,10 @@ def pages_of_records(client: SalesforceClient, selection: Selection, record_ids:
 
 
 def _whole(client: SalesforceClient, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    records = list(answer.get("records", ()))
-    while not answer.get("done", True):
-        answer = client.more(str(answer.get("nextRecordsUrl")))
-        records += answer.get("records", ())
+    records, _, following = page_of(answer)
+    while following is not None:
+        further, _, following = page_of(client.more(following))
+        records += further
     return records
 
 

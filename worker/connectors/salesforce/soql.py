@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from worker.core.errors import Fatal
+from worker.core.errors import Fatal, Retriable
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -50,11 +50,11 @@ def instant(at: datetime) -> str:
 
 def instant_of(stamp: str) -> str:
     """
-    A stamp as Salesforce answered it, as a literal. Raises Fatal HW-203 for another form.
+    A stamp as Salesforce answered it, as a literal. Raises Retriable HW-203 for another form.
     """
     found = _STAMP.fullmatch(stamp)
     if found is None:
-        raise Fatal("HW-203", f"Salesforce answered {stamp[:40]!r} where an instant was expected")
+        raise Retriable("HW-203", f"Salesforce answered {stamp[:40]!r} where an instant was expected")
     return found.group(1) + "Z"
 
 

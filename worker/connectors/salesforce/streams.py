@@ -5,8 +5,8 @@ Every stream's poll and every description that is due travel in one composite/ba
 go by Bulk, everything else by REST. One stream's trouble does not keep the others from being read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from worker.connectors.http import Passing
 from worker.connectors.salesforce.bulk import MOST_FAILURES, BulkWindow, failures_of, is_job
 from worker.connectors.salesforce.catalogue import Catalogue, Fields
 from worker.connectors.salesforce.classify import ORG_WIDE, FieldGone
-from worker.connectors.salesforce.client import Part, SalesforceClient
+from worker.connectors.salesforce.client import BATCH_CALLS, Part, SalesforceClient
+from worker.connectors.salesforce.deletions import Deletions, Question, Told
 from worker.connectors.salesforce.lookup import Lookup
 from worker.connectors.salesforce.mapping import OBJECTS, ObjectMap, Selection
 from worker.connectors.salesforce.records import pages_of_records
@@ -51,6 +52,7 @@ class _Reading:
     cursor: Cursor
     answer: Part | None = None
     by_bulk: bool = False
+    told: Told | None = None
 
 
 class SalesforceSource:
@@ -79,7 +81,9 @@ class SalesforceSource:
         )
         self._limits = limits
         self._lookup = Lookup(client, self._catalogue, limits.bulk_above)
+        self._deletions = Deletions()
         self._unreadable: dict[str, str] = {}
+        self._kept: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -97,7 +101,7 @@ class SalesforceSource:
 
     def now(self) -> datetime:
         """
-        The organisation's present instant, rounded up to the second.
+        The organisation's present instant, rounded up to the second. A call (the login) only before any answer.
         """
         return self._client.now()
 
@@ -110,9 +114,18 @@ class SalesforceSource:
     def learned(self) -> Mapping[str, Any]:
         """
         JSON for the next run: ``org``, ``objects`` (descriptions, with each one's ``missing`` fields and why),
-        ``appeared`` (fields that became visible, object -> names), ``unreadable`` (stream -> why).
+        ``appeared`` (fields that became visible, object -> names), ``unreadable`` (stream -> why), ``deletions`` (as
+        ``Deletions.learned``). No call, also after a read that failed; one that failed before it knew its organisation
+        gives back what it was given.
         """
-        return {"org": self._lookup.org_id, "unreadable": self._unreadable, **self._catalogue.learned()}
+        if self._kept is not None:
+            return {**self._kept, "appeared": {}}
+        return {
+            "org": self._lookup.org_id,
+            "unreadable": self._unreadable,
+            "deletions": self._deletions.learned(),
+            **self._catalogue.learned(),
+        }
 
     def read(self, cursors: Sequence[Cursor], known: Mapping[str, Any]) -> Iterator[Page]:
         """
@@ -121,7 +134,7 @@ class SalesforceSource:
         Raises at once what concerns the whole organisation, and at the end the first error of a single stream; a stream
         that is not required and that a person would have to act on is only noted in ``learned``.
         """
-        self._lookup.recall(known)
+        self._recall(known)
         readings = [_Reading(_known(cursor.stream), _frozen(cursor)) for cursor in cursors]
         troubles: dict[str, HeadwaterError] = {}
         readings = self._prepared(readings, troubles)
@@ -145,7 +158,7 @@ class SalesforceSource:
         """
         The records as they stand; one that Salesforce does not show any more is given as deleted.
         """
-        self._lookup.recall(known)
+        self._recall(known)
         source = _known(stream)
         self._lookup.make_known(source)
         yield from pages_of_records(self._client, self._catalogue.selection(source), record_ids)
@@ -157,7 +170,7 @@ class SalesforceSource:
         The cursor is one of its own (``lo`` None), kept as for ``read``: a large object's census is a job that is come
         back for. Pages are not to be saved as records: they have no other columns.
         """
-        self._lookup.recall(known)
+        self._recall(known)
         source = _known(_frozen(cursor).stream)
         self._lookup.make_known(source)
         selection = self._catalogue.census_selection(source)
@@ -173,6 +186,12 @@ class SalesforceSource:
             yield from self._bulk(reading, selection).pages()
         else:
             yield from RestWindow(self._client, selection, _rest(reading)).pages()
+
+    def _recall(self, known: Mapping[str, Any]) -> None:
+        self._kept = known
+        self._lookup.recall(known)
+        self._kept = None
+        self._deletions.recall(known)
 
     def _prepared(self, readings: list[_Reading], troubles: dict[str, HeadwaterError]) -> list[_Reading]:
         # One call at most: descriptions that are needed before anything else, and the counts of first loads.
@@ -219,7 +238,8 @@ class SalesforceSource:
         return self._bulk(reading, self._catalogue.selection(reading.source)).start()
 
     def _poll(self, readings: Sequence[_Reading]) -> dict[str, RestWindow]:
-        # The first pages of all windows, and the descriptions that are due, in one call.
+        # The first pages of all windows, the log of deletions, and the descriptions that are due, in one call: those
+        # for which it has no room are due the next time too, the oldest first.
         now = datetime.now(UTC)
         windows = {
             reading.source.stream: RestWindow(self._client, self._catalogue.selection(reading.source), _rest(reading))
@@ -231,15 +251,27 @@ class SalesforceSource:
             for reading in readings
             if reading.source.stream in windows and windows[reading.source.stream].is_at_start
         ]
+        questions = self._questions(reading for reading in readings if reading.source.stream in windows)
         due = [reading.source for reading in readings if self._catalogue.is_due(reading.source, now)]
-        parts = self._client.batch(
-            [self._client.query_path(windows[reading.source.stream].query()) for reading in starting]
-            + [self._lookup.describe_path(source) for source in due]
+        due = sorted(due, key=self._catalogue.described_at)[: BATCH_CALLS - len(starting) - len(questions)]
+        parts = iter(
+            self._client.batch(
+                [self._client.query_path(windows[reading.source.stream].query()) for reading in starting]
+                + [f"{self._client.path}/{question.path}" for _, question in questions]
+                + [self._lookup.describe_path(source) for source in due]
+            )
         )
         for reading, part in zip(starting, parts, strict=False):
             reading.answer = part
-        self._lookup.absorb(due, parts[len(starting) :])
+        for (reading, question), part in zip(questions, parts, strict=False):
+            reading.told = self._deletions.told(question, part)
+        self._lookup.absorb(due, parts)
         return windows
+
+    def _questions(self, readings: Iterable[_Reading]) -> list[tuple[_Reading, Question]]:
+        now = self._client.now()
+        asked = [(reading, self._deletions.question(reading.cursor, now)) for reading in readings]
+        return [(reading, question) for reading, question in asked if question is not None]
 
     def _by_rest(self, reading: _Reading, window: RestWindow) -> Iterator[Page]:
         answer: Mapping[str, Any] | None = None
@@ -251,7 +283,11 @@ class SalesforceSource:
             # A field has vanished since the object was described: look again, and ask for what is left.
             self._lookup.describe([reading.source])
             window = RestWindow(self._client, self._catalogue.selection(reading.source), _rest(reading))
-        yield from window.pages(answer)
+        if reading.told is None:
+            yield from window.pages(answer)
+        else:
+            yield from _with_deletions(window.pages(answer), reading.told)
+            self._deletions.settle(reading.told)
 
     def _bulk(self, reading: _Reading, selection: Selection) -> BulkWindow:
         return BulkWindow(self._client, selection, reading.cursor, self._limits.bulk_page)
@@ -269,6 +305,19 @@ class SalesforceSource:
         for stream, error in troubles.items():
             if OBJECTS[stream].is_required or not isinstance(error, Fatal):
                 raise error
+
+
+def _with_deletions(pages: Iterable[Page], told: Told) -> Iterator[Page]:
+    # The deleted rows come behind all others, so that a change of the same second does not bring one back, and the
+    # window ends with them: until then it is read from its beginning again.
+    gone = list(told.pages())
+    for page in pages:
+        if not page.last or not gone:
+            yield page
+        else:
+            if page.count:
+                yield replace(page, last=False, place=None)
+            yield from gone
 
 
 def _known(stream: str) -> ObjectMap:

@@ -5,7 +5,7 @@ The place after each page holds the next page's address and the last record's st
 two queries (the rest of that second, then everything later) go on behind that record. Streams calls it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -16,7 +16,7 @@ from worker.connectors.salesforce.classify import LocatorLost
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.mapping import Selection
 from worker.connectors.salesforce.soql import instant, instant_of, quoted_id, select
-from worker.core.errors import Fatal, Retriable
+from worker.core.errors import Retriable
 
 Answer = Mapping[str, Any]
 _RETRY_AFTER: Final = timedelta(minutes=1)
@@ -115,7 +115,7 @@ class RestWindow:
         return self._client.query(self.query())
 
     def _page(self, answer: Answer) -> Page:
-        records, is_done, following = _parts(answer)
+        records, is_done, following = page_of(answer, self._selection.stamp)
         place = self._place
         asked = place.next
         if place.total is None:
@@ -175,9 +175,23 @@ class RestWindow:
         return place
 
 
-def _parts(answer: Answer) -> tuple[list[dict[str, Any]], bool, str | None]:
-    records, is_done = answer.get("records"), answer.get("done")
-    following = answer.get("nextRecordsUrl")
-    if not isinstance(records, list) or not isinstance(is_done, bool) or (not is_done and not following):
-        raise Fatal("HW-203", "Salesforce answered a query with something that is not a page of records")
+def page_of(answer: Answer, stamp: str | None = None) -> tuple[list[dict[str, Any]], bool, str | None]:
+    """
+    The records of a query's page, whether it is the last, and the next one's address.
+
+    Each record has its Id, and the field ``stamp`` where one is named. Raises Retriable HW-203 for anything else.
+    """
+    records, is_done, following = answer.get("records"), answer.get("done"), answer.get("nextRecordsUrl")
+    needed = ["Id"] if stamp is None else ["Id", stamp]
+    if (
+        not isinstance(records, list)
+        or not isinstance(is_done, bool)
+        or not (is_done or following)
+        or not all(_has_texts(record, needed) for record in records)
+    ):
+        raise Retriable("HW-203", "Salesforce answered a query with something that is not a page of records")
     return records, is_done, None if is_done else str(following)
+
+
+def _has_texts(record: Any, names: Sequence[str]) -> bool:
+    return isinstance(record, dict) and all(isinstance(record.get(name), str) for name in names)

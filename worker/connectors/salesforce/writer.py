@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from worker.connectors.base import Observed, RecordChange, Result, Usage, Verdict
 from worker.connectors.http import Ambiguous
+from worker.connectors.salesforce.catalogue import fields_of
 from worker.connectors.salesforce.classify import ORG_WIDE, CallRefused, FieldGone, vendor_error, verdict_of
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.mapping import canonical_instant, text_of
 from worker.connectors.salesforce.soql import checked_name, is_record_id
-from worker.core.errors import Fatal, HeadwaterError
+from worker.core.errors import Fatal, HeadwaterError, Retriable
 
 # Records in one collections call to write, and to read; limits of Salesforce's (read 2026-11).
 WRITE_BATCH: Final = 200
@@ -75,7 +76,7 @@ class SalesforceSink:
             path = f"composite/sobjects/{checked_name(object_name)}"
             records = self._client.ask("POST", path, body={"ids": ids, "fields": names})
             if not isinstance(records, list) or len(records) != len(ids):
-                raise Fatal("HW-203", f"Salesforce answered a look at {len(ids)} records with something else")
+                raise Retriable("HW-203", f"Salesforce answered a look at {len(ids)} records with something else")
             seen += [
                 _observed(record_id, record, fields, facts) for record_id, record in zip(ids, records, strict=True)
             ]
@@ -121,8 +122,8 @@ class SalesforceSink:
     def _types_of(self, object_name: str, wanted: Iterable[str]) -> Mapping[str, str]:
         known = self._types.get(object_name, {})
         if not known.keys() >= set(wanted):
-            description = self._client.ask("GET", f"sobjects/{checked_name(object_name)}/describe")
-            known = {entry["name"]: entry["type"] for entry in description["fields"]}
+            description = self._client.ask_object(f"sobjects/{checked_name(object_name)}/describe")
+            known = {name: str(entry.get("type")) for name, entry in fields_of(description).items()}
             self._types[object_name] = known
         absent = sorted(set(wanted) - known.keys())
         if absent:

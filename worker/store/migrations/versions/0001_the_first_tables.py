@@ -334,7 +334,8 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )
-    op.create_index("ix_run_flow", "run", ["flow", "id"], unique=False)
+    op.create_index("ix_run_lane", "run", ["lane", "id"], unique=False)
+    op.create_index("ix_run_running", "run", ["job_id"], unique=False, postgresql_where=sa.text("state = 'running'"))
     op.create_table(
         "schedule",
         sa.Column("name", sa.Text(), nullable=False),
@@ -826,7 +827,8 @@ def downgrade() -> None:
     op.drop_table("source_account")
     op.drop_table("setting")
     op.drop_table("schedule")
-    op.drop_index("ix_run_flow", table_name="run")
+    op.drop_index("ix_run_running", table_name="run", postgresql_where=sa.text("state = 'running'"))
+    op.drop_index("ix_run_lane", table_name="run")
     op.drop_table("run")
     op.drop_table("rule_version")
     op.drop_table("redirect")
