@@ -17,7 +17,7 @@ from config.settings import load_settings
 from tests.conftest import TEMPLATE
 from tests.faults.crew import Crew
 from tests.faults.end_state import State, end_state
-from tests.faults.scene import LEASE_SECONDS, TICK_SECONDS, Scene
+from tests.faults.scene import LEASE_SECONDS, STRUCK, TICK_SECONDS, Scene
 from tests.faults.small_company import SEED, small_company
 from tests.practice_org import REPOSITORY, PracticeOrg
 from worker.cli.sync import work_until_quiet
@@ -63,7 +63,7 @@ def emptied(url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(server_url: str, parts: Any, moment: datetime) -> Iterator[State]:
+def undisturbed(server_url: str, parts: Any, moment: datetime) -> State:
     """
     What a run in this process comes to: no worker, no broker message, no fault.
     """
@@ -83,7 +83,7 @@ def undisturbed(server_url: str, parts: Any, moment: datetime) -> Iterator[State
         service.engine.dispose()
         drop_database(server_url, name)
     assert sum(len(rows) for name, rows in state.items() if name.startswith("org.")) > 2_000
-    yield state
+    return state
 
 
 Opened = Callable[..., Scene]
@@ -121,6 +121,15 @@ def open_scene(
             return scene
 
         yield opened
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """
+    Say how many kills there were in which window.
+    """
+    if STRUCK:
+        told = ", ".join(f"{count} {window}" for window, count in STRUCK.items())
+        terminalreporter.write_line(f"kill -9 of a worker: {told}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,8 +21,6 @@ from typing import Any, Self
 from worker.cli.processes import procfile_lines
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# What every tick says, many times a second.
-ROUTINE = ("Sending due task tick", "Task headwater.tick", ".received", "succeeded in", "received\", \"level")
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -116,7 +114,7 @@ class Crew:
         log = self.folder / f"{name}-{len(self.groups)}.log"
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
         with log.open("wb") as out:
-            popen = subprocess.Popen(
+            popen = subprocess.Popen(  # noqa: S602 - the Procfile's own lines
                 f"exec {procfile_lines()[name]}",
                 shell=True,
                 cwd=REPOSITORY,
@@ -125,7 +123,7 @@ class Crew:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call
             )
         group = Group(name, popen, log)
         self.groups.append(group)
@@ -167,4 +165,6 @@ class Crew:
             state = "running" if group.is_alive else f"ended with {group.popen.returncode}"
             yield f"--- {group.log.name} (pid {group.pid}, {state})"
             lines = group.log.read_text(errors="replace").splitlines()
-            yield from [line for line in lines if line[:1] == "{" and not any(words in line for words in ROUTINE)][-most:]
+            yield from [line for line in lines if line[:1] == "{" and not any(words in line for words in ROUTINE)][
+                -most:
+            ]

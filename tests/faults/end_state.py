@@ -8,8 +8,8 @@ its source records. So are the moments at which things were saved; days and ever
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Self
 
 import requests
 from sqlalchemy import Engine, text
@@ -130,7 +130,7 @@ class Organisation:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def __enter__(self) -> "Organisation":
+    def __enter__(self) -> Self:
         form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
         answer = self._session.post(f"{self._base}/services/oauth2/token", data=form, timeout=30)
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -167,7 +167,7 @@ class Organisation:
         return body
 
 
-def doubled_effects(journal: list[Mapping[str, Any]], *, empty: Mapping[str, Any] | None = None) -> list[str]:
+def doubled_effects(journal: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     Every write that told a record what it held already: (object, record, field) with the value sent twice.
 
@@ -184,14 +184,14 @@ def doubled_effects(journal: list[Mapping[str, Any]], *, empty: Mapping[str, Any
                 if name in {"attributes", "id"}:
                     continue
                 key = (record["attributes"]["type"], record["id"], name)
-                before = held.get(key, (empty or {}).get(name, False if isinstance(value, bool) else None))
+                before = held.get(key, False if isinstance(value, bool) else None)
                 if before == value:
                     doubled.append(f"call {entry['seq']}: {' '.join(key)} was told {value!r} again")
                 held[key] = value
     return doubled
 
 
-def records_sent(journal: list[Mapping[str, Any]]) -> int:
+def records_sent(journal: Sequence[Mapping[str, Any]]) -> int:
     """
     How many records all writes of the journal carried.
     """

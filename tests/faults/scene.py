@@ -19,14 +19,14 @@ from worker.store import outbox
 
 PATIENCE_SECONDS: Final = 60.0
 LEASE_SECONDS: Final = 2.0
-TICK_SECONDS: Final = 0.5
+TICK_SECONDS: Final = 0.25
 
 
 @dataclass
 class Scene:
     """
-    ``notes`` are what the test saw, a line each; they are printed at its end. ``cycles`` is how many cycles were made due
-    beside the first.
+    ``notes`` are what the test saw, a line each, with the seconds since the scene was opened. ``cycles`` is how many
+    cycles were made due beside the first.
     """
 
     org: PracticeOrg
@@ -121,7 +121,9 @@ class Scene:
         self.cycles += 1
         with self.engine.begin() as connection:
             connection.execute(text("UPDATE schedule SET next_run = clock_timestamp() - interval '1 second'"))
-        self.until(lambda: self.one("SELECT min(next_run) > clock_timestamp() FROM schedule"), "a tick starts the cycle")
+        self.until(
+            lambda: self.one("SELECT min(next_run) > clock_timestamp() FROM schedule"), "a tick starts the cycle"
+        )
 
     def until_planned(self) -> None:
         """

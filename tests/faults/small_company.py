@@ -202,7 +202,9 @@ def _acts(company: Company, random: Random, number: int) -> None:
         company.activities.append(
             {
                 "leadId": number,
-                "activityDate": _text(_ago(company, random.randrange(2, 80)) - timedelta(seconds=random.randrange(9_999))),
+                "activityDate": _text(
+                    _ago(company, random.randrange(2, 80)) - timedelta(seconds=random.randrange(9_999))
+                ),
                 "activityTypeId": 2,
                 "primaryAttributeValue": random.choices(FORMS, (1, 6, 6, 8))[0],
                 "primaryAttributeValueId": 1,

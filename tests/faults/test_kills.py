@@ -16,12 +16,14 @@ from typing import Any, Self
 import pytest
 from sqlalchemy import Connection
 
+from tests.faults.crew import Group
 from tests.faults.end_state import Organisation, State, records_sent
 from tests.faults.scene import Scene
 from worker.connectors.salesforce.mapping import text_of
 
 KILLS = 10
 SEEDS = (7,)
+WRITES = {"method": "PATCH", "path_contains": "composite/sobjects"}
 
 # Where the pull of Salesforce is stopped: before the first page of a stream is kept, while everything before it is; or
 # within a stream, when a page is kept and the next one is on its way. As many as KILLS.
@@ -57,115 +59,127 @@ TABLE_OF = {"salesforce.lead": "source_person", "salesforce.opportunity_history"
 Opened = Callable[..., Scene]
 
 
-def test_ten_kills_between_two_pages_lose_no_record_and_double_none(open_scene: Opened, undisturbed: State) -> None:
-    """
-    Window: the page and the place behind it are committed, the next page is not.
-    """
-    assert len(PAGE_STOPS) == KILLS
+def test_ten_kills_between_two_pages_and_ten_with_an_answer_unread_change_nothing(
+    open_scene: Opened, undisturbed: State
+) -> None:
     scene = open_scene()
     with ExitStack() as stops:
         stop = stops.enter_context(PageStop(scene, *PAGE_STOPS[0]))
         start_two_workers_and_a_beat(scene)
-        for number in range(1, KILLS + 1):
-            stop.wait()
-            # The next stop stands before this one goes, so that no worker slips through between two kills.
-            following = stops.enter_context(PageStop(scene, *PAGE_STOPS[number], stop.place)) if number < KILLS else stop
-            killed = scene.holder("pull:salesforce")
-            scene.crew.kill(killed)
-            whole = scene.one("SELECT count(*) FROM cursor WHERE first_loaded_at IS NOT NULL AND stream LIKE 'sales%'")
-            scene.note(f"kill {number}, a page committed: {stop}, {whole} streams whole, pid {killed.pid}")
-            if stop is not following and stop.where == following.where == "within":
-                stop.hand_over()
-            stop.close()
-            stop = following
+        kill_between_pages(scene, stops, stop)
     scene.until_planned()
-    scene.approve()
+    with scene.gate("answer", **WRITES):
+        scene.approve()
+        for number in range(1, KILLS + 1):
+            kill_with_the_answer_unread(scene, number)
     scene.expect(undisturbed)
-    report(scene, KILLS)
+    report(scene, 2 * KILLS)
 
 
-def test_ten_kills_with_the_answer_unread_write_nothing_twice(open_scene: Opened, undisturbed: State) -> None:
-    """
-    Window: the organisation has done what it was told, and its answer has not left it yet.
-    """
+def test_ten_kills_with_an_answer_read_but_not_settled_change_nothing(open_scene: Opened, undisturbed: State) -> None:
     scene = open_scene()
     start_two_workers_and_a_beat(scene)
     scene.until_planned()
-    with scene.gate("answer", method="PATCH", path_contains="composite/sobjects"):
+    with scene.gate("answer", **WRITES):
         scene.approve()
         for number in range(1, KILLS + 1):
-            scene.org.wait_for_gate("answer")
-            killed = scene.holder("apply")
-            scene.crew.kill(killed)
-            # The lease still runs and nobody else has looked: what is seen now is what the dead worker left.
-            sent = scene.rows("SELECT object, record_id, changes FROM outbox WHERE state = 'sending'")
-            assert sent, "nothing was on its way when the worker was killed"
-            assert_the_organisation_holds(scene, sent)
-            assert scene.one("SELECT count(*) FROM written w JOIN outbox o USING (object, record_id)") == 0
-            scene.note(f"kill {number}, answer unread: {len(sent)} {sent[0]['object']} records done and not heard of, pid {killed.pid}")
-            scene.org.open_gate("answer")
+            kill_before_the_answer_is_settled(scene, number)
     scene.expect(undisturbed)
-    assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
-    report(scene, KILLS)
-
-
-def test_ten_kills_with_the_answer_read_but_not_settled_write_nothing_twice(
-    open_scene: Opened, undisturbed: State
-) -> None:
-    """
-    Window: the worker has the answer and is about to commit what became of each record.
-    """
-    scene = open_scene()
-    start_two_workers_and_a_beat(scene)
-    scene.until_planned()
-    with scene.gate("answer", method="PATCH", path_contains="composite/sobjects"):
-        scene.approve()
-        for number in range(1, KILLS + 1):
-            scene.org.wait_for_gate("answer")
-            heard = len(writes(scene))
-            with scene.holding("LOCK TABLE written IN SHARE MODE") as lock:
-                scene.org.open_gate("answer")
-                scene.until(
-                    lambda lock=lock: any("INSERT INTO written" in words for words in scene.blocked_by(lock)),
-                    "the worker settles what it was answered",
-                )
-                assert [entry["status"] for entry in writes(scene)[heard:]] == [200]
-                killed = scene.holder("apply")
-                scene.crew.kill(killed)
-                sent = scene.rows("SELECT object, record_id, changes FROM outbox WHERE state = 'sending'")
-                assert sent, "what was answered was settled already"
-                assert scene.one("SELECT count(*) FROM written w JOIN outbox o USING (object, record_id)") == 0
-            scene.note(f"kill {number}, not settled: {len(sent)} {sent[0]['object']} records answered, pid {killed.pid}")
-    scene.expect(undisturbed)
-    assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
     report(scene, KILLS)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ten_kills_anywhere_come_to_the_same_end(open_scene: Opened, undisturbed: State, seed: int) -> None:
+def test_ten_kills_anywhere_change_nothing(open_scene: Opened, undisturbed: State, seed: int) -> None:
     """
-    At random moments from the first page to the last settlement.
+    At random moments of random jobs, from the first page to the last settlement.
     """
     scene = open_scene()
     random = Random(seed)
     scene.note(f"seed {seed}")
     start_two_workers_and_a_beat(scene)
-    while scene.crew.killed < KILLS:
-        busy = scene.rows("SELECT lane, owner FROM job WHERE state = 'leased' AND until > clock_timestamp()")
-        if not busy:
-            keep_going(scene)
-            continue
-        sleep(random.uniform(0.0, 1.2))
-        busy = scene.rows("SELECT lane, owner FROM job WHERE state = 'leased' AND until > clock_timestamp() ORDER BY id")
-        struck = [(job["lane"], group) for job in busy if (group := scene.crew.owner(job))]
-        if struck:
-            lane, group = random.choice(struck)
+    for lanes, kills in (("pull:%", 3), ("%", 3)):
+        kill_at_random(scene, random, lanes, kills)
+    scene.until_planned()
+    scene.approve()
+    kill_at_random(scene, random, "apply", 4)
+    scene.expect(undisturbed)
+    report(scene, KILLS)
+
+
+# ------------------------------------------------------------------------------------------------------------- kills
+
+
+def kill_between_pages(scene: Scene, stops: ExitStack, stop: "PageStop") -> None:
+    """
+    Window: a page and the place behind it are committed, the next page is not.
+    """
+    assert len(PAGE_STOPS) == KILLS
+    for number in range(1, KILLS + 1):
+        stop.wait()
+        # The next stop stands before this one goes, so that no worker slips through between two kills.
+        following = stops.enter_context(PageStop(scene, *PAGE_STOPS[number], stop.place)) if number < KILLS else stop
+        killed = scene.holder("pull:salesforce")
+        scene.crew.kill(killed)
+        whole = scene.one("SELECT count(*) FROM cursor WHERE first_loaded_at IS NOT NULL AND stream LIKE 'sales%'")
+        scene.note(f"kill {number}, a page committed: {stop}, {whole} streams whole, pid {killed.pid}")
+        if stop is not following and stop.where == following.where == "within":
+            stop.hand_over()
+        stop.close()
+        stop = following
+
+
+def kill_with_the_answer_unread(scene: Scene, number: int) -> None:
+    """
+    Window: the organisation has done what it was told, and its answer has not left it yet.
+    """
+    scene.org.wait_for_gate("answer", seconds=60)
+    killed = scene.holder("apply")
+    scene.crew.kill(killed)
+    # The lease still runs and nobody else has looked: what is seen now is what the dead worker left.
+    sent = on_their_way(scene)
+    assert sent, "nothing was on its way when the worker was killed"
+    assert_the_organisation_holds(scene, sent)
+    heard = f"{len(sent)} {sent[0]['object']} records done and not heard of"
+    scene.note(f"kill {number}, answer unread: {heard}, pid {killed.pid}")
+    scene.org.open_gate("answer")
+
+
+def kill_before_the_answer_is_settled(scene: Scene, number: int) -> None:
+    """
+    Window: the worker has the answer and is about to commit what became of each record.
+    """
+    scene.org.wait_for_gate("answer", seconds=60)
+    answered = len(writes(scene))
+    with scene.holding("LOCK TABLE written IN SHARE MODE") as lock:
+        scene.org.open_gate("answer")
+        scene.until(
+            lambda: any("INSERT INTO written" in words for words in scene.blocked_by(lock)),
+            "the worker settles what it was answered",
+        )
+        assert [entry["status"] for entry in writes(scene)[answered:]] == [200]
+        killed = scene.holder("apply")
+        scene.crew.kill(killed)
+        sent = on_their_way(scene)
+        assert sent, "what was answered was settled already"
+    scene.note(f"kill {number}, not settled: {len(sent)} {sent[0]['object']} records answered, pid {killed.pid}")
+
+
+def kill_at_random(scene: Scene, random: Random, lanes: str, kills: int) -> None:
+    """
+    So many kills of workers that hold a job of some lanes, each up to a second after the job was seen.
+    """
+    until = scene.crew.killed + kills
+    while scene.crew.killed < until:
+        scene.until(lambda: busy(scene, lanes) or scene.is_planned() or scene.is_sent(), f"a worker holds {lanes}")
+        sleep(random.uniform(0.0, 0.2 if lanes == "apply" else 1.0))
+        found = busy(scene, lanes)
+        if found:
+            lane, group = random.choice(found)
             states = scene.outbox_states()
             scene.crew.kill(group)
             scene.note(f"kill {scene.crew.killed}, anywhere: in {lane}, outbox {states}, pid {group.pid}")
-    scene.until(lambda: keep_going(scene), "everything is read, decided and approved")
-    scene.expect(undisturbed)
-    report(scene, KILLS)
+        elif scene.is_planned() or scene.is_sent():
+            scene.make_cycle_due()
 
 
 # ------------------------------------------------------------------------------------------------------------- steps
@@ -180,20 +194,30 @@ def start_two_workers_and_a_beat(scene: Scene) -> None:
     scene.crew.start("beat")
 
 
-def keep_going(scene: Scene) -> bool:
+def busy(scene: Scene, lanes: str) -> list[tuple[str, Group]]:
     """
-    Approve the plan once it waits; where everything is sent, have another cycle start. Whether sending was approved.
+    The lanes that living workers hold, with who holds them.
     """
-    if scene.is_planned():
-        scene.approve()
-    approved: bool = scene.one("SELECT EXISTS (SELECT 1 FROM setting WHERE key = 'writes_approved')")
-    if approved and scene.is_sent():
-        scene.make_cycle_due()
-    return approved
+    jobs = scene.rows(
+        "SELECT lane, owner FROM job WHERE lane LIKE :lanes AND state = 'leased' ORDER BY id", lanes=lanes
+    )
+    return [(job["lane"], group) for job in jobs if (group := scene.crew.owner(job))]
+
+
+def on_their_way(scene: Scene) -> list[dict[str, Any]]:
+    """
+    The outbox rows that are marked as sent and of which nothing is settled.
+    """
+    assert scene.one("SELECT count(*) FROM written w JOIN outbox o USING (object, record_id)") == 0
+    return scene.rows("SELECT object, record_id, changes FROM outbox WHERE state = 'sending' ORDER BY record_id")
 
 
 def report(scene: Scene, kills: int) -> None:
-    assert scene.crew.killed >= kills
+    """
+    Every kill was made, and no record was sent more than once. Says what was seen.
+    """
+    assert scene.crew.killed == kills
+    assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
     print("\n".join(scene.notes))
 
 
@@ -254,7 +278,9 @@ class PageStop(ExitStack):
 
     def _wait_before(self, lock: Connection) -> None:
         self.scene.until(lambda: self.scene.blocked_by(lock), f"a worker waits to keep the first page of {self.stream}")
-        loaded = {row["stream"] for row in self.scene.rows("SELECT stream FROM cursor WHERE first_loaded_at IS NOT NULL")}
+        loaded = {
+            row["stream"] for row in self.scene.rows("SELECT stream FROM cursor WHERE first_loaded_at IS NOT NULL")
+        }
         before = STREAMS[: STREAMS.index(self.stream)]
         assert loaded >= set(before), f"{set(before) - loaded} are not committed"
         assert self.stream not in loaded
@@ -262,7 +288,9 @@ class PageStop(ExitStack):
 
     def _wait_within(self) -> None:
         self.place = self.scene.until(self._stands_within, f"the next page of {self.stream} is on its way")
-        (stored,) = self.scene.rows(f"SELECT count(*) AS rows FROM {TABLE_OF[self.stream]} WHERE stream = '{self.stream}'")
+        (stored,) = self.scene.rows(
+            f"SELECT count(*) AS rows FROM {TABLE_OF[self.stream]} WHERE stream = '{self.stream}'"
+        )
         assert stored["rows"] == self.place["seen"] > 0
 
     def _stands_within(self) -> dict[str, Any] | None:

@@ -36,44 +36,29 @@ def own_parts() -> Iterator[EmbeddedParts]:
         yield running
 
 
-def test_valkey_killed_and_back_with_its_data_gone_loses_no_work(
+def test_valkey_losing_its_data_and_postgresql_cut_off_lose_and_double_nothing(
     open_scene: Opened, own_parts: EmbeddedParts, undisturbed: State
 ) -> None:
     scene = open_scene(own_parts)
-    scene.crew.start("worker")
-    scene.crew.start("beat")
-    scene.until(lambda: leased(scene, "pull:salesforce"), "the first pull runs")
-    lose_valkey(scene)
-    scene.until_planned()
-    with scene.gate("answer", method="PATCH"):
-        scene.approve()
-        scene.org.wait_for_gate("answer")
-        lose_valkey(scene)
-    scene.until_sent()
-    lose_valkey(scene)
-    scene.expect(undisturbed)
-    assert len(scene.crew.alive("worker")) == len(scene.crew.alive("beat")) == 1, "a process did not survive"
-    print("\n".join(scene.notes))
-
-
-def test_postgresql_cut_off_in_the_middle_loses_and_doubles_nothing(
-    open_scene: Opened, own_parts: EmbeddedParts, undisturbed: State
-) -> None:
-    scene = open_scene(own_parts)
-    # The servers of tests may forget the last half second; a committed word that is kept is what this is about.
+    # The servers of tests may forget the last half second; that a committed word is kept is what this is about.
     with scene.engine.begin() as connection:
         connection.exec_driver_sql(f"ALTER DATABASE {scene.engine.url.database} SET synchronous_commit = on")
     scene.crew.start("worker")
     scene.crew.start("beat")
+    scene.until(lambda: leased(scene, "pull:salesforce"), "the first pull runs")
+    lose_valkey(scene)
     scene.until(lambda: leased(scene, "resolve"), "people are resolved")
     cut_postgresql_off(scene)
     scene.until_planned()
     with scene.gate("answer", method="PATCH"):
         scene.approve()
         scene.org.wait_for_gate("answer")
+        lose_valkey(scene)
         # The answer comes while there is no database to settle it in.
         cut_postgresql_off(scene, lambda: scene.org.open_gate("answer"))
         assert scene.outbox_states()["sending"] == 200
+    scene.until_sent()
+    lose_valkey(scene)
     scene.expect(undisturbed)
     assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
     assert len(scene.crew.alive("worker")) == len(scene.crew.alive("beat")) == 1, "a process did not survive"

@@ -185,8 +185,18 @@ def test_a_job_that_is_put_off_comes_again_with_the_same_scope(engine: Engine) -
     with engine.begin() as connection:
         jobs.postpone(connection, job, timedelta(0))
     again = claimed(engine)
-    assert (again.lane, again.scope, again.requested_by, again.attempts) == (job.lane, job.scope, "cli", 1)
-    assert again.id != job.id
+    assert (again.lane, again.scope, again.requested_by, again.attempts) == (job.lane, job.scope, "cli", 2)
+    assert again.id == job.id
+
+
+def test_a_job_that_is_put_off_goes_together_with_the_same_work_waiting(engine: Engine) -> None:
+    ask(engine)
+    job = claimed(engine)
+    waiting = ask(engine, after=timedelta(hours=1))
+    with engine.begin() as connection:
+        jobs.postpone(connection, job, timedelta(0))
+    assert claimed(engine).id == waiting
+    assert claim(engine) is None
 
 
 def test_a_failed_job_keeps_its_words(engine: Engine) -> None:

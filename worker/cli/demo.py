@@ -68,7 +68,9 @@ def command(*, once: bool, fresh: bool, seed: int | None, speech: Speech) -> int
                 demo.run(seed, fresh=fresh, once=once)
     if asked_to_stop.is_set():
         # The terminal has put ^C on this line.
-        speech.say(f"{_NEW_LINE if sys.stderr.isatty() else ''}Stopped; its data stay. Go on with: {TYPED}")
+        is_there = (demo_folder(asked.home) / LOADED_MARK).exists()
+        rest = f"its data stay. Go on with: {TYPED}" if is_there else f"there is no company yet. Begin again: {TYPED}"
+        speech.say(f"{_NEW_LINE if sys.stderr.isatty() else ''}Stopped; {rest}")
     return 0
 
 

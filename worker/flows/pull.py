@@ -14,7 +14,7 @@ from worker.connectors.base import Cursor, Page, Source, Stream
 from worker.core.errors import HeadwaterError, LeaseLost, Retriable
 from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
-from worker.store import bulk, cursors, matching, staging
+from worker.store import bulk, cursors, findings, matching, staging
 
 # So many rows change what the planner should know of the tables.
 MANY = 1_000
@@ -88,6 +88,7 @@ def _keep_what_it_told(run: Run, source: Source) -> None:
     with run.transaction() as connection:
         for object_name in learned.get("appeared", {}):
             _read_anew(run, connection, object_name)
+        _say_what_is_not_seen(connection, source, learned)
         cursors.save_source_state(
             connection,
             source.name,
@@ -95,6 +96,24 @@ def _keep_what_it_told(run: Run, source: Source) -> None:
             known=learned,
             usage=(usage.used, usage.allowed) if usage else None,
         )
+
+
+def _say_what_is_not_seen(connection: Connection, source: Source, learned: Mapping[str, Any]) -> None:
+    """
+    Streams that the integration user may not read, and deletions that came too long ago to be told, are findings.
+    """
+    hidden: Mapping[str, str] = learned.get("unreadable", {})
+    gaps: Mapping[str, str] = learned.get("deletions", {}).get("gaps", {})
+    for stream in source.streams:
+        for kind, code, told in (("hidden", "HW-209", hidden), ("gap", "HW-223", gaps)):
+            key = f"{kind}:{stream.name}"
+            if stream.name in told:
+                cure = (
+                    "headwater doctor" if kind == "hidden" else f"headwater resync object {stream.name.split('.')[1]}"
+                )
+                findings.note(connection, key, code, f"{stream.name}: {told[stream.name]}", [cure])
+            else:
+                findings.clear(connection, key)
 
 
 def _read_anew(run: Run, connection: Connection, object_name: str) -> None:
