@@ -5,6 +5,7 @@ A scene waits with a bound for what it is told to wait for, and tells everything
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from worker.store import outbox
 PATIENCE_SECONDS: Final = 60.0
 LEASE_SECONDS: Final = 2.0
 TICK_SECONDS: Final = 0.25
+# How many kills there were in which window, over all tests of a run.
+STRUCK: Final[Counter[str]] = Counter()
 
 
 @dataclass
@@ -182,6 +185,13 @@ class Scene:
 
     def note(self, words: str) -> None:
         self.notes.append(f"{time.monotonic() - self.opened_at:5.1f} s  {words}")
+
+    def kill(self, group: Group, window: str) -> None:
+        """
+        ``kill -9`` a group of processes inside a window, and count it.
+        """
+        self.crew.kill(group)
+        STRUCK[window] += 1
 
     def story(self) -> str:
         """

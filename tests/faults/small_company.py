@@ -199,12 +199,11 @@ def _lead(company: Company, random: Random, index: int, seat: int, number: int) 
 
 def _acts(company: Company, random: Random, number: int) -> None:
     for _ in range(1 + number % 2):
+        at = _ago(company, random.randrange(2, 80)) - timedelta(seconds=random.randrange(9_999))
         company.activities.append(
             {
                 "leadId": number,
-                "activityDate": _text(
-                    _ago(company, random.randrange(2, 80)) - timedelta(seconds=random.randrange(9_999))
-                ),
+                "activityDate": _text(at),
                 "activityTypeId": 2,
                 "primaryAttributeValue": random.choices(FORMS, (1, 6, 6, 8))[0],
                 "primaryAttributeValueId": 1,

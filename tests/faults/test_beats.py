@@ -4,6 +4,7 @@ Whoever rings and however often: a cycle that is due starts once.
 
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import redis
 
@@ -39,7 +40,6 @@ def test_with_no_beat_at_all_and_then_with_two_each_cycle_starts_once(open_scene
     scene.expect(undisturbed)
     assert cycles_started(scene) == 1 + scene.cycles
     scene.note(f"two beats and {6 * CROWD} further rings: {scene.cycles} cycles were due and as many were started")
-    print("\n".join(scene.notes))
 
 
 def both_ring(scene: Scene, *beats: Group) -> None:
@@ -51,12 +51,19 @@ def both_ring(scene: Scene, *beats: Group) -> None:
         for group in (*others, *beats):
             group.signal(signal.SIGSTOP)
         for beat in beats:
-            waiting = valkey.llen(TICKS)
+            waiting = int(valkey.llen(TICKS))
             beat.signal(signal.SIGCONT)
-            scene.until(lambda seen=waiting: valkey.llen(TICKS) > seen, "a beat rings")
+            scene.until(partial(more_than, valkey, waiting), "a beat rings")
             beat.signal(signal.SIGSTOP)
         for group in (*others, *beats):
             group.signal(signal.SIGCONT)
+
+
+def more_than(valkey: "redis.Redis", waiting: int) -> bool:
+    """
+    Whether more ticks wait than before.
+    """
+    return int(valkey.llen(TICKS)) > waiting
 
 
 def cycles_started(scene: Scene) -> int:

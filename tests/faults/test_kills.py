@@ -1,9 +1,9 @@
 """
-A worker is killed with ``kill -9`` inside each window in which work is half done, ten times and more in each, and the end
-is that of a run which nobody disturbed.
+A worker is killed with ``kill -9`` inside each window in which work is half done, ten times in each, and the end is
+that of a run which nobody disturbed.
 
-Each kill is proved to have fallen into its window by what PostgreSQL and the organisation show at that moment. Nothing in
-the service helps: a page or a settlement is held up by a lock that the test takes, an answer by the organisation.
+Each kill is proved to have fallen into its window by what PostgreSQL and the organisation show at that moment. Nothing
+in the service helps: a page or a settlement is held up by a lock that the test takes, an answer by the organisation.
 """
 
 import json
@@ -73,7 +73,7 @@ def test_ten_kills_between_two_pages_and_ten_with_an_answer_unread_change_nothin
         for number in range(1, KILLS + 1):
             kill_with_the_answer_unread(scene, number)
     scene.expect(undisturbed)
-    report(scene, 2 * KILLS)
+    expect_all_killed(scene, 2 * KILLS)
 
 
 def test_ten_kills_with_an_answer_read_but_not_settled_change_nothing(open_scene: Opened, undisturbed: State) -> None:
@@ -85,7 +85,7 @@ def test_ten_kills_with_an_answer_read_but_not_settled_change_nothing(open_scene
         for number in range(1, KILLS + 1):
             kill_before_the_answer_is_settled(scene, number)
     scene.expect(undisturbed)
-    report(scene, KILLS)
+    expect_all_killed(scene, KILLS)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -103,7 +103,7 @@ def test_ten_kills_anywhere_change_nothing(open_scene: Opened, undisturbed: Stat
     scene.approve()
     kill_at_random(scene, random, "apply", 4)
     scene.expect(undisturbed)
-    report(scene, KILLS)
+    expect_all_killed(scene, KILLS)
 
 
 # ------------------------------------------------------------------------------------------------------------- kills
@@ -119,7 +119,7 @@ def kill_between_pages(scene: Scene, stops: ExitStack, stop: "PageStop") -> None
         # The next stop stands before this one goes, so that no worker slips through between two kills.
         following = stops.enter_context(PageStop(scene, *PAGE_STOPS[number], stop.place)) if number < KILLS else stop
         killed = scene.holder("pull:salesforce")
-        scene.crew.kill(killed)
+        scene.kill(killed, "with a page committed")
         whole = scene.one("SELECT count(*) FROM cursor WHERE first_loaded_at IS NOT NULL AND stream LIKE 'sales%'")
         scene.note(f"kill {number}, a page committed: {stop}, {whole} streams whole, pid {killed.pid}")
         if stop is not following and stop.where == following.where == "within":
@@ -134,7 +134,7 @@ def kill_with_the_answer_unread(scene: Scene, number: int) -> None:
     """
     scene.org.wait_for_gate("answer", seconds=60)
     killed = scene.holder("apply")
-    scene.crew.kill(killed)
+    scene.kill(killed, "with an answer unread")
     # The lease still runs and nobody else has looked: what is seen now is what the dead worker left.
     sent = on_their_way(scene)
     assert sent, "nothing was on its way when the worker was killed"
@@ -158,7 +158,7 @@ def kill_before_the_answer_is_settled(scene: Scene, number: int) -> None:
         )
         assert [entry["status"] for entry in writes(scene)[answered:]] == [200]
         killed = scene.holder("apply")
-        scene.crew.kill(killed)
+        scene.kill(killed, "with an answer read and not settled")
         sent = on_their_way(scene)
         assert sent, "what was answered was settled already"
     scene.note(f"kill {number}, not settled: {len(sent)} {sent[0]['object']} records answered, pid {killed.pid}")
@@ -176,7 +176,7 @@ def kill_at_random(scene: Scene, random: Random, lanes: str, kills: int) -> None
         if found:
             lane, group = random.choice(found)
             states = scene.outbox_states()
-            scene.crew.kill(group)
+            scene.kill(group, "anywhere")
             scene.note(f"kill {scene.crew.killed}, anywhere: in {lane}, outbox {states}, pid {group.pid}")
         elif scene.is_planned() or scene.is_sent():
             scene.make_cycle_due()
@@ -212,13 +212,12 @@ def on_their_way(scene: Scene) -> list[dict[str, Any]]:
     return scene.rows("SELECT object, record_id, changes FROM outbox WHERE state = 'sending' ORDER BY record_id")
 
 
-def report(scene: Scene, kills: int) -> None:
+def expect_all_killed(scene: Scene, kills: int) -> None:
     """
-    Every kill was made, and no record was sent more than once. Says what was seen.
+    Every kill was made, and no record was sent more than once.
     """
     assert scene.crew.killed == kills
     assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
-    print("\n".join(scene.notes))
 
 
 def writes(scene: Scene) -> list[dict[str, Any]]:
@@ -229,9 +228,9 @@ class PageStop(ExitStack):
     """
     Holds the pull of Salesforce up, and knows when it has come there.
 
-    ``before`` a stream: the row of its cursor is locked, or before there are cursors the stream's table, so that its first
-    page cannot be kept. ``within`` a stream: the answer with its next page is held; ``last`` is the place of the stop
-    before, whose page, asked for once more, is let go.
+    ``before`` a stream: the row of its cursor is locked, or before there are cursors the stream's table, so that its
+    first page cannot be kept. ``within`` a stream: the answer with its next page is held; ``last`` is the place of the
+    stop before, whose page, asked for once more, is let go.
     """
 
     def __init__(self, scene: Scene, where: str, stream: str, last: dict[str, Any] | None = None) -> None:
@@ -288,10 +287,8 @@ class PageStop(ExitStack):
 
     def _wait_within(self) -> None:
         self.place = self.scene.until(self._stands_within, f"the next page of {self.stream} is on its way")
-        (stored,) = self.scene.rows(
-            f"SELECT count(*) AS rows FROM {TABLE_OF[self.stream]} WHERE stream = '{self.stream}'"
-        )
-        assert stored["rows"] == self.place["seen"] > 0
+        stored = f"SELECT count(*) FROM {TABLE_OF[self.stream]} WHERE stream = '{self.stream}'"
+        assert self.scene.one(stored) == self.place["seen"] > 0
 
     def _stands_within(self) -> dict[str, Any] | None:
         held = self.scene.org.control("GET", "gates")["gates"].get("page")

@@ -43,7 +43,6 @@ def test_a_worker_that_sleeps_through_its_lease_changes_nothing_and_one_that_wai
     wake(scene, "answer", late_for_its_answer)
     scene.expect(undisturbed)
     assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
-    print("\n".join(scene.notes))
 
 
 def takers(scene: Scene, lane: str) -> list[int]:

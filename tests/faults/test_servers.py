@@ -62,7 +62,6 @@ def test_valkey_losing_its_data_and_postgresql_cut_off_lose_and_double_nothing(
     scene.expect(undisturbed)
     assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
     assert len(scene.crew.alive("worker")) == len(scene.crew.alive("beat")) == 1, "a process did not survive"
-    print("\n".join(scene.notes))
 
 
 def leased(scene: Scene, lane: str) -> bool:

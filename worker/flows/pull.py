@@ -102,6 +102,15 @@ def _say_what_is_not_seen(connection: Connection, source: Source, learned: Mappi
     """
     Streams that the integration user may not read, and deletions that came too long ago to be told, are findings.
     """
+    for object_name, facts in learned.get("objects", {}).items():
+        missing = sorted(facts.get("missing", {}))
+        if missing:
+            words = (
+                f"{object_name}: {len(missing)} fields are not visible to the integration user: {', '.join(missing)}"
+            )
+            findings.note(connection, f"fields:{object_name}", "HW-209", words, ["headwater doctor"])
+        else:
+            findings.clear(connection, f"fields:{object_name}")
     hidden: Mapping[str, str] = learned.get("unreadable", {})
     gaps: Mapping[str, str] = learned.get("deletions", {}).get("gaps", {})
     for stream in source.streams:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+import psycopg
+import sqlalchemy.exc
 import structlog
 from sqlalchemy import Connection
 
@@ -31,6 +33,17 @@ CHANGED_TABLES: Final = ("person", "account", "opportunity", "crosswalk", "ident
 
 log = structlog.get_logger()
 
+# What no single record can be blamed for: trouble that is named, and mistakes of ours that would hit every one of them.
+NO_RECORDS_FAULT: Final = (
+    HeadwaterError,
+    *DATABASE_GONE,
+    psycopg.ProgrammingError,
+    sqlalchemy.exc.ProgrammingError,
+    pl.exceptions.SchemaError,
+    pl.exceptions.ColumnNotFoundError,
+    AttributeError,
+    NameError,
+)
 # More than this many subjects at fault in one run are no fault of theirs: the run ends and says what is wrong with us.
 MOST_SET_APART: Final = 10
 
@@ -50,7 +63,7 @@ def resolve(run: Run) -> None:
             taken: list[str] = []
             try:
                 _take_step(run, kind, step, limit, taken)
-            except (HeadwaterError, *DATABASE_GONE):
+            except NO_RECORDS_FAULT:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a record does to us, the others go on
                 limit = _set_apart(run, kind, taken, error)
