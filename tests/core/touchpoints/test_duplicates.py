@@ -90,7 +90,9 @@ def two_routes(hours: float, **other: Any) -> dict[str, tuple[str | None, str | 
     member = touch(
         "member",
         hours * 3_600,
-        type="webinar_attended", campaign_key="salesforce:701", source="salesforce",
+        type="webinar_attended",
+        campaign_key="salesforce:701",
+        source="salesforce",
     )
     return judged([member | other, seen])
 
