@@ -21,7 +21,7 @@ demo: $(READY) ## everything on a made-up company, no account needed   (ARGS=--o
 	@$(BIN)/headwater demo $(ARGS)
 
 test: $(READY) ## all tests, on real parts   (OLIST=FOLDER adds the real company; T='-k name' narrows)
-	@$(BIN)/python -m pytest -q -p no:valkey $(if $(OLIST),--olist=$(abspath $(OLIST))) $(T)
+	@$(BIN)/python -m pytest -q -p no:valkey -n 2 --dist loadfile $(if $(OLIST),--olist=$(abspath $(OLIST))) $(T)
 
 check: $(READY) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

@@ -14,6 +14,7 @@ from tests.practice_org import PracticeOrg
 from tests.service import MACHINERY, Running, moved
 from worker.core.deals import MINOR_DIGITS
 from worker.practice.company import STORY, Company, fill, generate
+from worker.store import views
 
 pytestmark = pytest.mark.slow
 
@@ -104,8 +105,6 @@ def test_a_persons_fields_say_where_they_come_from_and_what_lost(written: Runnin
     losers = 0
     for each in several[:60]:
         with written.service.engine.connect() as connection:
-            from worker.store import views
-
             answer = views.why(connection, "person", each["id"])
         explained(answer)
         losers += sum(len(one["lost"]) for one in answer["fields"])

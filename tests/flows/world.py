@@ -6,6 +6,7 @@ Days are counted back from the practice clock's day. Nothing here knows how the 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from tests.service import Running
@@ -110,8 +111,6 @@ class World:
         What each item of a deal gets by a model: channel of the touch, or pending or unassigned -> share, zeros left
         out. Every clock and model of the deal has to sum to one.
         """
-        from fractions import Fraction
-
         found: dict[str, Fraction] = {}
         sums: dict[tuple[str, str], Fraction] = {}
         for row in self.running.why("opportunity", deal)["credits"]:
