@@ -29,7 +29,8 @@ hypothesis.settings.load_profile("headwater")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--olist", metavar="FOLDER", type=Path, help="the folder with the real company's nine CSV files")
+    parser.addoption("--full", action="store_true", help="the full sizes of the scale tests")
+    parser.addoption("--olist", metavar="FOLDER", type=Path, help="the folder with the real company's two CSV files")
 
 
 def pytest_configure(config: pytest.Config) -> None:
