@@ -43,12 +43,19 @@ def command(*, yes: bool, speech: Speech) -> int:
                     "apply asks before it writes, and nobody is there to answer",
                     actions=["headwater apply --yes"],
                 )
-            click.confirm(f"Write {planned['records']:,} records to Salesforce?", abort=True, err=True)
+            click.confirm(_question(service, planned["records"]), abort=True, err=True)
         result = approve_and_send(service, speech, planned["shown"])
         speech.answer(result, lambda: _told(result))
         if result["waiting"]:
             return STILL_RUNNING
         return PARTLY if result["not_written"] else 0
+
+
+def _question(service: Service, records: int) -> str:
+    with service.engine.connect() as connection:
+        is_first = not outbox.writes_approved(connection)
+    first = " This is the first approval: after it, changes go out by themselves." if is_first else ""
+    return f"Write {records:,} records to Salesforce?{first}"
 
 
 def approve_and_send(service: Service, speech: Speech, shown: tuple[list[int], int]) -> dict[str, Any]:
