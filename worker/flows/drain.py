@@ -238,8 +238,7 @@ def organisation_now(connection: Connection, service: Service) -> datetime:
     """
     The present instant by the organisation's clock: ours, corrected by its last answer.
     """
-    state = cursors.source_state(connection, service.clock_source)
-    return datetime.now(UTC) + timedelta(seconds=float(state["clock_offset_seconds"]))
+    return datetime.now(UTC) + cursors.clock_offset(connection, service.clock_source)
 
 
 def _first_line(error: Exception) -> str:

@@ -57,9 +57,10 @@ def resolve(run: Run) -> None:
     A batch that fails for no reason we know is halved until the one subject at fault is found; that one is put in
     quarantine and the others go on.
     """
+    waiting = _waiting(run)
     for kind, step in STEPS:
         limit = run.limits.batch
-        while not run.wants_stop() and _is_due(run, kind):
+        while not run.wants_stop() and kind in waiting:
             taken: list[str] = []
             try:
                 _take_step(run, kind, step, limit, taken)
@@ -71,11 +72,12 @@ def resolve(run: Run) -> None:
                 if not taken:
                     break
                 run.count(f"{kind} looked at", len(taken))
+            waiting = _waiting(run)
 
 
-def _is_due(run: Run, kind: str) -> bool:
+def _waiting(run: Run) -> set[str]:
     with run.engine.connect() as connection:
-        return dues.is_due(connection, "resolve", kind)
+        return dues.kinds_waiting(connection, "resolve")
 
 
 def _take_step(run: Run, kind: str, step: Step, limit: int, taken: list[str]) -> None:
@@ -128,11 +130,14 @@ def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
 
 def _people(run: Run, connection: Connection, keys: list[str]) -> None:
     refs = golden.split_keys(keys)
-    own = golden.records(connection, "person", refs)
-    golden.save_keys(connection, "person", refs, identity_keys(own, run.rules.identity))
+    records = golden.records(connection, "person", refs)
+    found = identity_keys(records, run.rules.identity)
+    golden.save_keys(connection, "person", refs, found)
     reached = golden.closure(connection, "person", refs)
-    records = own if len(reached) == len(own) else golden.records(connection, "person", reached)
-    clustering = cluster(records, identity_keys(records, run.rules.identity), run.rules.identity)
+    if len(reached) != len(records):
+        records = golden.records(connection, "person", reached)
+        found = identity_keys(records, run.rules.identity)
+    clustering = cluster(records, found, run.rules.identity)
     numbering = _number(connection, "person", clustering.members)
     numbered = numbering.members
     members = _with_ids(records, numbered)

@@ -114,6 +114,16 @@ def source_state(connection: Connection, source: str) -> dict[str, Any]:
     return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
+def clock_offset(connection: Connection, source: str) -> timedelta:
+    """
+    By how much a source's clock was ahead of ours at its last answer; nothing before its first.
+    """
+    seconds = connection.execute(
+        text("SELECT clock_offset_seconds FROM source_state WHERE source = :source"), {"source": source}
+    ).scalar()
+    return timedelta(seconds=float(seconds or 0))
+
+
 def save_source_state(
     connection: Connection,
     source: str,

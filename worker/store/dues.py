@@ -69,20 +69,25 @@ def _take_single(connection: Connection, flow: str, kind: str, limit: int) -> li
     return sorted(row.key for row in rows)
 
 
-def is_due(connection: Connection, flow: str, kind: str) -> bool:
+def kinds_waiting(connection: Connection, flow: str) -> set[str]:
     """
-    Whether any subject of a kind waits.
+    The kinds of subjects that wait for a flow. A loose index scan, as in ``waiting``.
     """
-    found: bool = connection.execute(
+    rows = connection.execute(
         text(
             """
-            SELECT EXISTS (SELECT 1 FROM due WHERE flow = :flow AND kind = :kind)
-                OR EXISTS (SELECT 1 FROM due_slice WHERE flow = :flow AND kind = :kind)
+            WITH RECURSIVE kinds AS (
+                (SELECT kind FROM due WHERE flow = :flow ORDER BY kind LIMIT 1)
+                UNION ALL
+                SELECT (SELECT kind FROM due WHERE flow = :flow AND kind > kinds.kind ORDER BY kind LIMIT 1) FROM kinds
+                WHERE kinds.kind IS NOT NULL)
+            SELECT kind FROM kinds WHERE kind IS NOT NULL
+            UNION SELECT kind FROM due_slice WHERE flow = :flow
             """
         ),
-        {"flow": flow, "kind": kind},
-    ).scalar_one()
-    return found
+        {"flow": flow},
+    )
+    return {row.kind for row in rows}
 
 
 def unpack(connection: Connection, flow: str, kind: str) -> None:

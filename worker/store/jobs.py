@@ -271,16 +271,22 @@ def begin_run(connection: Connection, job: Job, now: datetime) -> int:
     Note that a run begins, and that an earlier one of the same job was cut off; returns its id.
     """
     connection.execute(
-        tables.run.update()
-        .where(tables.run.c.job_id == job.id, tables.run.c.state == "running")
-        .values(state="cut off", finished_at=func.clock_timestamp())
+        text(
+            """
+            UPDATE run SET state = 'cut off', finished_at = clock_timestamp()
+            WHERE job_id = :job AND state = 'running'
+            """
+        ),
+        {"job": job.id},
     )
     run_id: int = connection.execute(
-        tables.run.insert()
-        .values(
-            job_id=job.id, flow=job.flow, lane=job.lane, state="running", now_at=now, started_at=func.clock_timestamp()
-        )
-        .returning(tables.run.c.id)
+        text(
+            """
+            INSERT INTO run (job_id, flow, lane, state, now_at, started_at)
+            VALUES (:job, :flow, :lane, 'running', :now, clock_timestamp()) RETURNING id
+            """
+        ),
+        {"job": job.id, "flow": job.flow, "lane": job.lane, "now": now},
     ).scalar_one()
     return run_id
 
@@ -297,15 +303,20 @@ def end_run(
     Note how a run ended: its counts, and the error's code and words where there was one.
     """
     connection.execute(
-        tables.run.update()
-        .where(tables.run.c.id == run_id)
-        .values(
-            state="failed" if error_code else "done",
-            finished_at=func.clock_timestamp(),
-            tally=dict(tally),
-            error_code=error_code,
-            error=error,
-        )
+        text(
+            """
+            UPDATE run SET state = :state, finished_at = clock_timestamp(), tally = CAST(:tally AS jsonb),
+                error_code = :error_code, error = :error
+            WHERE id = :id
+            """
+        ),
+        {
+            "id": run_id,
+            "state": "failed" if error_code else "done",
+            "tally": json.dumps(dict(tally)),
+            "error_code": error_code,
+            "error": error,
+        },
     )
 
 

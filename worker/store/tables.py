@@ -414,6 +414,7 @@ plan = Table(
     _now("created_at"),
     Column("approved_at", AT),
     Column("approved_by", Text),
+    Index("ix_plan_open", "state", postgresql_where=text("state <> 'done'")),
 )
 
 outbox = Table(

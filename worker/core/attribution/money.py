@@ -65,7 +65,7 @@ def _floored(
     """
     size x numerator / denominator rounded down, and the remainder.
     """
-    bound = _largest(sizes) * _largest(denominators)
+    bound = max(1, _largest(sizes)) * _largest(denominators)
     width = integer_for(bound)
     size, divisor = sizes.cast(width).gather(group), denominators.cast(width).gather(group)
     factor = numerators.cast(width)

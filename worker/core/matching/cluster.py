@@ -67,7 +67,12 @@ def cluster(people: pl.DataFrame, keys: pl.DataFrame, rules: IdentityRules | Non
     The answer does not depend on the order of rows. All records that may share a key must be given: whether an address
     is unique is asked of these only.
     """
-    joins = _Joins(people, checked(keys, KEY), rules or IdentityRules())
+    if people.select("stream", "record_id").is_duplicated().any():
+        raise Fatal("HW-901", "matching was given a record more than once")
+    keys = checked(keys, KEY)
+    if keys["rule"].is_in([OWN, EMAIL]).all() and keys["key"].is_unique().all():
+        return _each_alone(checked(people, PERSON_INPUT))
+    joins = _Joins(people, keys, rules or IdentityRules())
     joins.join_merges_and_conversions()
     joins.join_leads_to_contacts()
     joins.join_live_links()
@@ -75,6 +80,24 @@ def cluster(people: pl.DataFrame, keys: pl.DataFrame, rules: IdentityRules | Non
     joins.join_gone_links()
     joins.join_platform_only()
     return joins.result()
+
+
+def _each_alone(people: pl.DataFrame) -> Clustering:
+    """
+    What comes out where no record links to another and no address is shared: the usual case when few records change.
+    """
+    members = (
+        people.sort("stream", "record_id")
+        .with_row_index("cluster")
+        .select(
+            "stream",
+            "record_id",
+            pl.col("cluster").cast(pl.Int64),
+            pl.lit(OWN).alias("rule"),
+            (pl.col("stream") + ":" + pl.col("record_id")).alias("via"),
+        )
+    )
+    return Clustering(members, pl.DataFrame(schema=REVIEW))
 
 
 class _Joins:
@@ -85,8 +108,6 @@ class _Joins:
     """
 
     def __init__(self, people: pl.DataFrame, keys: pl.DataFrame, rules: IdentityRules) -> None:
-        if people.select("stream", "record_id").is_duplicated().any():
-            raise Fatal("HW-901", "matching was given a record more than once")
         people = checked(people, PERSON_INPUT).with_columns(pl.col("is_deleted").fill_null(value=False))
         emails = _unshared_emails(people, keys, rules)
         self.records = (

@@ -287,6 +287,7 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
     )
+    op.create_index("ix_plan_open", "plan", ["state"], unique=False, postgresql_where=sa.text("state <> 'done'"))
     op.create_table(
         "quarantine",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -833,6 +834,7 @@ def downgrade() -> None:
     op.drop_table("rule_version")
     op.drop_table("redirect")
     op.drop_table("quarantine")
+    op.drop_index("ix_plan_open", table_name="plan", postgresql_where=sa.text("state <> 'done'"))
     op.drop_table("plan")
     op.drop_index(op.f("ix_person_email_domain"), table_name="person")
     op.drop_index(op.f("ix_person_account_id"), table_name="person")
