@@ -94,12 +94,12 @@ def open_scene(
     server_url: str, parts: Any, valkey_number: int, moment: datetime, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Opened]:
     """
-    Opens a scene: a filled organisation, an empty store, no process yet. ``parts`` may be others than the run's.
+    Opens a scene: a filled organisation, an empty store, no process yet. PostgreSQL (``own_parts``) and Valkey
+    (``redis_url``) may be others than the run's.
     """
     with ExitStack() as stack:
 
-        def opened(own_parts: Any = None) -> Scene:
-            servers = own_parts or parts
+        def opened(own_parts: Any = None, redis_url: str | None = None) -> Scene:
             name = f"faults_{uuid.uuid4().hex[:12]}"
             base = server_url if own_parts is None else own_parts.database_url
             url = create_database(base, name, template=TEMPLATE)
@@ -111,7 +111,7 @@ def open_scene(
             environment = {
                 **org.env(),
                 "DATABASE_URL": url,
-                "REDIS_URL": emptied(servers.redis_url.replace("?db=0", f"?db={valkey_number}")),
+                "REDIS_URL": redis_url or emptied(parts.redis_url.replace("?db=0", f"?db={valkey_number}")),
                 "HEADWATER_LEASE_SECONDS": str(LEASE_SECONDS),
                 "HEADWATER_TICK_SECONDS": str(TICK_SECONDS),
                 "HEADWATER_LOG": "json",

@@ -18,7 +18,7 @@ from tests.faults.end_state import State, differences, doubled_effects, end_stat
 from tests.practice_org import PracticeOrg
 from worker.store import outbox
 
-PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 90.0
 LEASE_SECONDS: Final = 2.0
 TICK_SECONDS: Final = 0.25
 # How many kills there were in which window, over all tests of a run.

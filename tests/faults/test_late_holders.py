@@ -3,8 +3,10 @@ A worker that is stopped for longer than its lease is overtaken by another; when
 And a call that takes longer than the lease is no reason to overtake a worker that lives.
 """
 
+import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import sleep
 
 from tests.faults.crew import Group
@@ -15,19 +17,31 @@ Opened = Callable[..., Scene]
 SLOW_SECONDS = 2.0 * LEASE_SECONDS
 
 
+@dataclass(frozen=True)
+class Sleeper:
+    """
+    A stopped process of a worker, and the gate its request waits at.
+    """
+
+    gate: str
+    pid: int
+    group: Group
+
+
 def test_a_worker_that_sleeps_through_its_lease_changes_nothing_and_one_that_waits_keeps_it(
     open_scene: Opened, undisturbed: State
 ) -> None:
     scene = open_scene()
     # The first worker falls asleep over a page; the one that takes over has to wait long for the same page.
     scene.org.fault({"gate": "page"}, method="GET", path_contains="/query/0r8", times=1)
-    late_at_a_page = sleep_at(scene, "page", "pull:salesforce", scene.crew.start("worker"))
+    scene.crew.start("worker")
+    late_at_a_page = sleep_at(scene, "page", "pull:salesforce")
     scene.org.fault({"delay_seconds": SLOW_SECONDS}, method="GET", path_contains="/query/0r8", times=1)
     scene.crew.start("worker")
     scene.crew.start("worker")
     scene.until_planned()
     assert takers(scene, "pull:salesforce") == [2], "the slow page was taken from the worker that waited for it"
-    wake(scene, "page", late_at_a_page)
+    wake(scene, late_at_a_page)
 
     # One sleeps before its call: what it sends is not sent yet. One sleeps with the call made and unheard. And one call
     # takes long: it is done by the organisation only after the lease that it began with.
@@ -39,8 +53,8 @@ def test_a_worker_that_sleeps_through_its_lease_changes_nothing_and_one_that_wai
     late_for_its_answer = sleep_at(scene, "answer", "apply")
     scene.until_sent()
     assert takers(scene, "apply")[0] == 3, "the slow call was taken from the worker that waited for it"
-    wake(scene, "before", late_before_its_call)
-    wake(scene, "answer", late_for_its_answer)
+    wake(scene, late_before_its_call)
+    wake(scene, late_for_its_answer)
     scene.expect(undisturbed)
     assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
 
@@ -52,27 +66,30 @@ def takers(scene: Scene, lane: str) -> list[int]:
     return [row["token"] for row in scene.rows("SELECT token FROM job WHERE lane = :lane ORDER BY id", lane=lane)]
 
 
-def sleep_at(scene: Scene, gate: str, lane: str, starting: Group | None = None) -> Group:
+def sleep_at(scene: Scene, gate: str, lane: str) -> Sleeper:
     """
-    Stop the worker that waits at a gate, and wait until another holds its lane.
+    Stop the process that waits at a gate with a lane's job in its hands.
     """
     scene.org.wait_for_gate(gate, seconds=60)
-    group = starting or scene.holder(lane)
-    assert group is scene.holder(lane)
-    group.signal(signal.SIGSTOP)
-    before = scene.one("SELECT token FROM job WHERE lane = :lane AND state = 'leased'", lane=lane)
-    scene.note(f"pid {group.pid} sleeps with {lane} at token {before}, outbox {scene.outbox_states()}")
-    return group
+    (job,) = scene.rows("SELECT owner, token FROM job WHERE lane = :lane AND state = 'leased'", lane=lane)
+    sleeper = Sleeper(gate, int(job["owner"].rpartition(":")[2]), scene.holder(lane))
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    while not scene.rows("SELECT 1 FROM job WHERE lane = :lane FOR UPDATE SKIP LOCKED", lane=lane):
+        # It was just extending its lease, in a transaction that would now stay open: a moment earlier or later.
+        os.kill(sleeper.pid, signal.SIGCONT)
+        sleep(0.01)
+        os.kill(sleeper.pid, signal.SIGSTOP)
+    scene.note(f"process {sleeper.pid} sleeps with {lane}, token {job['token']}, outbox {scene.outbox_states()}")
+    return sleeper
 
 
-def wake(scene: Scene, gate: str, group: Group) -> None:
+def wake(scene: Scene, sleeper: Sleeper) -> None:
     """
     Let its answer go and the sleeper wake, and wait until it has found out that it is too late.
     """
-    assert scene.org.control("GET", "gates")["gates"].get(gate), f"nobody is at {gate} any more"
-    said = group.said("lease lost")
-    scene.org.open_gate(gate)
-    group.signal(signal.SIGCONT)
-    scene.until(lambda: group.said("lease lost") > said, "the late holder notices")
-    scene.note(f"pid {group.pid} woke and found its lease lost")
-    sleep(0.2)
+    assert scene.org.control("GET", "gates")["gates"].get(sleeper.gate), f"nobody is at {sleeper.gate} any more"
+    said = sleeper.group.said("lease lost")
+    scene.org.open_gate(sleeper.gate)
+    os.kill(sleeper.pid, signal.SIGCONT)
+    scene.until(lambda: sleeper.group.said("lease lost") > said, "the late holder notices")
+    scene.note(f"process {sleeper.pid} woke and found its lease lost")
