@@ -9,7 +9,20 @@ from worker.core.errors import Fatal
 
 # Disks have no arm to move any more: at the default of 4 the planner scans whole tables for a hundred subjects. jit compiles
 # for a third of a second what then runs for a thousandth. What we note before we send leans on commits that are kept.
-SESSION = "-c timezone=UTC -c random_page_cost=1.1 -c jit=off -c synchronous_commit=on"
+# A worker that stops for good inside a transaction (a paused machine, a cut network) gives its locks up after five minutes.
+SESSION = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "timezone=UTC",
+        "random_page_cost=1.1",
+        "jit=off",
+        "synchronous_commit=on",
+        "idle_in_transaction_session_timeout=300000",
+        "tcp_keepalives_idle=30",
+        "tcp_keepalives_interval=10",
+        "tcp_keepalives_count=3",
+    )
+)
 
 
 def connect(database_url: str, *, pool_size: int = 4) -> Engine:
