@@ -86,6 +86,22 @@ def members(group: int) -> list[int]:
     return found
 
 
+def pid_of(job: Mapping[str, Any]) -> int:
+    """
+    The process that holds a job, by the job's ``owner``.
+    """
+    return int(job["owner"].rpartition(":")[2])
+
+
+def is_alive(pid: int) -> bool:
+    """
+    Whether a process is there and no zombie.
+    """
+    with suppress(OSError):
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return False
+
+
 @dataclass
 class Crew:
     """
@@ -144,7 +160,7 @@ class Crew:
         The living group whose process holds a job, by the job's ``owner``.
         """
         try:
-            return self.group_of(int(job["owner"].rpartition(":")[2]))
+            return self.group_of(pid_of(job))
         except (ProcessLookupError, StopIteration):
             return None
 
@@ -156,6 +172,17 @@ class Crew:
         self.killed += 1
         if replace:
             self.start(group.name)
+
+    def kill_child(self, pid: int) -> None:
+        """
+        ``kill -9`` one process of a group, whose parent starts another.
+        """
+        os.kill(pid, signal.SIGKILL)
+        self.killed += 1
+        deadline = time.monotonic() + 10
+        while is_alive(pid):
+            assert time.monotonic() < deadline, f"process {pid} outlived kill -9"
+            time.sleep(0.01)
 
     def lines(self, most: int = 60) -> Iterator[str]:
         """

@@ -61,7 +61,7 @@ class Scene:
             answer = holds()
             if answer:
                 return answer
-            time.sleep(0.02)
+            time.sleep(0.05)
         raise AssertionError(f"{what}: not within {seconds:g} s")
 
     def outbox_states(self) -> dict[str, int]:
@@ -186,11 +186,15 @@ class Scene:
     def note(self, words: str) -> None:
         self.notes.append(f"{time.monotonic() - self.opened_at:5.1f} s  {words}")
 
-    def kill(self, group: Group, window: str) -> None:
+    def kill(self, group: Group, window: str, *, child: int | None = None) -> None:
         """
-        ``kill -9`` a group of processes inside a window, and count it.
+        ``kill -9`` inside a window, and count it: of a worker's whole group, or of one child of it, as the kernel does
+        when memory runs out.
         """
-        self.crew.kill(group)
+        if child is None:
+            self.crew.kill(group)
+        else:
+            self.crew.kill_child(child)
         STRUCK[window] += 1
 
     def story(self) -> str:

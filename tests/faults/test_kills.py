@@ -16,7 +16,7 @@ from typing import Any, Self
 import pytest
 from sqlalchemy import Connection
 
-from tests.faults.crew import Group
+from tests.faults.crew import Group, pid_of
 from tests.faults.end_state import Organisation, State, records_sent
 from tests.faults.scene import Scene
 from worker.connectors.salesforce.mapping import text_of
@@ -166,7 +166,8 @@ def kill_before_the_answer_is_settled(scene: Scene, number: int) -> None:
 
 def kill_at_random(scene: Scene, random: Random, lanes: str, kills: int) -> None:
     """
-    So many kills of workers that hold a job of some lanes, each up to a second after the job was seen.
+    So many kills of whoever holds a job of some lanes, each up to a second after the job was seen: of whole workers,
+    and of the one process that does the work.
     """
     until = scene.crew.killed + kills
     while scene.crew.killed < until:
@@ -174,10 +175,15 @@ def kill_at_random(scene: Scene, random: Random, lanes: str, kills: int) -> None
         sleep(random.uniform(0.0, 0.2 if lanes == "apply" else 1.0))
         found = busy(scene, lanes)
         if found:
-            lane, group = random.choice(found)
+            lane, group, child = random.choice(found)
             states = scene.outbox_states()
-            scene.kill(group, "anywhere")
-            scene.note(f"kill {scene.crew.killed}, anywhere: in {lane}, outbox {states}, pid {group.pid}")
+            if random.random() < 0.5:
+                scene.kill(group, "anywhere")
+                whom = f"worker {group.pid}"
+            else:
+                scene.kill(group, "anywhere", child=child)
+                whom = f"process {child} of worker {group.pid}"
+            scene.note(f"kill {scene.crew.killed}, anywhere: in {lane}, outbox {states}, {whom}")
         elif scene.is_planned() or scene.is_sent():
             scene.make_cycle_due()
 
@@ -194,14 +200,13 @@ def start_two_workers_and_a_beat(scene: Scene) -> None:
     scene.crew.start("beat")
 
 
-def busy(scene: Scene, lanes: str) -> list[tuple[str, Group]]:
+def busy(scene: Scene, lanes: str) -> list[tuple[str, Group, int]]:
     """
-    The lanes that living workers hold, with who holds them.
+    The lanes that living workers hold, with the worker and its process that holds it.
     """
-    jobs = scene.rows(
-        "SELECT lane, owner FROM job WHERE lane LIKE :lanes AND state = 'leased' ORDER BY id", lanes=lanes
-    )
-    return [(job["lane"], group) for job in jobs if (group := scene.crew.owner(job))]
+    held = "SELECT lane, owner FROM job WHERE lane LIKE :lanes AND state = 'leased' ORDER BY id"
+    jobs = scene.rows(held, lanes=lanes)
+    return [(job["lane"], group, pid_of(job)) for job in jobs if (group := scene.crew.owner(job))]
 
 
 def on_their_way(scene: Scene) -> list[dict[str, Any]]:

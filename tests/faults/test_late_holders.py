@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import sleep
 
-from tests.faults.crew import Group
+from tests.faults.crew import Group, pid_of
 from tests.faults.end_state import State, records_sent
 from tests.faults.scene import LEASE_SECONDS, Scene
 
@@ -32,29 +32,34 @@ def test_a_worker_that_sleeps_through_its_lease_changes_nothing_and_one_that_wai
     open_scene: Opened, undisturbed: State
 ) -> None:
     scene = open_scene()
-    # The first worker falls asleep over a page; the one that takes over has to wait long for the same page.
+    # The first worker falls asleep over a page. The one that takes over waits long for the same page, and meanwhile the
+    # first one wakes.
     scene.org.fault({"gate": "page"}, method="GET", path_contains="/query/0r8", times=1)
     scene.crew.start("worker")
     late_at_a_page = sleep_at(scene, "page", "pull:salesforce")
     scene.org.fault({"delay_seconds": SLOW_SECONDS}, method="GET", path_contains="/query/0r8", times=1)
     scene.crew.start("worker")
     scene.crew.start("worker")
+    scene.until(lambda: takers(scene, "pull:salesforce") == [2], "another takes the pull over")
+    wake(scene, late_at_a_page)
     scene.until_planned()
     assert takers(scene, "pull:salesforce") == [2], "the slow page was taken from the worker that waited for it"
-    wake(scene, late_at_a_page)
 
-    # One sleeps before its call: what it sends is not sent yet. One sleeps with the call made and unheard. And one call
-    # takes long: it is done by the organisation only after the lease that it began with.
+    # One sleeps before its call: what it sends is not sent yet. One sleeps with the call made and unheard. The third
+    # has a call that is done only after the lease that it began with, and then one in which the other two wake.
     scene.org.fault({"gate": "before"}, method="GET", path_contains="sobjects/Account/describe", times=1)
     scene.org.fault({"gate": "answer"}, method="PATCH", skip=2, times=1)
-    scene.org.fault({"delay_seconds": SLOW_SECONDS}, method="PATCH", skip=4, times=1)
+    scene.org.fault({"delay_seconds": SLOW_SECONDS}, method="PATCH", skip=3, times=1)
+    scene.org.fault({"gate": "third"}, method="PATCH", skip=3, times=1)
     scene.approve()
     late_before_its_call = sleep_at(scene, "before", "apply")
     late_for_its_answer = sleep_at(scene, "answer", "apply")
-    scene.until_sent()
-    assert takers(scene, "apply")[0] == 3, "the slow call was taken from the worker that waited for it"
+    scene.org.wait_for_gate("third", seconds=60)
     wake(scene, late_before_its_call)
     wake(scene, late_for_its_answer)
+    scene.org.open_gate("third")
+    scene.until_sent()
+    assert takers(scene, "apply")[0] == 3, "the slow call was taken from the worker that waited for it"
     scene.expect(undisturbed)
     assert records_sent(scene.org.journal("salesforce")) == scene.one("SELECT count(DISTINCT record_id) FROM written")
 
@@ -72,7 +77,7 @@ def sleep_at(scene: Scene, gate: str, lane: str) -> Sleeper:
     """
     scene.org.wait_for_gate(gate, seconds=60)
     (job,) = scene.rows("SELECT owner, token FROM job WHERE lane = :lane AND state = 'leased'", lane=lane)
-    sleeper = Sleeper(gate, int(job["owner"].rpartition(":")[2]), scene.holder(lane))
+    sleeper = Sleeper(gate, pid_of(job), scene.holder(lane))
     os.kill(sleeper.pid, signal.SIGSTOP)
     while not scene.rows("SELECT 1 FROM job WHERE lane = :lane FOR UPDATE SKIP LOCKED", lane=lane):
         # It was just extending its lease, in a transaction that would now stay open: a moment earlier or later.

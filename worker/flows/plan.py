@@ -27,17 +27,28 @@ def plan(run: Run) -> None:
     """
     Take every due record, then close the plan: planned, held, or approved.
     """
-    for object_name, kind in run.rules.write.kinds.items():
-        while not run.wants_stop():
-            with run.transaction() as connection:
-                keys = dues.take_of(connection, "plan", kind, run.rules.write.streams[object_name], BATCH)
-                if keys:
-                    _compare(run, connection, object_name, kind, keys)
-            if not keys:
-                break
+    is_full = True
+    while is_full and not run.wants_stop():
+        with run.transaction() as connection:
+            is_full = _take_batch(run, connection)
     with run.transaction() as connection:
         dues.drop_others(connection, "plan", list(run.rules.write.streams.values()))
         _close(run, connection)
+
+
+def _take_batch(run: Run, connection: Connection) -> bool:
+    """
+    Compare up to BATCH due records of all objects together. Returns whether there may be more.
+    """
+    left = BATCH
+    for object_name, kind in run.rules.write.kinds.items():
+        keys = dues.take_of(connection, "plan", kind, run.rules.write.streams[object_name], left)
+        if keys:
+            _compare(run, connection, object_name, kind, keys)
+        left -= len(keys)
+        if left == 0:
+            return True
+    return False
 
 
 def _compare(run: Run, connection: Connection, object_name: str, kind: str, record_ids: list[str]) -> None:

@@ -63,7 +63,7 @@ def resolve(run: Run) -> None:
         while not run.wants_stop() and kind in waiting:
             taken: list[str] = []
             try:
-                _take_step(run, kind, step, limit, taken)
+                waiting = _take_step(run, kind, step, limit, taken)
             except NO_RECORDS_FAULT:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a record does to us, the others go on
@@ -72,7 +72,6 @@ def resolve(run: Run) -> None:
                 if not taken:
                     break
                 run.count(f"{kind} looked at", len(taken))
-            waiting = _waiting(run)
 
 
 def _waiting(run: Run) -> set[str]:
@@ -80,13 +79,17 @@ def _waiting(run: Run) -> set[str]:
         return dues.kinds_waiting(connection, "resolve")
 
 
-def _take_step(run: Run, kind: str, step: Step, limit: int, taken: list[str]) -> None:
+def _take_step(run: Run, kind: str, step: Step, limit: int, taken: list[str]) -> set[str]:
+    """
+    One batch of one step, its subjects told in ``taken``. Returns the kinds that wait after it.
+    """
     with run.transaction() as connection:
         taken += dues.take(connection, "resolve", kind, limit)
         if taken:
             step(run, connection, taken)
         if len(taken) >= MANY:
             bulk.analyze(connection, *CHANGED_TABLES)
+        return dues.kinds_waiting(connection, "resolve")
 
 
 def _set_apart(run: Run, kind: str, keys: list[str], error: Exception) -> int:

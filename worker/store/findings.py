@@ -24,11 +24,11 @@ def note(connection: Connection, key: str, code: str, message: str, actions: Seq
     )
 
 
-def clear(connection: Connection, key: str) -> None:
+def clear(connection: Connection, *keys: str) -> None:
     """
-    The finding is over.
+    These findings are over.
     """
-    connection.execute(text("DELETE FROM finding WHERE key = :key"), {"key": key})
+    connection.execute(text("DELETE FROM finding WHERE key = ANY(:keys)"), {"keys": list(keys)})
 
 
 def standing(connection: Connection) -> list[dict[str, Any]]:
