@@ -24,15 +24,25 @@ class PracticeOrg:
     """
     Starts ``python -m worker.practice`` and talks to its control API.
 
-    ``url`` and ``https_url`` are the base addresses, ``ca_file`` the authority to trust, ``private_key_file`` signs JWT
-    logins. ``package`` is a Salesforce source folder whose fields the org shall have; ``data`` keeps its state.
+    ``url`` and ``https_url`` are the base addresses, ``proxy_url`` is the CONNECT port, ``ca_file`` whom to trust,
+    ``private_key_file`` signs JWT logins. ``package`` is a Salesforce source folder whose fields the org shall have;
+    ``data`` keeps its state; ``files`` are the paths of a state, seed or faults file, by the option's name.
     """
 
-    def __init__(self, *, package: Path | None = None, data: Path | None = None, clock: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        package: Path | None = None,
+        data: Path | None = None,
+        clock: str | None = None,
+        organization: int | None = None,
+        **files: Path,
+    ) -> None:
         self._options: list[str] = []
-        for name, value in (("--package", package), ("--data", data), ("--clock", clock)):
+        given = {"package": package, "data": data, "clock": clock, "organization": organization, **files}
+        for name, value in given.items():
             if value is not None:
-                self._options += [name, str(value)]
+                self._options += [f"--{name}", str(value)]
         self._process: subprocess.Popen[str] | None = None
         self._session = requests.Session()
         self._session.trust_env = False
@@ -49,9 +59,11 @@ class PracticeOrg:
         """
         Start the process and wait until it listens.
         """
-        command = [sys.executable, "-m", "worker.practice", "--http-port", "0", "--https-port", "0"]
+        command = [sys.executable, "-m", "worker.practice", "--stop-with-stdin"]
+        for port in ("http", "https", "proxy"):
+            command += [f"--{port}-port", "0"]
         self._process = subprocess.Popen(
-            [*command, "--stop-with-stdin", *self._options],
+            [*command, *self._options],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -89,6 +101,10 @@ class PracticeOrg:
     @property
     def https_url(self) -> str:
         return self.endpoints["https_url"]
+
+    @property
+    def proxy_url(self) -> str:
+        return self.endpoints["proxy_url"]
 
     @property
     def ca_file(self) -> str:

@@ -15,10 +15,10 @@ import requests
 
 from tests.practice_org import PracticeOrg
 from worker.core.errors import Fatal
+from worker.practice.identity import CLIENT_ID, CLIENT_SECRET
 from worker.practice.load import LoadReport, find_mapping, load
 from worker.practice.mappings.language import Column, read_mapping
 from worker.practice.mappings.table import parse_cell
-from worker.practice.state import CLIENT_ID, CLIENT_SECRET
 
 LEADS = """mql_id,first_contact_date,landing_page_id,origin
 lead-paid,01-02-2018,page-a,paid_search

@@ -17,13 +17,20 @@ from config.settings import load_settings
 from worker.cli.output import Speech, common
 from worker.core.errors import Fatal
 from worker.embedded.home import is_held, lock_file
-from worker.practice.server import HTTP_PORT, HTTPS_PORT, Endpoints, read_endpoints, serve
+from worker.practice.beginning import Beginning
+from worker.practice.clock import parse_moment
+from worker.practice.control_client import ControlClient
+from worker.practice.server import HTTP_PORT, HTTPS_PORT, Endpoints, Ports, read_endpoints, serve
 
 # Held by whoever serves a folder.
 SERVING = "serving"
 # How long a server may take from its start to its first answer on a busy machine, and how long one that was started in
 # the line before may take to hold its lock.
 COMING_SECONDS, APPEARING_SECONDS = 30.0, 4.0
+HELP = "headwater practice serve --help"
+FILE = click.Path(path_type=Path, dir_okay=False)
+READABLE = click.Path(path_type=Path, dir_okay=False, exists=True)
+FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 SHIPPED_PACKAGE = Path(__file__).resolve().parents[2] / "config" / "salesforce"
 
 
@@ -42,20 +49,36 @@ def command() -> None:
 
 
 @command.command("serve")
-@click.option("--http-port", default=HTTP_PORT, show_default=True)
-@click.option("--https-port", default=HTTPS_PORT, show_default=True)
+@click.option("--http-port", default=HTTP_PORT, show_default=True, help="0 takes a free one.")
+@click.option("--https-port", default=HTTPS_PORT, show_default=True, help="0 takes a free one.")
+@click.option("--proxy-port", type=int, help="A CONNECT port, for clients that insist on Salesforce's host names.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder for keys and records.")
-@click.option("--clock", help="Where the clock starts (ISO); default now.")
-@click.option("--bare", is_flag=True, help="An org without Headwater's fields.")
+@click.option("--state", type=FILE, help="Start from this snapshot if it is there; write it at the end.")
+@click.option("--seed", type=READABLE, help="JSON file of what a new org shall have.")
+@click.option("--faults", type=READABLE, help="JSON file with a list of faults in force from the start.")
+@click.option("--clock", help="Where the clock starts (ISO); default now, or where a kept org left it.")
+@click.option("--package", type=FOLDER, help="Salesforce source folder whose custom fields the org has.")
+@click.option("--bare", is_flag=True, help="An org without custom fields.")
+@click.option("--organization", default=1, show_default=True, help="Another number, another organisation id.")
 @common
-def serve_command(
-    http_port: int, https_port: int, data: Path | None, clock: str | None, *, bare: bool, speech: Speech
+def serve_command(  # noqa: PLR0913, PLR0917 - one for each option, as click wants it
+    http_port: int,
+    https_port: int,
+    proxy_port: int | None,
+    data: Path | None,
+    state: Path | None,
+    seed: Path | None,
+    faults: Path | None,
+    clock: str | None,
+    package: Path | None,
+    organization: int,
+    *,
+    bare: bool,
+    speech: Speech,
 ) -> None:
     """
     Serve both orgs until Ctrl-C, and print where.
     """
-    from worker.practice.clock import parse_moment
-
     folder = data or practice_folder()
 
     def announce(endpoints: Endpoints) -> None:
@@ -63,20 +86,26 @@ def serve_command(
             asdict(endpoints),
             lambda: [
                 f"Practice Salesforce and Marketo: {endpoints.http_url} and {endpoints.https_url}",
+                *([f"As a proxy for other clients: HTTPS_PROXY={endpoints.proxy_url}"] if endpoints.proxy_url else []),
                 "Point Headwater at them:  eval $(headwater practice env)",
                 "Load a company into them: headwater practice load FOLDER",
             ],
         )
 
     with _serving(folder):
-        serve(
-            http_port=http_port,
-            https_port=https_port,
-            data=folder,
-            clock=parse_moment(clock) if clock else None,
-            package=None if bare else SHIPPED_PACKAGE,
-            ready=announce,
-        )
+        try:
+            beginning = Beginning(
+                clock=parse_moment(clock) if clock else None,
+                package=None if bare else package or SHIPPED_PACKAGE,
+                organization=organization,
+                state=state,
+                seed=seed,
+                faults=faults,
+            )
+            ports = Ports(http_port, https_port, proxy_port)
+            serve(ports=ports, data=folder, beginning=beginning, ready=announce)
+        except ValueError as error:
+            raise Fatal("HW-574", f"the practice orgs could not start: {error}", actions=[HELP]) from error
 
 
 @contextmanager
@@ -109,6 +138,32 @@ def env_command(data: Path | None, speech: Speech) -> None:
     """
     names = _endpoints(data).environment()
     speech.answer(names, lambda: [f"export {name}={shlex.quote(value)}" for name, value in names.items()])
+
+
+@command.command("snapshot")
+@click.argument("file", type=FILE)
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The folder it was served with.")
+@common
+def snapshot_command(file: Path, data: Path | None, speech: Speech) -> None:
+    """
+    Write the state of the running practice orgs into FILE.
+    """
+    with ControlClient(_endpoints(data).http_url) as client:
+        told = client.post("snapshot", {"file": str(file.resolve())})
+    speech.answer(told, lambda: [f"{told['file']}: {told['bytes']} bytes"])
+
+
+@command.command("restore")
+@click.argument("file", type=READABLE)
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The folder it was served with.")
+@common
+def restore_command(file: Path, data: Path | None, speech: Speech) -> None:
+    """
+    Make the running practice orgs, and their clock, what they were when FILE was written.
+    """
+    with ControlClient(_endpoints(data).http_url) as client:
+        told = client.post("restore", {"file": str(file.resolve())})
+    speech.answer(told, lambda: [f"The clock stands at {told['now']}."])
 
 
 @command.command("load")

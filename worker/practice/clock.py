@@ -6,7 +6,9 @@ the control API read and set it. Expiry of tokens follows it too, so a test can 
 """
 
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 
 class Clock:
@@ -18,6 +20,7 @@ class Clock:
         self._lock = threading.Lock()
         self._offset = timedelta(0)
         self._frozen_at: datetime | None = None
+        self._is_given = start is not None
         if start is not None:
             self.set(start)
 
@@ -68,6 +71,36 @@ class Clock:
         Whether the clock stands still.
         """
         return self._frozen_at is not None
+
+    def dump(self) -> dict[str, Any]:
+        """
+        The clock as JSON takes it: the present, whether it stands still, and its distance from the wall clock.
+        """
+        with self._lock:
+            offset = self._offset.total_seconds()
+            return {"now": self._now().isoformat(), "frozen": self._frozen_at is not None, "offset_seconds": offset}
+
+    def load(self, given: Mapping[str, Any]) -> None:
+        """
+        Take up the present of ``dump``, standing still or running on from there.
+        """
+        moment = parse_moment(str(given["now"]))
+        with self._lock:
+            self._frozen_at = moment if given["frozen"] else None
+            self._offset = moment - datetime.now(UTC)
+
+    def resume(self, given: Mapping[str, Any]) -> None:
+        """
+        Be the clock of ``dump`` again after a pause: standing where it stood, or as far from the wall clock as it was.
+        A clock that was started at a moment of its own stays there.
+        """
+        if self._is_given:
+            return
+        if given["frozen"]:
+            self.load(given)
+            return
+        with self._lock:
+            self._frozen_at, self._offset = None, timedelta(seconds=float(given["offset_seconds"]))
 
     def _now(self) -> datetime:
         return self._frozen_at if self._frozen_at is not None else datetime.now(UTC) + self._offset

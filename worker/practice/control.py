@@ -7,13 +7,17 @@ Each org adds its own control calls beside its routes. Control calls are JSON in
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from worker.practice import archive
 from worker.practice.clock import parse_moment
+from worker.practice.disturbances import KINDS
 from worker.practice.state import PracticeState
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -60,6 +64,10 @@ def routes(state: PracticeState) -> list[Route]:
         ("/__practice__/faults", "GET", endpoints.read_faults),
         ("/__practice__/faults", "POST", endpoints.add_fault),
         ("/__practice__/faults", "DELETE", endpoints.clear_faults),
+        ("/__practice__/faults/kinds", "GET", endpoints.list_kinds),
+        ("/__practice__/faults/{number:int}", "DELETE", endpoints.clear_faults),
+        ("/__practice__/snapshot", "POST", endpoints.snapshot),
+        ("/__practice__/restore", "POST", endpoints.restore),
         ("/__practice__/gates", "GET", endpoints.read_gates),
         ("/__practice__/gates/{name}/open", "POST", endpoints.open_gate),
     ]
@@ -103,24 +111,25 @@ class _Control:
         return JSONResponse({"faults": self.state.faults.in_force()})
 
     async def add_fault(self, request: Request) -> Response:
-        body = await object_body(request)
-        known = {"system", "method", "path_contains", "times", "skip", "action"}
-        if body.keys() - known:
-            raise ValueError(f"a fault takes {', '.join(sorted(known))}; got also {sorted(body.keys() - known)}")
-        times = body.get("times")
-        number = self.state.faults.add(
-            dict(body["action"]),
-            system=body.get("system"),
-            method=body.get("method"),
-            path_contains=body.get("path_contains"),
-            times=int(times) if times is not None else None,
-            skip=int(body.get("skip", 0)),
-        )
-        return JSONResponse({"id": number})
+        return JSONResponse({"id": self.state.faults.order(await object_body(request))})
 
-    async def clear_faults(self, _: Request) -> Response:
-        self.state.faults.clear()
+    async def list_kinds(self, _: Request) -> Response:
+        return JSONResponse({name: kind.note for name, kind in KINDS.items()})
+
+    async def clear_faults(self, request: Request) -> Response:
+        number = request.path_params.get("number")
+        self.state.faults.clear(None if number is None else int(number))
         return Response(status_code=204)
+
+    async def snapshot(self, request: Request) -> Response:
+        file = Path(str((await object_body(request))["file"]))
+        size = await run_in_threadpool(archive.save, self.state, file)
+        return JSONResponse({"file": str(file), "bytes": size})
+
+    async def restore(self, request: Request) -> Response:
+        file = Path(str((await object_body(request))["file"]))
+        await run_in_threadpool(archive.restore, self.state, file)
+        return self._clock_answer()
 
     async def read_gates(self, _: Request) -> Response:
         return JSONResponse({"gates": self.state.faults.gates.waiting()})

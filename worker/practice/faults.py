@@ -1,44 +1,102 @@
 """
 Disturbances ordered through the control API: which request they meet and what shall happen to it.
 
-This module only chooses and counts; the server's outermost layer carries the disturbance out. Gates hold an answer
-back until somebody opens them, so that a test can stop the world between the writing and the answering.
+This module only chooses and counts; the server's outermost layer carries the disturbance out. Chance is seeded: the
+same order and the same requests give the same faults. Gates hold an answer back until somebody opens them, so that a
+test can stop the world between the writing and the answering.
 """
 
 import asyncio
+import random
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from worker.practice.clock import parse_moment
+from worker.practice.disturbances import KINDS
+
 GATE_LIMIT_SECONDS = 60.0
-ACTIONS = frozenset({"status", "reset", "delay_seconds", "cut_body_at", "gate"})
+ACTIONS = frozenset({"status", "reset", "delay_seconds", "trickle_seconds", "cut_body_at", "gate", "expire", "refuse"})
+RESETS = frozenset({"before", "after", "idle"})
+WHAT = frozenset({"action", "kind", "kinds"})
+WHERE = frozenset({"system", "method", "path_contains", "times", "skip", "chance", "seed", "since", "until"})
 
 
 @dataclass
 class Fault:
     """
     One disturbance. ``system``, ``method`` and ``path_contains`` narrow it (None meets everything); ``times`` is how
-    often it still strikes, None without end; ``skip`` matching requests pass before the first strike.
+    often it still strikes, None without end; ``skip`` matching requests pass before the first strike; of the others it
+    strikes a ``chance`` share, drawn from ``seed``; ``since`` and ``until`` bound it by the practice clock.
+
+    ``actions`` has one action, or several of which each strike takes one by lot; ``names`` are their kinds.
     """
 
     id: int
-    system: str | None
-    method: str | None
-    path_contains: str | None
-    times: int | None
-    skip: int
-    action: Mapping[str, Any]
+    actions: Sequence[Mapping[str, Any]]
+    names: Sequence[str | None]
+    system: str | None = None
+    method: str | None = None
+    paths: Sequence[str | None] = (None,)
+    times: int | None = None
+    skip: int = 0
+    chance: float = 1.0
+    seed: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    struck: int = 0
+    lot: random.Random = field(default_factory=random.Random, repr=False)
 
-    def meets(self, system: str, method: str, path: str) -> bool:
+    def __post_init__(self) -> None:
+        self.lot.seed(self.seed)
+
+    def strike(self, system: str, method: str, path: str, now: datetime) -> Mapping[str, Any] | None:
         """
-        Whether a request is one of those this fault is for. ``path`` may carry the query string.
+        The action if the fault strikes this request, else None. ``path`` may carry the query string.
         """
-        return (
-            self.system in (None, system)
-            and (self.method is None or self.method.upper() == method.upper())
-            and (self.path_contains is None or self.path_contains in path)
-        )
+        fitting = [place for place in range(len(self.actions)) if _fits(self.paths[place], path)]
+        if (
+            not fitting
+            or (self.system != system if system == "tls" else self.system not in {None, system})
+            or (self.method is not None and self.method.upper() != method.upper())
+            or (self.since is not None and now < self.since)
+            or (self.until is not None and now >= self.until)
+        ):
+            return None
+        if self.skip > 0:
+            self.skip -= 1
+            return None
+        # Drawn for every matching request, so that the lot depends on nothing else.
+        drawn, place = self.lot.random(), self.lot.choice(fitting)
+        if drawn >= self.chance:
+            return None
+        self.struck += 1
+        if self.times is not None:
+            self.times -= 1
+        return self.actions[place]
+
+    def shown(self) -> dict[str, Any]:
+        """
+        The fault as the control API shows it.
+        """
+        body: dict[str, Any] = {
+            "id": self.id,
+            "system": self.system,
+            "method": self.method,
+            "path_contains": self.paths[0],
+            "times": self.times,
+            "skip": self.skip,
+            "chance": self.chance,
+            "seed": self.seed,
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+            "struck": self.struck,
+        }
+        if self.names[0] is None:
+            return {**body, "action": dict(self.actions[0])}
+        return {**body, "kinds": list(self.names)}
 
 
 class Faults:
@@ -52,44 +110,55 @@ class Faults:
         self._last = 0
         self.gates = Gates()
 
-    def add(
-        self,
-        action: Mapping[str, Any],
-        *,
-        system: str | None = None,
-        method: str | None = None,
-        path_contains: str | None = None,
-        times: int | None = None,
-        skip: int = 0,
-    ) -> int:
+    def order(self, given: Mapping[str, Any]) -> int:
         """
-        Put a fault in force and return its number. Raises ``ValueError`` for an action this module does not know.
-        """
-        if not ACTIONS & action.keys():
-            raise ValueError(f"a fault's action needs one of {', '.join(sorted(ACTIONS))}; got {sorted(action)}")
-        if action.get("reset", "before") not in {"before", "after"}:
-            raise ValueError(f"reset is 'before' or 'after', not {action['reset']!r}")
-        with self._lock:
-            self._last += 1
-            self._faults.append(Fault(self._last, system, method, path_contains, times, skip, dict(action)))
-            return self._last
+        Put a fault in force as a control call or a faults file spells it, and return its number.
 
-    def find(self, system: str, method: str, path: str) -> Mapping[str, Any] | None:
+        ``{"kind": name}``, ``{"kinds": [names]}`` or ``{"action": {...}}``, with the words of ``Fault`` beside it.
+        Raises ``ValueError`` for a word, a kind or an action there is not.
         """
-        The action of the first fault that meets the request, counted as one strike, or None.
+        unknown = sorted(given.keys() - WHAT - WHERE)
+        if unknown:
+            raise ValueError(f"a fault takes {', '.join(sorted(WHAT | WHERE))}; got also {unknown}")
+        names = [str(name) for name in given.get("kinds") or ([given["kind"]] if "kind" in given else [])]
+        if bool(names) == ("action" in given):
+            raise ValueError("a fault needs either an action, or a kind, or kinds")
+        wrong = [name for name in names if name not in KINDS]
+        if wrong:
+            raise ValueError(f"there is no kind {wrong[0]!r}; there are {', '.join(sorted(KINDS))}")
+        kinds = [KINDS[name] for name in names]
+        path, times, chance = given.get("path_contains"), given.get("times"), float(given.get("chance", 1.0))
+        if not 0.0 <= chance <= 1.0:
+            raise ValueError(f"chance is a share between 0 and 1, not {chance:g}")
+        systems = {kind.system for kind in kinds if kind.system is not None}
+        if systems and len(kinds) > 1:
+            raise ValueError("tls_refused is ordered by itself: it meets connections and not requests")
+        actions = [kind.action for kind in kinds] or [_checked(dict(given["action"]))]
+        return self._add(
+            actions,
+            names or [None],
+            system=next(iter(systems), given.get("system")),
+            method=given.get("method"),
+            paths=[path if path is not None else kind.path for kind in kinds] or [path],
+            times=None if times is None else int(times),
+            skip=int(given.get("skip", 0)),
+            chance=chance,
+            seed=int(given.get("seed", 0)),
+            since=_moment(given.get("since")),
+            until=_moment(given.get("until")),
+        )
+
+    def find(self, system: str, method: str, path: str, now: datetime) -> Mapping[str, Any] | None:
+        """
+        The action of the first fault that strikes the request, counted as one strike, or None.
         """
         with self._lock:
             for fault in self._faults:
-                if not fault.meets(system, method, path):
-                    continue
-                if fault.skip > 0:
-                    fault.skip -= 1
-                    continue
-                if fault.times is not None:
-                    fault.times -= 1
-                    if fault.times <= 0:
-                        self._faults.remove(fault)
-                return fault.action
+                action = fault.strike(system, method, path, now)
+                if fault.times is not None and fault.times <= 0:
+                    self._faults.remove(fault)
+                if action is not None:
+                    return action
             return None
 
     def in_force(self) -> list[dict[str, Any]]:
@@ -97,14 +166,36 @@ class Faults:
         The faults as the control API shows them.
         """
         with self._lock:
-            return [{**vars(fault), "action": dict(fault.action)} for fault in self._faults]
+            return [fault.shown() for fault in self._faults]
 
-    def clear(self) -> None:
+    def clear(self, number: int | None = None) -> None:
         """
-        Lift all faults. Answers held at a gate stay held until it is opened.
+        Lift one fault or all. Answers held at a gate stay held until it is opened.
         """
         with self._lock:
-            self._faults.clear()
+            self._faults = [fault for fault in self._faults if number is not None and fault.id != number]
+
+    def _add(self, actions: Sequence[Mapping[str, Any]], names: Sequence[str | None], **where: Any) -> int:
+        with self._lock:
+            self._last += 1
+            self._faults.append(Fault(self._last, actions, names, **where))
+            return self._last
+
+
+def _fits(wanted: str | None, path: str) -> bool:
+    return wanted is None or wanted in path
+
+
+def _checked(action: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not ACTIONS & action.keys():
+        raise ValueError(f"a fault's action needs one of {', '.join(sorted(ACTIONS))}; got {sorted(action)}")
+    if action.get("reset", "before") not in RESETS:
+        raise ValueError(f"reset is one of {', '.join(sorted(RESETS))}, not {action['reset']!r}")
+    return action
+
+
+def _moment(given: object) -> datetime | None:
+    return None if given is None else parse_moment(str(given))
 
 
 class Gates:

@@ -22,7 +22,8 @@ Kind = Literal["token", "read", "write", "other"]
 class Entry:
     """
     One request. ``at`` is the practice clock in ISO form, ``headers`` have lower-case names, ``rows`` is how many
-    records were read or written (None where that has no meaning), ``query`` is the raw query string.
+    records were read or written (None where that has no meaning), ``query`` is the raw query string, ``caller`` the
+    name of the user whose session the request came with (None without a valid one).
     """
 
     at: str
@@ -35,6 +36,7 @@ class Entry:
     status: int | None
     rows: int | None
     kind: Kind
+    caller: str | None = None
     seq: int = 0
 
 

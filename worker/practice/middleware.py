@@ -2,11 +2,13 @@
 The outermost layer of the practice server: reads each request whole, strikes it with the faults ordered for it, stamps
 the answer with the practice clock, and writes the journal.
 
-Control calls (``/__practice__/``) pass untouched and unrecorded. What the routes know better than this layer (how many
-rows, whether a POST was a read) they leave in ``scope["practice"]``: keys ``rows`` and ``kind``.
+Control calls (``/__practice__/``) pass untouched and unrecorded. What the routes know better than this layer (who
+calls, how many rows, whether a POST was a read) they leave in ``scope["practice"]``: keys ``caller``, ``rows`` and
+``kind``.
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 import zlib
@@ -19,10 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from worker.practice.journal import BODY_LIMIT, Entry, Kind
+from worker.practice.salesforce.auth import token_of
 from worker.practice.state import PracticeState
 
 CONTROL_PATH = "/__practice__/"
 TOKEN_PATHS = ("/services/oauth2/", "/services/Soap/", "/identity/")
+
+IDLE_SECONDS = 0.1  # from the end of an answer to the reset of its connection
+TRICKLES = 10  # pieces of an answer that trickles
 
 _transports: dict[tuple[str, int], asyncio.Transport] = {}
 
@@ -87,8 +93,10 @@ class PracticeMiddleware:
             return
         exchange = _Exchange(self.state, scope, dated)
         exchange.body = await _read_body(receive)
+        org = self.state.salesforce if exchange.system == "salesforce" else None
         try:
-            await exchange.run(self.app)
+            with org.in_flight.request() if org is not None else contextlib.nullcontext():
+                await exchange.run(self.app)
         finally:
             exchange.record()
 
@@ -120,7 +128,8 @@ class _Exchange:
         self.at = state.clock.now().isoformat()
         query = scope["query_string"].decode("latin-1")
         self.target = scope["path"] + (f"?{query}" if query else "")
-        self.action: Mapping[str, Any] = state.faults.find(self.system, scope["method"], self.target) or {}
+        now = state.clock.now()
+        self.action: Mapping[str, Any] = state.faults.find(self.system, scope["method"], self.target, now) or {}
         self._send = send
         self._sent = 0
         self._replayed = False
@@ -136,6 +145,8 @@ class _Exchange:
         if "status" in self.action:
             await self._answer_fault()
             return
+        if self.action.get("expire"):
+            self._expire()
         try:
             await app(self.scope, self._receive, self._intercept)
         except ConnectionCutError:
@@ -157,6 +168,7 @@ class _Exchange:
                 body=self._body_text(headers) if self.body else None,
                 status=self.status,
                 rows=notes.get("rows"),
+                caller=notes.get("caller"),
                 kind=notes.get("kind") or kind_of(self.scope["method"], self.scope["path"]),
             )
         )
@@ -181,6 +193,12 @@ class _Exchange:
         if message["type"] == "http.response.start":
             await self._before_answer()
             self.status = message["status"]
+            if self.action.get("chunked"):
+                kept = [each for each in message.get("headers", []) if each[0].lower() != b"content-length"]
+                message = {**message, "headers": kept}
+        elif message["type"] == "http.response.body" and "trickle_seconds" in self.action:
+            await self._trickle(message)
+            return
         elif message["type"] == "http.response.body" and "cut_body_at" in self.action:
             room = max(0, int(self.action["cut_body_at"]) - self._sent)
             body = message.get("body", b"")
@@ -190,6 +208,26 @@ class _Exchange:
                 raise ConnectionCutError
             self._sent += len(body)
         await self._send(message)
+        ends = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if ends and self.action.get("reset") == "idle":
+            # Not before the client has read the answer: its own socket would lose it to the reset.
+            asyncio.get_running_loop().call_later(IDLE_SECONDS, self._cut)
+
+    async def _trickle(self, message: Message) -> None:
+        body = message.get("body", b"")
+        size = max(1, -(-len(body) // TRICKLES))
+        for start in range(0, max(1, len(body)), size):
+            await asyncio.sleep(float(self.action["trickle_seconds"]) / TRICKLES)
+            last = start + size >= len(body) and not message.get("more_body", False)
+            await self._send({**message, "body": body[start : start + size], "more_body": not last})
+
+    def _expire(self) -> None:
+        """
+        End the session the request comes with, so that the org itself refuses it.
+        """
+        if self.state.salesforce is not None:
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
+            self.state.salesforce.sessions.revoke(token_of(headers))
 
     async def _before_answer(self) -> None:
         if self.action.get("reset") == "after":

@@ -1,5 +1,6 @@
 """
-The practice server: one process, an http and an https port on 127.0.0.1, both with the routes of both orgs.
+The practice server: one process, an http and an https port on 127.0.0.1, both with the routes of both orgs, and a
+CONNECT port for clients that insist on Salesforce's host names.
 
 ``serve`` runs until it is told to stop; ``worker.cli.practice`` and ``python -m worker.practice`` call it. What the
 server's address and keys are is written to ``endpoints.json`` in the data folder, for whoever wants to point a client.
@@ -12,11 +13,12 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -26,9 +28,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from worker.practice import control
+from worker.practice.beginning import Beginning
 from worker.practice.clock import Clock
+from worker.practice.identity import CLIENT_ID, CLIENT_SECRET, USERNAME
 from worker.practice.middleware import PracticeMiddleware, Protocol, abort_connections
-from worker.practice.state import CLIENT_ID, CLIENT_SECRET, USERNAME, PracticeState
+from worker.practice.proxy import ConnectProxy
+from worker.practice.salesforce.org import RECORDS_FILE, Org
+from worker.practice.state import PracticeState
 from worker.practice.tls import KeyFiles, ensure_keys
 
 HTTP_PORT = 8380
@@ -38,9 +44,25 @@ CLOSING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
+class Ports:
+    """
+    Where to listen on 127.0.0.1; 0 takes a free port. ``proxy`` is the CONNECT port, None for none.
+    """
+
+    http: int = HTTP_PORT
+    https: int = HTTPS_PORT
+    proxy: int | None = None
+
+
+DEFAULT_PORTS = Ports()
+PLAIN = Beginning()
+
+
+@dataclass(frozen=True)
 class Endpoints:
     """
     Where a running practice server is found: base addresses without trailing slash, and absolute paths of its files.
+    ``proxy_url`` is what a client takes as ``HTTPS_PROXY``; empty where no CONNECT port was asked for.
     """
 
     http_url: str
@@ -48,6 +70,7 @@ class Endpoints:
     data: str
     ca_file: str
     private_key_file: str
+    proxy_url: str = ""
 
     def environment(self) -> dict[str, str]:
         """
@@ -96,21 +119,18 @@ def build_app(state: PracticeState) -> Starlette:
 
 def serve(
     *,
-    http_port: int = HTTP_PORT,
-    https_port: int = HTTPS_PORT,
+    ports: Ports = DEFAULT_PORTS,
     data: Path | None = None,
-    clock: datetime | None = None,
-    package: Path | None = None,
+    beginning: Beginning = PLAIN,
     ready: Callable[[Endpoints], None] | None = None,
     stop_with_stdin: bool = False,
 ) -> None:
     """
     Serve both ports until SIGINT or SIGTERM (or, with ``stop_with_stdin``, until standard input ends).
 
-    A port of 0 takes a free one. ``data`` keeps keys and both orgs' records from one run to the next; without it
-    they live in a temporary folder removed at the end. ``clock`` starts the practice clock at that aware moment.
-    ``package`` is a Salesforce source folder (force-app) whose custom objects and fields the org shall have.
-    ``ready`` is called once, when both ports listen. The control API answers on the http port only.
+    ``data`` keeps keys and both orgs' records from one run to the next; without it they live in a temporary folder
+    removed at the end. ``beginning`` is what the orgs start from. ``ready`` is called once, when both ports listen. The
+    control API answers on the http port only.
     """
     with contextlib.ExitStack() as stack:
         if data is None:
@@ -119,31 +139,35 @@ def serve(
             folder = data.resolve()
             folder.mkdir(parents=True, exist_ok=True)
         keys = ensure_keys(folder)
-        http = stack.enter_context(_listen(http_port))
-        https = stack.enter_context(_listen(https_port))
+        http = stack.enter_context(_listen(ports.http))
+        https = stack.enter_context(_listen(ports.https))
+        proxy = None if ports.proxy is None else stack.enter_context(_listen(ports.proxy))
         endpoints = Endpoints(
             http_url=f"http://127.0.0.1:{http.getsockname()[1]}",
             https_url=f"https://localhost:{https.getsockname()[1]}",
             data=str(folder),
             ca_file=str(keys.ca),
             private_key_file=str(keys.jwt_private),
+            proxy_url=f"http://127.0.0.1:{proxy.getsockname()[1]}" if proxy else "",
         )
-        state = PracticeState(data=folder, clock=Clock(clock))
+        is_new = not (folder / RECORDS_FILE).exists()
+        state = PracticeState(data=folder, clock=Clock(beginning.clock))
         stack.callback(_close_orgs, state)
-        _open_salesforce(state, keys, package)
+        public_key = keys.jwt_public.read_bytes()
+        state.salesforce = Org(
+            state.clock, folder, public_key=public_key, package=beginning.package, number=beginning.organization
+        )
         app = build_app(state)
+        beginning.begin(state, is_new=is_new)
+        stack.callback(beginning.end, state)
         (folder / ENDPOINTS_FILE).write_text(json.dumps(asdict(endpoints)))
         servers = [
             (_Server(_config(app)), http),
-            (_Server(_config(app, keys)), https),
+            (_Server(_refusing(_config(app, keys), state)), https),
         ]
-        asyncio.run(_run(servers, lambda: ready(endpoints) if ready else None, stop_with_stdin=stop_with_stdin))
-
-
-def _open_salesforce(state: PracticeState, keys: KeyFiles, package: Path | None) -> None:
-    from worker.practice.salesforce.org import Org
-
-    state.salesforce = Org(state, public_key=keys.jwt_public.read_bytes(), package=package)
+        tunnels = None if proxy is None else ConnectProxy(proxy, http=http, https=https)
+        announce = partial(ready, endpoints) if ready else None
+        asyncio.run(_run(servers, tunnels, announce, stop_with_stdin=stop_with_stdin))
 
 
 def _close_orgs(state: PracticeState) -> None:
@@ -179,6 +203,21 @@ def _config(app: Starlette, keys: KeyFiles | None = None) -> uvicorn.Config:
     )
 
 
+def _refusing(config: uvicorn.Config, state: PracticeState) -> uvicorn.Config:
+    """
+    A configuration whose TLS handshakes meet the faults ordered for them.
+    """
+
+    def hello(_connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> int | None:
+        struck = state.faults.find("tls", "TLS", "", state.clock.now())
+        return None if struck is None else ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
+
+    config.load()
+    if config.ssl is not None:
+        config.ssl.sni_callback = hello
+    return config
+
+
 def _listen(port: int) -> socket.socket:
     # The protocol is named because asyncio turns Nagle's delay off only where it is.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -193,7 +232,11 @@ def _listen(port: int) -> socket.socket:
 
 
 async def _run(
-    servers: list[tuple[_Server, socket.socket]], ready: Callable[[], None], *, stop_with_stdin: bool
+    servers: list[tuple[_Server, socket.socket]],
+    tunnels: ConnectProxy | None,
+    ready: Callable[[], None] | None,
+    *,
+    stop_with_stdin: bool,
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -213,5 +256,10 @@ async def _run(
             break
         await asyncio.sleep(0.01)
     else:
-        ready()
+        if tunnels is not None:
+            await tunnels.start()
+        if ready is not None:
+            ready()
     await asyncio.gather(*tasks)
+    if tunnels is not None:
+        await tunnels.stop()

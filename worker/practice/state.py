@@ -7,18 +7,12 @@ routes set ``marketo`` to whatever object they keep their own state in.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.practice.clock import Clock
 from worker.practice.faults import Faults
 from worker.practice.journal import Journal
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
-
-CLIENT_ID = "headwater"
-CLIENT_SECRET = "practice-secret"  # noqa: S105 - printed by `practice env`; it guards made-up records on loopback
-USERNAME = "integration@practice.test"
+from worker.practice.salesforce.org import Org
 
 
 @dataclass
@@ -31,5 +25,5 @@ class PracticeState:
     clock: Clock = field(default_factory=Clock)
     journal: Journal = field(default_factory=Journal)
     faults: Faults = field(default_factory=Faults)
-    salesforce: "Org | None" = None
+    salesforce: Org | None = None
     marketo: Any = None

@@ -17,9 +17,10 @@ from starlette.middleware import Middleware
 
 from worker.practice import control
 from worker.practice.clock import Clock
+from worker.practice.identity import CLIENT_ID, CLIENT_SECRET
 from worker.practice.marketo.routes import routes
 from worker.practice.middleware import PracticeMiddleware
-from worker.practice.state import CLIENT_ID, CLIENT_SECRET, PracticeState
+from worker.practice.state import PracticeState
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -146,7 +146,7 @@ def test_a_job_can_fail_without_a_word(client: Client, org: PracticeOrg) -> None
         ("SELECT Id, (SELECT Id FROM Contacts) FROM Account", "API_ERROR", "Aggregate Relationships not supported"),
         ("SELECT COUNT(Id) FROM Lead", "API_ERROR", "Aggregate functions and GROUP BY are not supported"),
         ("SELECT Id FROM Lead LIMIT 5 OFFSET 5", "API_ERROR", "OFFSET is not supported"),
-        ("SELECT Id FROM OpportunityStage", "INVALIDENTITY", "is not supported by the Bulk API"),
+        ("SELECT Id FROM TaskStatus", "INVALIDENTITY", "is not supported by the Bulk API"),
         ("SELECT Shoe__c FROM Lead", "INVALID_FIELD", "No such column 'Shoe__c'"),
         ("SELECT Id FROM Lead WHERE", "MALFORMED_QUERY", "unexpected token"),
     ],
@@ -156,6 +156,14 @@ def test_what_bulk_does_not_take_is_refused_at_once(client: Client, query: str, 
     assert answer.status_code == 400
     assert answer.json()[0]["errorCode"] == code
     assert words in answer.json()[0]["message"]
+
+
+def test_stages_and_record_types_come_by_bulk_as_other_objects_do(client: Client) -> None:
+    for sobject, rows in (("OpportunityStage", 10), ("RecordType", 0)):
+        job = _create(client, f"SELECT Id FROM {sobject}")["id"]
+        _finish(client, job)
+        answer = client.call("GET", f"jobs/query/{job}/results")
+        assert answer.headers["Sforce-NumberOfRecords"] == str(rows)
 
 
 def test_a_results_page_comes_zipped_to_whoever_asks(client: Client, org: PracticeOrg) -> None:

@@ -285,3 +285,116 @@ def test_a_narrow_window_of_stamps_is_half_open_and_in_order(client: Client, org
     assert [row["SystemModstamp"][17:19] for row in client.rows(soql, everything=True)] == [
         str(n) for n in range(10, 20)
     ]
+
+
+# -- what few queries need
+
+
+def test_typeof_gives_each_record_the_fields_of_what_it_is_about(client: Client, org: PracticeOrg) -> None:
+    account = org.create("Account", [{"Name": "Acme", "Phone": "1"}])[0]
+    campaign = org.create("Campaign", [{"Name": "Fair"}])[0]
+    deal = {"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2026-12-01", "Amount": 5}
+    opportunity = org.create("Opportunity", [deal])[0]
+    subjects = {"a": account, "b": opportunity, "c": campaign, "d": None}
+    org.create("Task", [{"Subject": subject, "WhatId": what} for subject, what in subjects.items()])
+    soql = (
+        "SELECT Subject, TYPEOF What WHEN Account THEN Phone WHEN Opportunity THEN Amount, StageName ELSE Name END "
+        "FROM Task ORDER BY Subject"
+    )
+    whats = [row["What"] for row in client.rows(soql)]
+    assert [None if what is None else what["attributes"]["type"] for what in whats] == [
+        "Account", "Opportunity", "Campaign", None,
+    ]  # fmt: skip
+    assert [{k: v for k, v in (what or {}).items() if k != "attributes"} for what in whats] == [
+        {"Phone": "1"}, {"Amount": 5.0, "StageName": "Prospecting"}, {"Name": "Fair"}, {},
+    ]  # fmt: skip
+    plain = client.query("SELECT TYPEOF Account WHEN Account THEN Name END FROM Contact").json()[0]
+    assert plain["errorCode"] == "MALFORMED_QUERY"
+
+
+def test_a_scope_narrows_to_what_is_mine_or_a_queues(client: Client, org: PracticeOrg) -> None:
+    user = client.values("SELECT Id FROM User WHERE Username = 'integration@practice.test'")[0]
+    queue = org.create("Group", [{"Name": "Inbound", "Type": "Queue"}])[0]
+    owners = {"Mine": user, "Waiting": queue, "Theirs": None}
+    org.create(
+        "Lead", [{"LastName": name, "Company": "C", "OwnerId": owner} for name, owner in owners.items() if owner]
+    )
+    org.create("Lead", [{"LastName": "Theirs", "Company": "C"}])
+    found = {
+        scope: sorted(client.values(f"SELECT Name FROM Lead USING SCOPE {scope}"))
+        for scope in ("everything", "mine", "queue_owned", "user_owned")
+    }
+    assert found == {
+        "everything": ["Mine", "Theirs", "Waiting"],
+        "mine": ["Mine"],
+        "queue_owned": ["Waiting"],
+        "user_owned": ["Mine", "Theirs"],
+    }
+    assert client.query("SELECT Id FROM Account USING SCOPE queue_owned").json()[0]["errorCode"] == "MALFORMED_QUERY"
+    assert client.query("SELECT Id FROM Lead USING SCOPE team").status_code == 400
+
+
+def test_all_rows_is_refused_by_rest_unless_the_org_is_told_otherwise(client: Client, org: PracticeOrg) -> None:
+    lead = org.create("Lead", [{"LastName": "Gone", "Company": "C"}])
+    org.control("POST", "salesforce/delete", {"object": "Lead", "ids": lead})
+    refused = client.query("SELECT Id FROM Lead ALL ROWS").json()[0]
+    assert (refused["errorCode"], "ALL ROWS not allowed" in refused["message"]) == ("MALFORMED_QUERY", True)
+    org.control("POST", "salesforce/settings", {"all_rows": True})
+    assert client.values("SELECT Name FROM Lead ALL ROWS") == ["Gone"]
+
+
+def test_to_label_shows_the_words_of_a_picklist(client: Client, org: PracticeOrg) -> None:
+    org.create("Account", [{"Name": "Acme", "CleanStatus": "Matched"}])
+    assert client.rows("SELECT toLabel(CleanStatus) FROM Account") == [{"CleanStatus": "In Sync"}]
+
+
+def test_a_cursor_shows_values_as_they_are_or_as_they_were(client: Client, org: PracticeOrg) -> None:
+    ids = org.create("Lead", [{"LastName": "Old", "Company": "C"} for _ in range(450)])
+    change = {"object": "Lead", "records": [{"Id": each, "LastName": "New"} for each in ids]}
+    seen = []
+    for kept in (False, True):
+        org.control("POST", "salesforce/settings", {"cursor_snapshots": kept})
+        first = client.query("SELECT LastName FROM Lead", **{"Sforce-Query-Options": "batchSize=200"}).json()
+        org.control("POST", "salesforce/update", change)
+        second = client.call("GET", first["nextRecordsUrl"]).json()
+        seen.append({row["LastName"] for row in second["records"]})
+        back = {"object": "Lead", "records": [{"Id": each, "LastName": "Old"} for each in ids]}
+        org.control("POST", "salesforce/update", back)
+    assert seen == [{"New"}, {"Old"}]
+
+
+def test_pages_are_sometimes_smaller_than_asked_for_and_nothing_is_lost(client: Client, org: PracticeOrg) -> None:
+    ids = org.create("Lead", [{"LastName": "L", "Company": "C"} for _ in range(1000)])
+    org.control("POST", "salesforce/settings", {"small_pages": True})
+    page = client.query("SELECT Id FROM Lead", **{"Sforce-Query-Options": "batchSize=300"}).json()
+    sizes, found = [], []
+    while True:
+        sizes.append(len(page["records"]))
+        found += [row["Id"] for row in page["records"]]
+        if page["done"]:
+            break
+        page = client.call("GET", page["nextRecordsUrl"]).json()
+    assert found == ids
+    assert (max(sizes), min(sizes[:-1])) == (300, 100)
+
+
+def test_a_query_that_costs_too_much_times_out_and_a_narrower_one_does_not(client: Client, org: PracticeOrg) -> None:
+    org.create("Lead", [{"LastName": f"L{number}", "Company": "C"} for number in range(100)])
+    org.control("POST", "salesforce/settings", {"query_cost_limit": 150})
+    answer = client.query("SELECT Id, Name, Company FROM Lead")
+    words = [{"message": "Your query request was running for too long.", "errorCode": "QUERY_TIMEOUT"}]
+    assert (answer.status_code, answer.json()) == (400, words)
+    assert client.query("SELECT Id FROM Lead").status_code == 200
+    assert client.query("SELECT Id, Name, Company FROM Lead WHERE Name LIKE 'L1%'").status_code == 200
+
+
+def test_an_address_too_long_is_414_and_headers_too_long_are_431(client: Client) -> None:
+    assert client.query(f"SELECT Id FROM Lead WHERE Name = '{'x' * 17_000}'").status_code == 414
+    assert client.query("SELECT Id FROM Lead", **{"X-Long": "x" * 17_000}).status_code == 431
+
+
+def test_a_string_and_a_query_have_their_lengths(client: Client) -> None:
+    assert client.query(f"SELECT Id FROM Lead WHERE Name = '{'x' * 4001}'").json()[0]["errorCode"] == "MALFORMED_QUERY"
+    job = {"operation": "query", "query": f"SELECT Id FROM Lead WHERE Name IN ({','.join(['0'] * 60_000)})"}
+    refused = client.call("POST", "jobs/query", json=job).json()[0]
+    assert "cannot be longer than 100000 characters" in refused["message"]

@@ -156,7 +156,7 @@ def test_state_kept_in_a_folder_survives_the_process(tmp_path: Path) -> None:
         client = Client(org)
         assert client.rows("SELECT Id, Name FROM Account") == [{"Id": first, "Name": "Acme"}]
         assert org.create("Account", [{"Name": "Beta"}])[0] > first
-        assert client.values("SELECT COUNT(Id) FROM User") == [2]
+        assert client.values("SELECT COUNT(Id) FROM User") == [3]
         assert (org.ca_file, org.private_key_file) == url_and_key
 
 

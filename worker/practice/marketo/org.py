@@ -7,6 +7,8 @@ are whole seconds of the practice clock. ``routes`` reads it, ``control`` acts o
 apart.
 """
 
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,11 +45,34 @@ class MarketoOrg:
         self.searchable_custom: set[str] = set()
         self.numbering: Numbering = "unique"
         self._db = open_database(path)
+        self._read()
+
+    def _read(self) -> None:
+        """
+        Take up what the file holds.
+        """
+        self.fields = {field.name: field for field in FIELDS}
+        self.searchable_custom = set()
         self.people = PeopleTable(self._db)
         self.log = ActivityLog(self._db)
         self.programs = Programs(self._db)
         for name, label, data_type, length in self._db.execute("SELECT * FROM fields ORDER BY rowid").fetchall():
             self._know_field(name, label, data_type, length)
+
+    def save(self, file: Path) -> None:
+        """
+        Copy the records into a new file.
+        """
+        with self.lock:
+            self._db.execute("VACUUM INTO ?", (str(file),))
+
+    def restore(self, file: Path) -> None:
+        """
+        Be what ``save`` copied.
+        """
+        with self.lock, contextlib.closing(sqlite3.connect(file)) as source:
+            source.backup(self._db)
+            self._read()
 
     def close(self) -> None:
         """

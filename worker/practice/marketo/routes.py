@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from worker.practice.identity import CLIENT_ID, CLIENT_SECRET
 from worker.practice.marketo import answers, control
 from worker.practice.marketo.access import Access
 from worker.practice.marketo.catalogue import (
@@ -30,7 +31,7 @@ from worker.practice.marketo.log import Activity
 from worker.practice.marketo.org import MarketoOrg
 from worker.practice.marketo.refusal import Refusal, missing, mistyped
 from worker.practice.marketo.times import parse_instant
-from worker.practice.state import CLIENT_ID, CLIENT_SECRET, PracticeState
+from worker.practice.state import PracticeState
 
 PAGE: Final = 300  # rows a page of the lead database holds, and activities that one call scans
 ASSET_PAGE: Final = 200

@@ -17,14 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
+from worker.practice.identity import CLIENT_ID, CLIENT_SECRET, USERNAME
 from worker.practice.salesforce.errors import ApiError
-from worker.practice.state import CLIENT_ID, CLIENT_SECRET, USERNAME
 
 if TYPE_CHECKING:
     from worker.practice.salesforce.org import Org
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-LOGIN_HOSTS = ("login.salesforce.com", "test.salesforce.com")
+# Whoever logs in at a host that all orgs share goes on at the org's own, which the proxy port and the hosts file reach.
+OWN_HOSTS = {
+    "login.salesforce.com": "practice.my.salesforce.com",
+    "test.salesforce.com": "practice--test.sandbox.my.salesforce.com",
+}
+LOGIN_HOSTS = tuple(OWN_HOSTS)
+SCOPE = "id api refresh_token"
 ASSERTION_SECONDS = 300
 SKEW_SECONDS = 30
 
@@ -37,6 +43,22 @@ class Session:
 
     user_id: str
     expires_at: datetime
+
+
+def instance_url(base_url: str) -> str:
+    """
+    Where a client that logged in at ``base_url`` goes on: the same address, or the org's own for a shared login host.
+    """
+    own = OWN_HOSTS.get(base_url.partition("://")[2].partition(":")[0])
+    return f"https://{own}" if own else base_url
+
+
+def token_of(headers: Mapping[str, str]) -> str:
+    """
+    The token a request carries, of whatever API it is; empty if it carries none.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() in {"bearer", "oauth"} else headers.get("x-sfdc-session", "")
 
 
 class Sessions:
@@ -55,13 +77,41 @@ class Sessions:
         """
         The session of a request by its Authorization header. Raises the 401.
         """
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        token = token.strip() if scheme.lower() in {"bearer", "oauth"} else headers.get("x-sfdc-session", "")
         with self._lock:
-            session = self._sessions.get(token)
-        if session is None or session.expires_at <= self.org.clock.now():
+            session = self._sessions.get(token_of(headers))
+        if session is None or session.expires_at <= self.org.clock.now() or not self.org.is_active(session.user_id):
             raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
         return session
+
+    def find_for_rest(self, headers: Mapping[str, str]) -> Session:
+        """
+        The session of a REST request. Raises the 401s, and the 403 of a user who may not use the API.
+        """
+        session = self.find(headers)
+        if not self.org.settings.rest_sessions:
+            words = "This session is not valid for use with the REST API"
+            raise ApiError(401, "INVALID_SESSION_ID", words)
+        if not self.org.access.of(session.user_id).api_enabled:
+            raise ApiError(403, "API_CURRENTLY_DISABLED", "API is disabled for this User")
+        return session
+
+    def dump(self) -> dict[str, Any]:
+        """
+        The open sessions and refresh tokens as JSON takes them.
+        """
+        with self._lock:
+            sessions = [[key, each.user_id, each.expires_at.isoformat()] for key, each in self._sessions.items()]
+            return {"sessions": sorted(sessions), "refresh": dict(self._refresh)}
+
+    def load(self, given: Mapping[str, Any]) -> None:
+        """
+        What ``dump`` gave.
+        """
+        with self._lock:
+            self._sessions = {
+                key: Session(user_id, datetime.fromisoformat(until)) for key, user_id, until in given["sessions"]
+            }
+            self._refresh = dict(given["refresh"])
 
     def expire(self) -> int:
         """
@@ -72,12 +122,48 @@ class Sessions:
             self._sessions.clear()
         return count
 
-    def revoke(self, token: str) -> None:
+    def revoke(self, token: str) -> bool:
         """
-        End one session.
+        End one session, or with a refresh token all that it could open; whether there was such a token.
         """
         with self._lock:
-            self._sessions.pop(token, None)
+            user_id = self._refresh.pop(token, None)
+            if user_id is not None:
+                self._sessions = {key: each for key, each in self._sessions.items() if each.user_id != user_id}
+            return self._sessions.pop(token, None) is not None or user_id is not None
+
+    def introspect(
+        self, form: Mapping[str, str], headers: Mapping[str, str], base_url: str
+    ) -> tuple[int, dict[str, Any]]:
+        """
+        Tell a client of a token: status and JSON body. A token that is none, or no more, is only inactive.
+        """
+        try:
+            self._check_client(form, headers)
+        except _RefusedError as refusal:
+            return 401, refusal.as_json()
+        token = form.get("token", "")
+        with self._lock:
+            session, refreshes = self._sessions.get(token), self._refresh.get(token)
+        if session is not None and session.expires_at > self.org.clock.now():
+            expires = int(session.expires_at.timestamp())
+            issued = expires - self.org.settings.session_seconds
+            times = {"exp": expires, "iat": issued, "nbf": issued}
+            return 200, self._told(session.user_id, "access_token", base_url) | times
+        if refreshes is not None:
+            return 200, self._told(refreshes, "refresh_token", base_url)
+        return 200, {"active": False}
+
+    def _told(self, user_id: str, kind: str, base_url: str) -> dict[str, Any]:
+        row = self.org.database.reader.execute('SELECT Username FROM "User" WHERE Id = ?', (user_id,)).fetchone()
+        return {
+            "active": True,
+            "scope": SCOPE,
+            "client_id": CLIENT_ID,
+            "username": row[0] if row else None,
+            "sub": f"{base_url}/id/{self.org.organization_id}/{user_id}",
+            "token_type": kind,
+        }
 
     def token(self, form: Mapping[str, str], headers: Mapping[str, str], base_url: str) -> tuple[int, dict[str, Any]]:
         """
@@ -86,11 +172,16 @@ class Sessions:
         try:
             user_id, refresh = self._grant(form, headers, base_url)
         except _RefusedError as refusal:
-            body = {"error": refusal.error}
-            if refusal.description:
-                body["error_description"] = refusal.description
-            return 400, body
+            return 400, refusal.as_json()
         return 200, self._open(user_id, base_url, refresh=refresh)
+
+    def by_password(self, username: str, password: str, base_url: str) -> dict[str, Any] | None:
+        """
+        A session as the token answer shows it, without a client's key, as SOAP logs in; None where it is refused. Any
+        password but an empty one is right.
+        """
+        user_id = self.org.user_id(username) if password else None
+        return None if user_id is None else self._open(user_id, base_url, refresh=False)
 
     def _open(self, user_id: str, base_url: str, *, refresh: bool) -> dict[str, Any]:
         now = self.org.clock.now()
@@ -99,6 +190,9 @@ class Sessions:
         with self._lock:
             # Ended sessions are dropped here so that a server running for days does not collect them.
             self._sessions = {key: each for key, each in self._sessions.items() if each.expires_at > now}
+            shared = [key for key, each in self._sessions.items() if each.user_id == user_id]
+            if self.org.settings.share_sessions and shared:
+                token = shared[0]
             self._sessions[token] = Session(user_id, now + timedelta(seconds=self.org.settings.session_seconds))
         issued_at = str(int(now.timestamp() * 1000))
         identity = f"{base_url}/id/{organization}/{user_id}"
@@ -106,8 +200,8 @@ class Sessions:
         body = {
             "access_token": token,
             "signature": signature,
-            "scope": "id api refresh_token",
-            "instance_url": base_url,
+            "scope": SCOPE,
+            "instance_url": instance_url(base_url),
             "id": identity,
             "token_type": "Bearer",
             "issued_at": issued_at,
@@ -129,7 +223,7 @@ class Sessions:
                 return self._active(USERNAME), False
             case "password":
                 self._check_client(form, headers)
-                if not form.get("password"):
+                if not form.get("password") or not self.org.settings.password_login:
                     raise _RefusedError("invalid_grant", "authentication failure")
                 return self._active(form.get("username", ""), "authentication failure"), True
             case "refresh_token":
@@ -138,7 +232,10 @@ class Sessions:
                     raise _RefusedError("invalid_client_id", "client identifier invalid")
                 if user_id is None:
                     raise _RefusedError("invalid_grant", "expired access/refresh token")
-                return user_id, False
+                rotates = self.org.settings.rotate_refresh_tokens
+                if rotates:
+                    del self._refresh[form["refresh_token"]]
+                return user_id, rotates
             case grant if grant == JWT_BEARER:
                 return self._assertion(form.get("assertion", ""), base_url), False
             case _:
@@ -193,3 +290,10 @@ class _RefusedError(Exception):
         super().__init__(error)
         self.error = error
         self.description = description
+
+    def as_json(self) -> dict[str, str]:
+        """
+        The body; some refusals describe nothing.
+        """
+        described = {"error_description": self.description} if self.description else {}
+        return {"error": self.error, **described}

@@ -6,22 +6,27 @@ and only the log knows them. What a record's deletion took along comes back with
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from worker.practice.salesforce.records import fetch
+from worker.practice.salesforce.rows import fetch
 from worker.practice.salesforce.schema import SObject
+from worker.practice.salesforce.values import stamp
 
 if TYPE_CHECKING:
     from worker.practice.salesforce.org import Org
 
+PURGE_EVERY = timedelta(hours=1)
+
 
 class RecycleBin:
     """
-    The deletions of one org. Every method runs inside the caller's write transaction.
+    The deletions of one org. The methods that change records run inside the caller's write transaction.
     """
 
     def __init__(self, org: "Org") -> None:
         self.org = org
+        self._looked: datetime | None = None
 
     def delete(self, sobject: SObject, ids: Sequence[str], user_id: str, now: str, *, root: str | None = None) -> int:
         """
@@ -77,19 +82,68 @@ class RecycleBin:
             count += self.org.database.writer.execute(
                 f'DELETE FROM "{sobject.name}" WHERE Id = ?', (record_id,)
             ).rowcount
-            self._log(sobject, record_id, now, record_id)
+            if not self._is_logged(record_id):
+                self._log(sobject, record_id, now, record_id)
         return count
 
-    def empty(self, before: str | None = None) -> int:
+    def empty(self, before: str | None = None, *, loaded: bool = True) -> int:
         """
-        Purge all deleted records, or those deleted before a stamp; how many.
+        Purge all deleted records, or those deleted before a stamp; how many. What an open transaction holds stays, and
+        where not ``loaded`` also what was brought in as deleted: no log says when that was, only its own stamp.
         """
         count = 0
         for sobject in self.org.schema:
-            if sobject.soft_deletes:
-                until = "" if before is None else " AND SystemModstamp < ?"
-                count += self.org.database.writer.execute(
-                    f'DELETE FROM "{sobject.name}" WHERE IsDeleted = 1{until}', () if before is None else (before,)
+            stamped = next((name for name in ("SystemModstamp", "CreatedDate") if sobject.get(name)), None)
+            if not sobject.soft_deletes or stamped is None:
+                continue
+            deleted_at = "(SELECT d.at FROM _deletions d WHERE d.id = t.Id)"
+            if loaded:
+                deleted_at = f"COALESCE({deleted_at}, t.{stamped})"
+            until = "" if before is None else f" AND {deleted_at} < ?"
+            count += self.org.database.writer.execute(
+                f'DELETE FROM "{sobject.name}" AS t WHERE IsDeleted = 1{until} '
+                "AND NOT EXISTS (SELECT 1 FROM _held h WHERE h.id = t.Id)",
+                () if before is None else (before,),
+            ).rowcount
+        return count
+
+    def purge_overdue(self) -> None:
+        """
+        Purge what has been in the bin longer than ``Settings.bin_days``; looked at once an hour of the practice clock.
+        """
+        now, days = self.org.clock.now(), self.org.settings.bin_days
+        if days <= 0 or (self._looked is not None and abs(now - self._looked) < PURGE_EVERY):
+            return
+        self._looked = now
+        with self.org.database.write():
+            self.empty(stamp(now - timedelta(days=days)), loaded=False)
+
+    def forget_deletions(self, before: str) -> int:
+        """
+        Drop what the log holds from before a stamp; how many. getDeleted then says so in earliestDateAvailable.
+        """
+        with self.org.database.write() as connection:
+            count = connection.execute("DELETE FROM _deletions WHERE at < ?", (before,)).rowcount
+            connection.execute("INSERT OR REPLACE INTO _facts VALUES ('deletions_since', ?)", (before,))
+            return count
+
+    def deletions_since(self) -> str | None:
+        """
+        Since when the log is whole, if it was ever cut.
+        """
+        row = self.org.database.reader.execute("SELECT value FROM _facts WHERE name = 'deletions_since'").fetchone()
+        return None if row is None else str(row[0])
+
+    def archive(self, day: str) -> int:
+        """
+        Archive closed tasks and events dated before ``day``; how many. No stamp moves.
+        """
+        count = 0
+        with self.org.database.write() as connection:
+            for name in ("Task", "Event"):
+                closed = " AND IsClosed = 1" if name == "Task" else ""
+                count += connection.execute(
+                    f'UPDATE "{name}" SET IsArchived = 1 WHERE IsArchived = 0 AND ActivityDate < ?{closed}', (day,)
                 ).rowcount
         return count
 
@@ -111,6 +165,10 @@ class RecycleBin:
         else:
             self.org.database.writer.execute(f'DELETE FROM "{sobject.name}" WHERE Id = ?', (record_id,))
         self._log(sobject, record_id, now, root)
+
+    def _is_logged(self, record_id: str) -> bool:
+        found = self.org.database.writer.execute("SELECT 1 FROM _deletions WHERE id = ?", (record_id,)).fetchone()
+        return found is not None
 
     def _log(self, sobject: SObject, record_id: str, now: str, root: str) -> None:
         if sobject.replicateable:

@@ -73,7 +73,7 @@ def upsert(org: "Org", call: Call) -> Answer:
     sobject = org.schema.get(call.segments[2])
     if sobject is None:
         raise not_found()
-    key = org.schema.visible(sobject, call.segments[3])
+    key = org.schema_for(call.user_id).visible(sobject, call.segments[3])
     if key is None or not (key.external_id or key.id_lookup):
         words = f"Provided external ID field does not exist or is not accessible: {call.segments[3]}"
         raise ApiError(404, "NOT_FOUND", words)

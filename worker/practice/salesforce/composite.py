@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.practice.salesforce.org import Org
 
 PART_LIMIT = 25
+_HEAVY = re.compile(r"/(query|queryall|composite/sobjects)(/|\?|$)", re.IGNORECASE)
 _REFERENCE = re.compile(r"@\{(\w+)((?:\.\w+|\[\d+\])*)\}")
 
 Dispatch = Callable[["Org", Call], Answer]
@@ -59,6 +60,10 @@ def composite(org: "Org", call: Call, dispatch: Dispatch, parse_target: Target) 
     references = [str(part.get("referenceId", "")) for part in parts]
     if not all(references) or len(set(references)) != len(references):
         raise ApiError(400, "INVALID_INPUT", "every part needs a referenceId of its own")
+    most = org.settings.composite_queries
+    if sum(1 for part in parts if _HEAVY.search(str(part.get("url", "")))) > most:
+        words = f"The number of query, queryMore and sObject Collections subrequests must not exceed {most}"
+        raise ApiError(400, "LIMIT_EXCEEDED", words)
     every = bool(body.get("allOrNone", False))
     answers: list[Answer] = []
     try:

@@ -16,50 +16,47 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from worker.practice.control import Endpoint, control, object_body
-from worker.practice.salesforce.ids import to18
-from worker.practice.salesforce.late import Pending
-from worker.practice.salesforce.lifecycle import convert_lead, merge_records
-from worker.practice.salesforce.org import Org, Settings
-from worker.practice.salesforce.package import custom_field, custom_object
+from worker.practice.salesforce.automation import show_rules
+from worker.practice.salesforce.errors import ApiError, RowError
+from worker.practice.salesforce.limits import REQUESTS
+from worker.practice.salesforce.org import Org
+from worker.practice.salesforce.record_control import RecordActions, as_id, as_ids, find_sobject
 from worker.practice.salesforce.rules import Lock
-from worker.practice.salesforce.schema import Field, SObject
+from worker.practice.salesforce.schema import SObject
+from worker.practice.salesforce.schema_control import SchemaActions
+from worker.practice.salesforce.settings import Settings
 from worker.practice.salesforce.values import stamp, store
 
 PREFIX = "/__practice__/salesforce"
 Body = dict[str, Any]
 Action = Callable[[Body], Any]
-
-# Describe types and the Metadata API's names for them, so that a control call may use either.
-METADATA_NAMES = {
-    "string": "Text", "boolean": "Checkbox", "date": "Date", "datetime": "DateTime", "double": "Number",
-    "currency": "Currency", "percent": "Percent", "picklist": "Picklist", "multipicklist": "MultiselectPicklist",
-    "email": "Email", "phone": "Phone", "url": "Url", "textarea": "LongTextArea", "reference": "Lookup",
-}  # fmt: skip
+Row = tuple[str, str, Action]  # path, method, what it does
 
 
 def routes(org: Org) -> list[Route]:
     """
     The control routes of one org.
     """
+    return [
+        Route(f"{PREFIX}/{path}", _endpoint(org, action, keeps=keeps), methods=[method])
+        for calls, keeps in zip(_tables(org), (False, True), strict=True)
+        for path, method, action in calls
+    ]
+
+
+def actions_of(org: Org) -> dict[str, Action]:
+    """
+    What the POST calls do, by their path, for a caller inside the server.
+    """
+    return {path: action for calls in _tables(org) for path, method, action in calls if method == "POST"}
+
+
+def _tables(org: Org) -> tuple[list[Row], list[Row]]:
+    """
+    The calls, and those among them that switch something the tables do not know.
+    """
     actions = _Actions(org)
-    table: list[tuple[str, str, Action]] = [
-        ("create", "POST", actions.create),
-        ("update", "POST", actions.update),
-        ("touch", "POST", actions.touch),
-        ("delete", "POST", actions.delete),
-        ("undelete", "POST", actions.undelete),
-        ("hard_delete", "POST", actions.hard_delete),
-        ("empty_bin", "POST", actions.empty_bin),
-        ("archive", "POST", actions.archive),
-        ("late", "POST", actions.late),
-        ("convert", "POST", actions.convert),
-        ("merge", "POST", actions.merge),
-        ("objects", "POST", actions.add_object),
-        ("fields", "POST", actions.add_fields),
-        ("hide_fields", "POST", actions.hide_fields),
-        ("show_fields", "POST", actions.show_fields),
-        ("hide_records", "POST", actions.hide_records),
-        ("show_records", "POST", actions.show_records),
+    switches: list[Row] = [
         ("limits", "POST", actions.set_limits),
         ("settings", "POST", actions.change_settings),
         ("settings", "GET", actions.read_settings),
@@ -67,6 +64,7 @@ def routes(org: Org) -> list[Route]:
         ("drop_cursors", "POST", actions.drop_cursors),
         ("release_jobs", "POST", actions.release_jobs),
         ("fail_job", "POST", actions.fail_job),
+        ("forget_jobs", "POST", actions.forget_jobs),
         ("validation_rule", "POST", actions.add_validation_rule),
         ("validation_rule", "DELETE", actions.clear_validation_rules),
         ("duplicate_rule", "POST", actions.add_duplicate_rule),
@@ -76,17 +74,38 @@ def routes(org: Org) -> list[Route]:
         ("flow", "DELETE", actions.clear_flows),
         ("locks", "POST", actions.lock),
         ("locks", "DELETE", actions.clear_locks),
-        ("counts", "GET", actions.counts),
         ("reset", "POST", actions.reset),
-        ("snapshot", "POST", actions.snapshot),
     ]
-    return [Route(f"{PREFIX}/{path}", _endpoint(org, action), methods=[method]) for path, method, action in table]
+    table: list[Row] = [
+        *RecordActions(org).table,
+        *SchemaActions(org).table,
+        ("counts", "GET", actions.counts),
+        ("snapshot", "POST", actions.snapshot),
+        ("restore", "POST", actions.restore),
+        ("export", "POST", actions.export),
+        ("state", "GET", actions.state),
+    ]
+    return table, switches
 
 
-def _endpoint(org: Org, action: Action) -> Endpoint:
+def _endpoint(org: Org, action: Action, *, keeps: bool) -> Endpoint:
+    """
+    A call on the web. Where it ``keeps``, what it changed outside the tables is written down for a restart.
+    """
+
+    def settled(body: Body) -> Any:
+        org.late.settle()
+        try:
+            answer = action(body)
+        except RowError as error:
+            raise ValueError(str(error)) from error
+        if keeps:
+            org.snapshots.remember()
+        return answer
+
     async def endpoint(request: Request) -> Response:
         body = await object_body(request)
-        return JSONResponse(await org.in_thread(action, body))
+        return JSONResponse(await org.in_thread(settled, body))
 
     return control(endpoint)
 
@@ -95,136 +114,12 @@ class _Actions:
     def __init__(self, org: Org) -> None:
         self.org = org
 
-    # -- records
-
-    def create(self, body: Body) -> Body:
-        return {"ids": self.org.loading.create(self.sobject(body), _records(body))}
-
-    def update(self, body: Body) -> Body:
-        records = [{**record, "Id": _id(record.get("Id"))} for record in _records(body)]
-        self.org.loading.update(self.sobject(body), records)
-        return {"updated": len(records)}
-
-    def touch(self, body: Body) -> Body:
-        return {"touched": self.org.loading.touch(self.sobject(body), _ids(body))}
-
-    def delete(self, body: Body) -> Body:
-        with self.org.database.write():
-            return {"deleted": self.org.bin.delete(self.sobject(body), _ids(body), self.org.admin_id, self.now)}
-
-    def undelete(self, body: Body) -> Body:
-        with self.org.database.write():
-            return {"undeleted": self.org.bin.undelete(_ids(body), self.org.admin_id, self.now)}
-
-    def hard_delete(self, body: Body) -> Body:
-        with self.org.database.write():
-            return {"purged": self.org.bin.purge(self.sobject(body), _ids(body), self.now)}
-
-    def empty_bin(self, body: Body) -> Body:
-        days = body.get("older_than_days")
-        before = None if days is None else stamp(self.org.clock.now() - timedelta(days=float(days)))
-        with self.org.database.write():
-            return {"purged": self.org.bin.empty(before)}
-
-    def archive(self, body: Body) -> Body:
-        """
-        Archive tasks and events older than so many days (365 unless given), as the org does overnight.
-        """
-        day = stamp(self.org.clock.now() - timedelta(days=float(body.get("older_than_days", 365))))[:10]
-        count = 0
-        with self.org.database.write() as connection:
-            for name in ("Task", "Event"):
-                closed = " AND IsClosed = 1" if name == "Task" else ""
-                count += connection.execute(
-                    f'UPDATE "{name}" SET IsArchived = 1 WHERE IsArchived = 0 AND ActivityDate < ?{closed}', (day,)
-                ).rowcount
-        return {"archived": count}
-
-    def late(self, body: Body) -> Body:
-        """
-        Creations and updates stamped now that become visible ``commit_after_seconds`` later.
-        """
-        sobject = self.sobject(body)
-        now = self.org.clock.now()
-        creations, updates = list(body.get("create") or []), list(body.get("update") or [])
-        stamps = {"SystemModstamp": f"{stamp(now)}Z"}
-        created = {"CreatedDate": f"{stamp(now)}Z", **stamps}
-        ids = self.org.ids.take(sobject.prefix, len(creations))
-        rows = [{**created, **row, "Id": record_id} for row, record_id in zip(creations, ids, strict=True)]
-        changes = [{**stamps, **row, "Id": _id(row.get("Id"))} for row in updates]
-
-        def apply() -> None:
-            with self.org.database.write():
-                if rows:
-                    self.org.loading.create(sobject, rows)
-                if changes:
-                    self.org.loading.update(sobject, changes)
-
-        commits = stamp(now + timedelta(seconds=float(body["commit_after_seconds"])))
-        self.org.late.add(Pending(stamp(now), commits, apply))
-        return {"ids": ids}
-
-    def convert(self, body: Body) -> Body:
-        with self.org.database.write():
-            return {"results": [convert_lead(self.org, dict(each)) for each in body["conversions"]]}
-
-    def merge(self, body: Body) -> Body:
-        losers = [_id(each) for each in body["losers"]]
-        merge_records(self.org, self.sobject(body), _id(body["winner"]), losers)
-        return {"merged": len(losers)}
-
-    # -- schema
-
-    def add_object(self, body: Body) -> Body:
-        name = str(body["name"])
-        if not name.endswith("__c") or self.org.schema.get(name) is not None:
-            raise ValueError(f"{name!r} must end in __c and be new")
-        label = str(body.get("label") or name.removesuffix("__c"))
-        name_field = Field("Name", "string", "Name", length=80, name_field=True, id_lookup=True)
-        made = custom_object(self.org.schema, name, label, str(body.get("plural") or f"{label}s"), name_field)
-        self._extend(made, body)
-        self.org.schema.add(made)
-        self.org.change_schema()
-        return {"name": name, "keyPrefix": made.prefix}
-
-    def add_fields(self, body: Body) -> Body:
-        sobject = self.sobject(body)
-        added = self._extend(sobject, body)
-        self.org.change_schema()
-        return {"added": added}
-
-    def hide_fields(self, body: Body) -> Body:
-        self.org.schema.hide(self.sobject(body), [str(name) for name in body["fields"]])
-        return {"hidden": body["fields"]}
-
-    def show_fields(self, body: Body) -> Body:
-        self.org.schema.hide(self.sobject(body), [str(name) for name in body["fields"]], hidden=False)
-        return {"shown": body["fields"]}
-
-    def hide_records(self, body: Body) -> Body:
-        return {"hidden": self.org.hide_records(_ids(body))}
-
-    def show_records(self, body: Body) -> Body:
-        return {"hidden": self.org.hide_records(_ids(body), hidden=False)}
-
-    def _extend(self, sobject: SObject, body: Body) -> list[str]:
-        added = []
-        for each in body.get("fields") or []:
-            options = dict(each)
-            name, kind = str(options.pop("name")), str(options.pop("type"))
-            label = str(options.pop("label", name.removesuffix("__c").replace("_", " ")))
-            made = custom_field(name, METADATA_NAMES.get(kind, kind), label, options)
-            if sobject.get(name) is not None:
-                raise ValueError(f"{sobject.name} has a field {name} already")
-            sobject.add([made])
-            added.append(name)
-        return added
-
     # -- switches
 
     def set_limits(self, body: Body) -> Body:
-        self.org.usage.set(used=body.get("used"), allowed=body.get("allowed"))
-        return {"used": self.org.usage.used, "allowed": self.org.usage.allowed}
+        name = str(body.get("name", REQUESTS))
+        self.org.usage.set(used=body.get("used"), allowed=body.get("allowed"), name=name)
+        return {"used": self.org.usage.spent(name), "allowed": self.org.usage.limits[name]}
 
     def change_settings(self, body: Body) -> Body:
         known = {each.name: each for each in fields(Settings)}
@@ -250,7 +145,16 @@ class _Actions:
         held = [job for job in self.org.bulk.jobs.values() if job.state == "UploadComplete"]
         for job in held:
             self.org.bulk.release(job)
-        return {"released": len(held)}
+        return {"released": len(held) + self.org.bulk1.release()}
+
+    def forget_jobs(self, _: Body) -> Body:
+        """
+        Have all Bulk jobs gone, as after the seven days that an org keeps them.
+        """
+        self.org.bulk.forget()
+        self.org.ingest.forget()
+        self.org.bulk1.forget()
+        return {"forgotten": True}
 
     def fail_job(self, body: Body) -> Body:
         """
@@ -263,20 +167,37 @@ class _Actions:
 
     def add_validation_rule(self, body: Body) -> Body:
         sobject = self.sobject(body)
-        target = sobject[str(body["field"])]
-        value = body.get("value")
-        rule = {
-            "object": sobject.name,
-            "field": target.name,
-            "value": None if value is None else store(target, value),
-            "message": str(body.get("message") or f"{target.label} must not be {value}"),
-            "fields": [target.name] if body.get("at_field") else [],
-        }
+        rule = {**self._refused(sobject, body), "object": sobject.name, "name": body.get("name")}
         self.org.rules.validation.append(rule)
+        show_rules(self.org)
         return {"rules": len(self.org.rules.validation)}
+
+    def _refused(self, sobject: SObject, body: Body) -> Body:
+        """
+        When a validation rule is broken: a field has a value, or a SOQL condition is true of the record.
+        """
+        where = body.get("where")
+        target = sobject[str(body["field"])] if where is None or body.get("field") else None
+        at_field = [target.name] if target is not None and body.get("at_field") else []
+        if where is not None:
+            try:
+                self.org.records.is_true_of(sobject, str(where), self.org.admin_id)
+            except ApiError as error:
+                raise ValueError(f"{where!r} is no condition: {error.message.strip()}") from error
+            message = str(body.get("message") or f"A record must not have {where}")
+            return {"where": str(where), "field": None, "value": None, "message": message, "fields": at_field}
+        value = body.get("value")
+        named = sobject[str(body["field"])]
+        return {
+            "field": named.name,
+            "value": None if value is None else store(named, value),
+            "message": str(body.get("message") or f"{named.label} must not be {value}"),
+            "fields": at_field,
+        }
 
     def clear_validation_rules(self, _: Body) -> Body:
         self.org.rules.validation.clear()
+        show_rules(self.org)
         return {"rules": 0}
 
     def add_duplicate_rule(self, body: Body) -> Body:
@@ -285,11 +206,15 @@ class _Actions:
         if action not in {"alert", "block"}:
             raise ValueError(f"a duplicate rule's action is alert or block, not {action!r}")
         rule = {"object": sobject.name, "field": sobject[str(body["field"])].name, "action": action}
+        if body.get("name"):
+            rule["name"] = str(body["name"])
         self.org.rules.duplicates.append(rule)
+        show_rules(self.org)
         return {"rules": len(self.org.rules.duplicates)}
 
     def clear_duplicate_rules(self, _: Body) -> Body:
         self.org.rules.duplicates.clear()
+        show_rules(self.org)
         return {"rules": 0}
 
     def set_assignment_rule(self, body: Body) -> Body:
@@ -298,28 +223,43 @@ class _Actions:
         if owner is None:
             self.org.rules.assignment.pop(sobject.name, None)
         else:
-            self.org.rules.assignment[sobject.name] = _id(owner)
+            self.org.rules.assignment[sobject.name] = as_id(owner)
         return {"assignment": dict(self.org.rules.assignment)}
 
     def add_flow(self, body: Body) -> Body:
         sobject = self.sobject(body)
         named = body.get("field")
         target = sobject[str(named)] if named is not None else None
-        changes = {sobject[name].name: value for name, value in dict(body["set"]).items()}
+        changes = {sobject[name].name: value for name, value in dict(body.get("set") or {}).items()}
+        copies = {sobject[to].name: sobject[str(name)].name for to, name in dict(body.get("copy") or {}).items()}
+        if "set" not in body and not copies:
+            raise ValueError("a flow has something to set or to copy")
         value = store(target, body.get("value")) if target is not None else None
         self.org.rules.flows.append(
-            {"object": sobject.name, "field": target.name if target else None, "value": value, "set": changes}
+            {
+                "object": sobject.name,
+                "field": target.name if target else None,
+                "value": value,
+                "set": changes,
+                "copy": copies,
+                "name": body.get("name"),
+                "apex": bool(body.get("apex")),  # an Apex trigger, which does the same and is listed elsewhere
+            }
         )
+        show_rules(self.org)
         return {"flows": len(self.org.rules.flows)}
 
     def clear_flows(self, _: Body) -> Body:
         self.org.rules.flows.clear()
+        show_rules(self.org)
         return {"flows": 0}
 
     def lock(self, body: Body) -> Body:
         seconds, times = body.get("seconds"), body.get("times")
         until = None if seconds is None else stamp(self.org.clock.now() + timedelta(seconds=float(seconds)))
-        self.org.rules.locks.append(Lock(frozenset(_ids(body)), until, None if times is None else int(times)))
+        ids = frozenset(as_ids(body)) if "chance" not in body else frozenset()
+        chance, seed = float(body.get("chance", 1.0)), int(body.get("seed", 0))
+        self.org.rules.locks.append(Lock(ids, until, None if times is None else int(times), chance, seed))
         return {"locks": len(self.org.rules.locks)}
 
     def clear_locks(self, _: Body) -> Body:
@@ -338,41 +278,33 @@ class _Actions:
 
     def snapshot(self, body: Body) -> Body:
         """
-        Copy all records into a new SQLite file, which a folder given to ``serve`` may hold as ``salesforce.sqlite``.
+        Copy the org into a new SQLite file, which a folder given to ``serve`` may hold as ``salesforce.sqlite``.
         """
         file = Path(str(body["file"]))
-        if file.exists() or not file.parent.is_dir():
-            raise ValueError(f"{file} must be a new file in a folder that is there")
-        with self.org.database.lock:
-            self.org.database.writer.execute("VACUUM INTO ?", (str(file),))
+        self.org.snapshots.save(file)
         return {"file": str(file), "bytes": file.stat().st_size}
+
+    def restore(self, body: Body) -> Body:
+        """
+        Make the org what it was when the file was copied, the clock too.
+        """
+        self.org.snapshots.restore(Path(str(body["file"])))
+        return self.state({})
+
+    def export(self, body: Body) -> Body:
+        """
+        Write the whole state into a new text file, one line a record, always in the same order.
+        """
+        file = Path(str(body["file"]))
+        return {"file": str(file), "bytes": self.org.snapshots.export(file), "sha256": self.org.snapshots.digest()}
+
+    def state(self, _: Body) -> Body:
+        """
+        A hash of the whole state: two orgs of the same hash are equal to the byte.
+        """
+        return {"sha256": self.org.snapshots.digest()}
 
     # -- reading bodies
 
-    @property
-    def now(self) -> str:
-        return stamp(self.org.clock.now())
-
     def sobject(self, body: Mapping[str, Any]) -> SObject:
-        found = self.org.schema.get(str(body["object"]))
-        if found is None:
-            raise ValueError(f"the org has no object {body['object']!r}")
-        return found
-
-
-def _records(body: Body) -> list[dict[str, Any]]:
-    records = body["records"]
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise ValueError("records must be a list of objects")
-    return records
-
-
-def _ids(body: Body) -> list[str]:
-    return [_id(each) for each in body["ids"]]
-
-
-def _id(value: Any) -> str:
-    made = to18(str(value))
-    if made is None:
-        raise ValueError(f"{value!r} is no record id")
-    return made
+        return find_sobject(self.org, body)

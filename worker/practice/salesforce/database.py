@@ -10,10 +10,16 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from worker.practice.salesforce.errors import lock_refusal
 from worker.practice.salesforce.schema import ID_TYPES, NUMBER_TYPES, Field, Schema, SObject
 
+if TYPE_CHECKING:
+    from worker.practice.salesforce.lag import ReadLag
+
 UNINDEXED = frozenset({"createdbyid", "lastmodifiedbyid", "recordtypeid", "profileid", "userroleid"})
+HELD = "row held by an open transaction"  # what the guards of late.py say
 PAGE_CACHE_KIB = 65_536
 MAPPED_BYTES = 256 << 20
 
@@ -35,6 +41,7 @@ class Database:
         self.writer.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
         self._depth = 0
         self._owner = 0
+        self.lag: ReadLag | None = None
 
     def close(self) -> None:
         """
@@ -48,21 +55,38 @@ class Database:
     @property
     def reader(self) -> sqlite3.Connection:
         """
-        This thread's reading connection. It sees what is committed, and inside ``write`` what this thread has written.
+        A reading connection. It sees what is committed, unless reading lags behind, and inside ``write`` what this
+        thread has written.
         """
         if self._depth and self._owner == threading.get_ident():
             return self.writer
+        behind = self.lag.reader() if self.lag is not None else None
+        if behind is not None:
+            return behind
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
         return connection
 
-    def snapshot(self) -> sqlite3.Connection:
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
         """
-        A reading connection of its own for a long export; the caller closes it.
+        A connection for a long export, which sees what a reader sees now.
         """
-        connection = self._connect()
+        behind = self.lag.reader() if self.lag is not None else None
+        if behind is not None:
+            yield behind
+            return
+        with contextlib.closing(self.open_reader()) as connection:
+            yield connection
+
+    def open_reader(self) -> sqlite3.Connection:
+        """
+        A reading connection of its own; the caller closes it or lets go of it.
+        """
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
+        connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         connection.execute("PRAGMA query_only = ON")
         return connection
 
@@ -70,18 +94,23 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """
         One transaction, committed at the end and rolled back on any error. Nested, it is a savepoint of the outer one.
+        Raises ``RowError`` UNABLE_TO_LOCK_ROW where a row is written that an open transaction of ``late.py`` holds.
         """
         with self.lock:
             name = f"level_{self._depth}"
+            if self._depth == 0 and self.lag is not None:
+                self.lag.hold()
             self.writer.execute("BEGIN IMMEDIATE" if self._depth == 0 else f"SAVEPOINT {name}")
             self._depth += 1
             self._owner = threading.get_ident()
             try:
                 yield self.writer
-            except BaseException:
+            except BaseException as error:
                 self.writer.execute("ROLLBACK" if self._depth == 1 else f"ROLLBACK TO {name}")
                 if self._depth > 1:
                     self.writer.execute(f"RELEASE {name}")
+                if isinstance(error, sqlite3.IntegrityError) and HELD in str(error):
+                    raise lock_refusal() from error
                 raise
             else:
                 self.writer.execute("COMMIT" if self._depth == 1 else f"RELEASE {name}")
@@ -103,8 +132,22 @@ class Database:
                 "(opportunity TEXT, id TEXT, PRIMARY KEY (opportunity, id)) WITHOUT ROWID"
             )
             connection.execute("CREATE TABLE IF NOT EXISTS _hidden (id TEXT PRIMARY KEY) WITHOUT ROWID")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS _open (id INTEGER PRIMARY KEY, started TEXT, commits TEXT, images TEXT)"
+            )
+            connection.execute("CREATE TABLE IF NOT EXISTS _facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+            connection.execute("CREATE TABLE IF NOT EXISTS _held (id TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID")
             for sobject in schema:
                 self._ensure_table(connection, sobject)
+
+    def replace(self, source: sqlite3.Connection) -> None:
+        """
+        Be a copy of another database, page for page. The caller holds the lock and no transaction.
+        """
+        triggers = self.writer.execute("SELECT name FROM sqlite_temp_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            self.writer.execute(f'DROP TRIGGER temp."{name}"')
+        source.backup(self.writer)
 
     def drop_tables(self) -> None:
         """

@@ -11,8 +11,9 @@ SOAP_TYPES = {
     "currency": "xsd:double", "percent": "xsd:double", "date": "xsd:date", "datetime": "xsd:dateTime",
     "time": "xsd:time", "address": "urn:address", "location": "urn:location",
 }  # fmt: skip
-INT_DIGITS = 8
 BYTES_PER_CHARACTER = 3
+NEWER_KEYS_SINCE = 50  # version 48 was recorded without them, 52 with them
+_NO_CHILD = frozenset({"MasterRecordId", "PersonContactId"})
 RecordType = dict[str, Any]
 
 
@@ -23,22 +24,25 @@ def describe_global(schema: Schema, root: str) -> dict[str, Any]:
     return {
         "encoding": "UTF-8",
         "maxBatchSize": 200,
-        "sobjects": [_summary(each, root) for each in sorted(schema, key=lambda each: each.name)],
+        "sobjects": [_summary(each, root) for each in sorted(schema, key=lambda each: each.name) if not each.tooling],
     }
 
 
-def describe_object(schema: Schema, sobject: SObject, root: str, record_types: list[RecordType]) -> dict[str, Any]:
+def describe_object(
+    schema: Schema, sobject: SObject, root: str, host: str, record_types: list[RecordType]
+) -> dict[str, Any]:
     """
-    The body of ``sobjects/X/describe``. ``record_types`` are stored RecordType rows of the object. Fields the user may
-    not see are absent.
+    The body of ``sobjects/X/describe``. ``record_types`` are stored RecordType rows of the object, ``host`` is the
+    address the pages of the user interface would have. Fields the user may not see are absent.
     """
     summary = _summary(sobject, root)
     base = f"{root}/sobjects/{sobject.name}"
+    types = _record_types(sobject, record_types)
     return {
         "actionOverrides": [],
         **{key: value for key, value in summary.items() if key not in {"urls", "labelPlural", "name", "label"}},
         "childRelationships": [
-            _child(each) for each in schema.children(sobject) if each.field.name != "MasterRecordId"
+            _child(each) for each in schema.relationships(sobject) if each.field.name not in _NO_CHILD
         ],
         "compactLayoutable": True,
         "defaultImplementation": None,
@@ -54,20 +58,40 @@ def describe_object(schema: Schema, sobject: SObject, root: str, record_types: l
         "name": sobject.name,
         "namedLayoutInfos": [],
         "networkScopeFieldName": None,
-        "recordTypeInfos": [_record_type(each, base) for each in [_MASTER, *record_types]],
+        "recordTypeInfos": [_record_type(each, base) for each in types],
         "searchLayoutable": sobject.searchable,
-        "sobjectDescribeOption": "FULL",
-        "supportedScopes": [
-            {"label": f"All {sobject.plural.lower()}", "name": "everything"},
-            {"label": f"My {sobject.plural.lower()}", "name": "mine"},
-        ],
+        **({} if _is_old(root) else {"sobjectDescribeOption": "FULL"}),
+        "supportedScopes": _scopes(sobject, old=_is_old(root)),
         "urls": {
             **summary["urls"],
-            "uiDetailTemplate": "https://practice.my.salesforce.com/{ID}",
-            "uiEditTemplate": "https://practice.my.salesforce.com/{ID}/e",
-            "uiNewRecord": f"https://practice.my.salesforce.com/{sobject.prefix}/e",
+            **({"defaultValues": f"{base}/defaultValues?recordTypeId&fields"} if _is_old(root) else {}),
+            "uiDetailTemplate": f"{host}/{{ID}}",
+            "uiEditTemplate": f"{host}/{{ID}}/e",
+            "uiNewRecord": f"{host}/{sobject.prefix}/e",
         },
     }
+
+
+def _is_old(root: str) -> bool:
+    """
+    Whether the version in ``/services/data/vXX.X`` is one that lacks the newer keys.
+    """
+    return int(root.rpartition("/v")[2].partition(".")[0]) < NEWER_KEYS_SINCE
+
+
+def _scopes(sobject: SObject, *, old: bool) -> list[dict[str, str]]:
+    found = {"everything": f"All {sobject.plural.lower()}", **dict(sobject.scopes)}
+    return [{"label": found[name], "name": name} for name in sorted(found) if not (old and name == "scopingRule")]
+
+
+def _record_types(sobject: SObject, stored: list[RecordType]) -> list[RecordType]:
+    """
+    The record types of an object, the nameless one last. The first active one is the user's default.
+    """
+    if not sobject.record_types:
+        return []
+    default = next((each["Id"] for each in stored if each["IsActive"]), _MASTER["Id"])
+    return [{**each, "default": each["Id"] == default} for each in [*stored, _MASTER]]
 
 
 def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
@@ -78,9 +102,9 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "aggregatable": field.aggregatable,
         "aiPredictionField": False,
         "autoNumber": field.auto_number is not None,
-        "byteLength": field.length if field.type in ID_TYPES else field.length * BYTES_PER_CHARACTER,
-        "calculated": False,
-        "calculatedFormula": None,
+        "byteLength": field.length * (1 if field.type in ID_TYPES or field.single_byte else BYTES_PER_CHARACTER),
+        "calculated": field.custom and field.expression is not None and field.source is None,
+        "calculatedFormula": field.formula,
         "cascadeDelete": field.cascade and field.custom,
         "caseSensitive": field.case_sensitive,
         "compoundFieldName": field.compound,
@@ -88,11 +112,11 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "createable": field.createable,
         "custom": field.custom,
         "defaultValue": field.default,
-        "defaultValueFormula": None,
+        "defaultValueFormula": field.default_formula,
         "defaultedOnCreate": field.defaulted,
         "dependentPicklist": False,
         "deprecatedAndHidden": False,
-        "digits": INT_DIGITS if field.type == "int" else 0,
+        "digits": field.digits if field.type == "int" else 0,
         "displayLocationInDecimal": False,
         "encrypted": False,
         "externalId": field.external_id,
@@ -102,9 +126,9 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "formulaTreatNullNumberAsZero": False,
         "groupable": field.groupable,
         "highScaleNumber": False,
-        "htmlFormatted": False,
+        "htmlFormatted": field.extra == "richtextarea",
         "idLookup": field.id_lookup,
-        "inlineHelpText": None,
+        "inlineHelpText": field.help,
         "label": field.label,
         "length": field.length,
         "mask": None,
@@ -113,16 +137,16 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "nameField": field.name_field,
         "namePointing": field.polymorphic,
         "nillable": field.nillable,
-        "permissionable": _permissionable(field),
+        "permissionable": field.permissionable,
         "picklistValues": [
             {
                 "active": True,
                 "defaultValue": value == field.default,
-                "label": value,
+                "label": label,
                 "validFor": None,
                 "value": value,
             }
-            for value in field.values
+            for value, label in zip(field.values, field.labels or field.values, strict=True)
         ],
         "polymorphicForeignKey": field.polymorphic,
         "precision": field.precision,
@@ -131,10 +155,10 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
         "referenceTo": [name for name in field.reference_to if schema.get(name) is not None],
         "relationshipName": field.relationship,
         "relationshipOrder": 0 if field.cascade and field.custom else None,
-        "restrictedDelete": False,
+        "restrictedDelete": field.restrict and field.custom,
         "restrictedPicklist": field.restricted,
         "scale": field.scale,
-        "searchPrefilterable": field.type == "reference" and field.nillable and field.filterable,
+        "searchPrefilterable": field.prefilterable,
         "soapType": SOAP_TYPES.get(field.type, "xsd:string"),
         "sortable": field.sortable,
         "type": field.type,
@@ -144,14 +168,16 @@ def describe_field(schema: Schema, field: Field) -> dict[str, Any]:
     }
 
 
-def _permissionable(field: Field) -> bool:
-    """
-    Whether field-level security can take the field away: what may be left empty and is not the record's name.
-    """
-    written = field.createable or field.updateable or field.type == "address"
-    return field.custom or (field.nillable and written and field.compound != "Name")
-
-
+_LINK_PATHS = {
+    "compactLayouts": "describe/compactLayouts",
+    "approvalLayouts": "describe/approvalLayouts",
+    "layouts": "describe/layouts",
+    "namedLayouts": "describe/namedLayouts/{LayoutName}",
+    "passwordUtilities": "{ID}/password",
+    "eventSeriesUpdates": "{ID}/fromThisEventOnwards",
+    "caseArticleSuggestions": "suggestedArticles",
+    "caseRowArticleSuggestions": "{ID}/suggestedArticles",
+}
 _MASTER: RecordType = {"Id": "012000000000000AAA", "Name": "Master", "DeveloperName": "Master", "IsActive": True}
 
 
@@ -159,40 +185,35 @@ def _summary(sobject: SObject, root: str) -> dict[str, Any]:
     base = f"{root}/sobjects/{sobject.name}"
     return {
         "activateable": False,
-        "associateEntityType": None,
-        "associateParentEntity": None,
+        **({} if _is_old(root) else {"associateEntityType": None, "associateParentEntity": None}),
         "createable": sobject.createable,
         "custom": sobject.custom,
         "customSetting": False,
-        "deepCloneable": False,
+        "deepCloneable": sobject.deep_cloneable,
         "deletable": sobject.deletable,
         "deprecatedAndHidden": False,
-        "feedEnabled": False,
+        "feedEnabled": sobject.feed_enabled,
         "hasSubtypes": False,
         "isInterface": False,
         "isSubtype": False,
-        "keyPrefix": sobject.prefix,
+        "keyPrefix": sobject.prefix if sobject.shown_prefix else None,
         "label": sobject.label,
         "labelPlural": sobject.plural,
-        "layoutable": True,
+        "layoutable": sobject.layoutable,
         "mergeable": sobject.mergeable,
-        "mruEnabled": sobject.searchable,
+        "mruEnabled": sobject.searchable and sobject.layoutable,
         "name": sobject.name,
         "queryable": True,
         "replicateable": sobject.replicateable,
         "retrieveable": True,
         "searchable": sobject.searchable,
-        "triggerable": True,
+        "triggerable": sobject.triggerable,
         "undeletable": sobject.undeletable,
         "updateable": sobject.updateable,
         "urls": {
-            "compactLayouts": f"{base}/describe/compactLayouts",
+            **{link: f"{base}/{_LINK_PATHS.get(link, link)}" for link in sobject.links},
             "rowTemplate": f"{base}/{{ID}}",
-            "approvalLayouts": f"{base}/describe/approvalLayouts",
-            "listviews": f"{base}/listviews",
             "describe": f"{base}/describe",
-            "quickActions": f"{base}/quickActions",
-            "layouts": f"{base}/describe/layouts",
             "sobject": base,
         },
     }
@@ -207,7 +228,7 @@ def _child(child: Child) -> dict[str, Any]:
         "junctionIdListNames": [],
         "junctionReferenceTo": [],
         "relationshipName": child.name,
-        "restrictedDelete": False,
+        "restrictedDelete": child.field.restrict,
     }
 
 
@@ -216,7 +237,7 @@ def _record_type(row: RecordType, base: str) -> dict[str, Any]:
     return {
         "active": bool(row["IsActive"]),
         "available": True,
-        "defaultRecordTypeMapping": master,
+        "defaultRecordTypeMapping": bool(row.get("default")),
         "developerName": row["DeveloperName"],
         "master": master,
         "name": row["Name"],

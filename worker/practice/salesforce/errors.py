@@ -11,14 +11,18 @@ from typing import Any
 
 class RowError(Exception):
     """
-    One record refused. ``fields`` are the API names the message is about.
+    One record refused. ``fields`` are the API names the message is about, ``more`` is what Salesforce says beside them
+    where the request was for that record alone.
     """
 
-    def __init__(self, code: str, message: str, fields: Sequence[str] = ()) -> None:
+    def __init__(
+        self, code: str, message: str, fields: Sequence[str] = (), more: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.fields = list(fields)
+        self.more = dict(more or {})
 
     def as_row(self) -> dict[str, Any]:
         """
@@ -75,7 +79,18 @@ def from_row(error: RowError, status: int = 400) -> ApiError:
     """
     if error.code == "ENTITY_IS_DELETED":
         status = 404
-    return ApiError(status, error.code, error.message, error.fields)
+    made = ApiError(status, error.code, error.message, error.fields)
+    if error.more:
+        made.body = [{**made.as_json()[0], **error.more}]
+    return made
+
+
+def lock_refusal(record_id: str = "") -> RowError:
+    """
+    What a writer hears who comes to a record that somebody else holds.
+    """
+    words = f"unable to obtain exclusive access to this record or 1 records: {record_id}".rstrip(": ")
+    return RowError("UNABLE_TO_LOCK_ROW", words)
 
 
 def malformed_query(message: str) -> ApiError:

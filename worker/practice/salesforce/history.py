@@ -7,7 +7,8 @@ A privileged loader may bring the rows itself; then those this module wrote for 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from worker.practice.salesforce.records import HISTORY_FIELDS, insert
+from worker.practice.salesforce.records import HISTORY_FIELDS
+from worker.practice.salesforce.rows import insert
 
 if TYPE_CHECKING:
     from worker.practice.salesforce.org import Org

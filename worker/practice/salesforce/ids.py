@@ -7,6 +7,7 @@ creation, as keyset paging expects.
 
 import re
 import threading
+from collections.abc import Mapping
 
 SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -53,6 +54,20 @@ class IdMaker:
     def __init__(self, last: dict[str, int] | None = None) -> None:
         self._last: dict[str, int] = dict(last or {})
         self._lock = threading.Lock()
+
+    def dump(self) -> dict[str, int]:
+        """
+        The last number handed out of each prefix.
+        """
+        with self._lock:
+            return dict(self._last)
+
+    def load(self, last: Mapping[str, int]) -> None:
+        """
+        Go on after these numbers.
+        """
+        with self._lock:
+            self._last = dict(last)
 
     def take(self, prefix: str, count: int = 1) -> list[str]:
         """

@@ -10,12 +10,12 @@ import io
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.practice.salesforce.bulk import DELIMITERS, JOB_PREFIX, LINE_ENDINGS
+from worker.practice.salesforce.bulk import DELIMITERS, JOB_PREFIX, KEPT, LINE_ENDINGS, RUNNING
 from worker.practice.salesforce.errors import ApiError, RowError
 from worker.practice.salesforce.ids import to18
 from worker.practice.salesforce.records import Caller
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = frozenset({"insert", "update", "upsert", "delete", "hardDelete"})
 BATCH_ROWS = 200
-UPLOAD_BYTES = 150_000_000
+STAMPED_ROWS = 10_000  # rows of one internal batch, which all carry one second
 NULL = "#N/A"
 LEADING: dict[str, list[str]] = {
     "successfulresults": ["sf__Id", "sf__Created"],
@@ -39,7 +39,8 @@ LEADING: dict[str, list[str]] = {
 @dataclass
 class IngestJob:
     """
-    One job. ``rows`` are the uploaded rows as text; ``done`` and ``failed`` hold (leading cells, row).
+    One job. ``rows`` are the uploaded rows as text; ``done`` and ``failed`` hold (leading cells, row); ``at`` is the
+    stamp of the internal batch that is being written.
     """
 
     id: str
@@ -60,6 +61,7 @@ class IngestJob:
     header: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     worked: int = 0
+    at: str | None = None
     done: list[tuple[str, str, list[str]]] = field(default_factory=list)
     failed: list[tuple[str, str, list[str]]] = field(default_factory=list)
 
@@ -134,6 +136,9 @@ class IngestJobs:
         operation = str(body.get("operation"))
         if operation not in OPERATIONS:
             raise ApiError(400, "INVALIDJOB", f"Invalid operation: {operation}")
+        if operation == "hardDelete" and not self.org.access.of(user_id).hard_delete:
+            words = "hardDelete operation requires special user profile permission, please contact your administrator"
+            raise ApiError(400, "FEATURENOTENABLED", words)
         sobject = self.org.schema.get(str(body.get("object")))
         if sobject is None:
             raise ApiError(400, "INVALIDENTITY", f"Entity '{body.get('object')}' is not supported by the Bulk API.")
@@ -142,7 +147,7 @@ class IngestJobs:
             raise ApiError(400, "INVALIDJOB", f"Invalid columnDelimiter or lineEnding: {delimiter}, {line_ending}")
         key = None
         if operation == "upsert":
-            key = self.org.schema.visible(sobject, str(body.get("externalIdFieldName") or ""))
+            key = self.org.schema_for(user_id).visible(sobject, str(body.get("externalIdFieldName") or ""))
             if key is None or not (key.external_id or key.id_lookup):
                 words = f"InvalidJob : Field name provided, {body.get('externalIdFieldName')} is not an External ID"
                 raise ApiError(400, "INVALIDJOB", words)
@@ -166,6 +171,11 @@ class IngestJobs:
         """
         A job by its id of 15 or 18 characters. Raises the 404.
         """
+        oldest = stamp(self.org.clock.now() - KEPT)
+        with self._lock:
+            self.jobs = {
+                key: each for key, each in self.jobs.items() if each.created >= oldest or each.state in RUNNING
+            }
         job = next((each for key, each in self.jobs.items() if key[:15] == job_id[:15]), None)
         if job is None:
             raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
@@ -178,8 +188,9 @@ class IngestJobs:
         with self._lock:
             if job.state != "Open" or job.content is not None:
                 raise ApiError(400, "INVALIDJOBSTATE", f"Found multiple contents for job: <{job.id}>")
-            if len(content) > UPLOAD_BYTES:
-                raise ApiError(413, "REQUEST_ENTITY_TOO_LARGE", f"Maximum allowed size is {UPLOAD_BYTES} bytes")
+            most = self.org.settings.bulk_upload_bytes
+            if len(content) > most:
+                raise ApiError(413, "REQUEST_ENTITY_TOO_LARGE", f"Maximum allowed size is {most} bytes")
             job.content = content
 
     def change(self, job: IngestJob, state: str) -> None:
@@ -249,21 +260,25 @@ class IngestJobs:
         The upload's header and rows. Raises ``ApiError`` for columns the object does not have.
         """
         text = (job.content or b"").decode("utf-8-sig")
-        if job.line_ending == "LF" and "\r\n" in text.split('"', 1)[0]:
-            words = "LineEnding is invalid on user data. Current LineEnding setting is LF"
+        first, newline, _ = text.partition("\n")
+        if newline and first.endswith("\r") != (job.line_ending == "CRLF"):
+            words = f"LineEnding is invalid on user data. Current LineEnding setting is {job.line_ending}"
             raise ApiError(400, "INVALIDBATCH", f"ClientInputError : {words}")
-        csv.field_size_limit(UPLOAD_BYTES)
+        csv.field_size_limit(len(text) + 1)
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITERS[job.delimiter])
         job.header = next(lines, [])
+        schema = self.org.schema_for(job.user_id)
         for name in job.header:
             relationship = name.partition(".")[0] if "." in name else None
-            if relationship is None and self.org.schema.visible(job.sobject, name) is None:
+            if relationship is None and schema.visible(job.sobject, name) is None:
                 words = f"InvalidBatch : Field name not found : {name}"
                 raise ApiError(400, "INVALIDBATCH", words)
         job.rows = [row for row in lines if row]
 
     def _batch(self, job: IngestJob, rows: Sequence[list[str]]) -> None:
-        caller = Caller(job.user_id, auto_assign=job.auto_assign)
+        if job.worked % STAMPED_ROWS == 0:
+            job.at = self._now()
+        caller = Caller(job.user_id, auto_assign=job.auto_assign, at=job.at)
         done: list[tuple[str, str, list[str]]] = []
         failed: list[tuple[str, str, list[str]]] = []
         with self.org.database.write():
@@ -273,39 +288,14 @@ class IngestJobs:
                         record_id, created = self._row(job, row, caller)
                     done.append((record_id, "true" if created else "false", row))
                 except RowError as error:
-                    failed.append((self._given_id(job, row), _shown(error), row))
+                    failed.append((self._given_id(job, row), show_row_error(error), row))
         job.done += done
         job.failed += failed
         job.worked += len(rows)
 
     def _row(self, job: IngestJob, row: list[str], caller: Caller) -> tuple[str, bool]:
-        if len(row) != len(job.header):
-            raise RowError("INVALID_CSV_RECORD", f"{len(row)} values for {len(job.header)} columns")
-        record: dict[str, Any] = {}
-        for name, cell in zip(job.header, row, strict=True):
-            if cell == "":
-                continue
-            value = None if cell == NULL else cell
-            relationship, dot, key = name.partition(".")
-            record[relationship if dot else name] = {key: value} if dot else value
-        if job.operation == "insert":
-            return self.org.records.create(job.sobject, record, caller), True
-        if job.operation == "upsert" and job.key is not None:
-            value = next((each for name, each in record.items() if name.lower() == job.key.name.lower()), None)
-            if value is None and job.key.name != "Id":
-                raise RowError("MISSING_ARGUMENT", f"{job.key.name} not specified", [job.key.name])
-            return self.org.records.upsert(job.sobject, job.key, value, record, caller)
-        record_id = to18(self._given_id(job, row))
-        if record_id is None or record_id[:3] != job.sobject.prefix:
-            raise RowError("MALFORMED_ID", f"Record ID: id value of incorrect type: {self._given_id(job, row)}", ["Id"])
-        if job.operation == "update":
-            self.org.records.update(job.sobject, record_id, record, caller)
-        elif job.operation == "delete":
-            self.org.records.delete(job.sobject, record_id, caller)
-        else:
-            self.org.records.present(job.sobject, record_id)
-            self.org.bin.purge(job.sobject, [record_id], self._now())
-        return record_id, False
+        record = record_of(job.header, row)
+        return apply_record(self.org, job.operation, job.sobject, job.key, record, caller)
 
     def _given_id(self, job: IngestJob, row: list[str]) -> str:
         return next((cell for name, cell in zip(job.header, row, strict=False) if name.lower() == "id"), "")
@@ -318,8 +308,52 @@ class IngestJobs:
         return stamp(self.org.clock.now())
 
 
-def _shown(error: RowError) -> str:
+def record_of(header: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
     """
-    An error as the failed results spell it: ``CODE:message:fields --``.
+    A row of CSV as a record: empty cells left out, ``#N/A`` null, ``Owner.Email`` nested. Raises ``RowError``.
     """
-    return f"{error.code}:{error.message}:{' '.join(error.fields)} --"
+    if len(row) != len(header):
+        raise RowError("INVALID_CSV_RECORD", f"{len(row)} values for {len(header)} columns")
+    record: dict[str, Any] = {}
+    for name, cell in zip(header, row, strict=True):
+        if cell == "":
+            continue
+        value = None if cell == NULL else cell
+        relationship, dot, key = name.partition(".")
+        record[relationship if dot else name] = {key: value} if dot else value
+    return record
+
+
+def apply_record(
+    org: "Org", operation: str, sobject: SObject, key: Field | None, record: Mapping[str, Any], caller: Caller
+) -> tuple[str, bool]:
+    """
+    Do a job's operation with one record; its id and whether it is new. Raises ``RowError``.
+    """
+    if operation == "insert":
+        return org.records.create(sobject, record, caller), True
+    if operation == "upsert" and key is not None:
+        value = next((each for name, each in record.items() if name.lower() == key.name.lower()), None)
+        if value is None and key.name != "Id":
+            raise RowError("MISSING_ARGUMENT", f"{key.name} not specified", [key.name])
+        return org.records.upsert(sobject, key, value, record, caller)
+    given = str(next((each for name, each in record.items() if name.lower() == "id"), None) or "")
+    record_id = to18(given)
+    if record_id is None or record_id[:3] != sobject.prefix:
+        raise RowError("MALFORMED_ID", f"Record ID: id value of incorrect type: {given}", ["Id"])
+    if operation == "update":
+        org.records.update(sobject, record_id, record, caller)
+    elif operation == "delete":
+        org.records.delete(sobject, record_id, caller)
+    else:
+        org.records.present(sobject, record_id, caller)
+        org.bin.purge(sobject, [record_id], org.records.now())
+    return record_id, False
+
+
+def show_row_error(error: RowError) -> str:
+    """
+    An error as the failed results spell it: ``CODE:message:fields --``, ``CODE:message:--`` where it names no field.
+    """
+    fields = f"{' '.join(error.fields)} " if error.fields else ""
+    return f"{error.code}:{error.message}:{fields}--"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.practice.salesforce.ids import to18
-from worker.practice.salesforce.records import Values, fetch
+from worker.practice.salesforce.rows import Values, fetch
 from worker.practice.salesforce.schema import SObject
 from worker.practice.salesforce.values import parse_datetime
 
@@ -79,9 +79,12 @@ def convert_lead(org: "Org", conversion: Mapping[str, Any]) -> dict[str, str | N
     }
 
 
-def merge_records(org: "Org", sobject: SObject, winner: str, losers: Sequence[str]) -> None:
+def merge_records(
+    org: "Org", sobject: SObject, winner: str, losers: Sequence[str], fields: Mapping[str, Any] | None = None
+) -> None:
     """
-    Merge ``losers`` into ``winner``: children move, losers are deleted with MasterRecordId. Raises ``ValueError``.
+    Merge ``losers`` into ``winner``: children move, losers are deleted with MasterRecordId. ``fields`` are the values
+    the winner is to have, where the person merging chose another record's. Raises ``ValueError``.
     """
     if not sobject.get("MasterRecordId"):
         raise ValueError(f"{sobject.name} records cannot be merged")
@@ -90,9 +93,13 @@ def merge_records(org: "Org", sobject: SObject, winner: str, losers: Sequence[st
     with org.database.write() as connection:
         now = org.records.now()
         for each in (winner, *losers):
-            found = fetch(connection, sobject, each, ("Id", "IsDeleted"))
+            found = fetch(connection, sobject, each)
             if found is None or found["IsDeleted"]:
                 raise ValueError(f"there is no {sobject.name} {each}")
+            if found.get("IsConverted"):
+                raise ValueError(f"lead {each} is converted, and converted leads cannot be merged")
+        if len({winner, *losers}) != len(losers) + 1:
+            raise ValueError("a record cannot be merged with itself")
         for loser in losers:
             _move_to_winner(org, sobject, winner, loser, now)
             connection.execute(
@@ -101,10 +108,7 @@ def merge_records(org: "Org", sobject: SObject, winner: str, losers: Sequence[st
                 (winner, now, now, org.admin_id, loser),
             )
             org.bin.log(sobject, loser, now)
-        connection.execute(
-            f'UPDATE "{sobject.name}" SET SystemModstamp = ?, LastModifiedDate = ?, LastModifiedById = ? WHERE Id = ?',
-            (now, now, org.admin_id, winner),
-        )
+        org.loading.update(sobject, [{**dict(fields or {}), "Id": winner}])
 
 
 def _move_to_winner(org: "Org", sobject: SObject, winner: str, loser: str, now: str) -> None:
@@ -131,20 +135,36 @@ def _move_to_winner(org: "Org", sobject: SObject, winner: str, loser: str, now: 
 def _target(org: "Org", name: str, given: Any, copied: Values, stamps: Values) -> str:
     given = dict(given or {})
     if given.get("Id"):
-        record_id = to18(str(given["Id"])) or ""
-        if fetch(org.database.writer, org.schema[name], record_id, ("Id",)) is None:
-            raise ValueError(f"there is no {name} {given['Id']}")
-        return record_id
+        return _existing(org, name, given, copied, stamps)
     return org.loading.create(org.schema[name], [{**copied, **stamps, **given}])[0]
+
+
+def _existing(org: "Org", name: str, given: Values, copied: Values, stamps: Values) -> str:
+    """
+    A record that was there before takes what it lacks from the lead, and what is given beside its id.
+    """
+    record_id = to18(str(given["Id"])) or ""
+    found = fetch(org.database.writer, org.schema[name], record_id)
+    if found is None or found.get("IsDeleted"):
+        raise ValueError(f"there is no {name} {given['Id']}")
+    lacking = {key: value for key, value in copied.items() if found.get(key) is None}
+    changes = {**lacking, **{key: value for key, value in given.items() if key != "Id"}}
+    if changes:
+        org.loading.update(org.schema[name], [{**changes, "Id": record_id, "SystemModstamp": stamps["SystemModstamp"]}])
+    return record_id
 
 
 def _opportunity(
     org: "Org", conversion: Mapping[str, Any], lead: Values, account_id: str, contact_id: str, stamps: Values
 ) -> tuple[str, str]:
     """
-    The opportunity of a conversion and its contact role. Its campaign is the lead's latest one unless given.
+    The opportunity of a conversion, new or one that was there before, and its contact role. The campaign of a new one
+    is the lead's latest unless given.
     """
     given = dict(conversion["opportunity"])
+    if given.get("Id"):
+        opportunity_id = _existing(org, "Opportunity", given, {}, stamps)
+        return opportunity_id, _role(org, conversion, opportunity_id, contact_id, stamps, primary=False)
     latest = org.database.writer.execute(
         'SELECT CampaignId FROM "CampaignMember" WHERE LeadId = ? ORDER BY CreatedDate DESC, Id DESC LIMIT 1',
         (lead["Id"],),
@@ -161,12 +181,22 @@ def _opportunity(
         "AccountId": given.get("AccountId", account_id),
     }
     opportunity_id = org.loading.create(org.schema["Opportunity"], [record])[0]
-    role = {"IsPrimary": True, **dict(conversion.get("role") or {})}
-    role_id = org.loading.create(
-        org.schema["OpportunityContactRole"],
-        [{**stamps, **role, "OpportunityId": opportunity_id, "ContactId": contact_id}],
-    )[0]
-    return opportunity_id, role_id
+    return opportunity_id, _role(org, conversion, opportunity_id, contact_id, stamps, primary=True)
+
+
+def _role(
+    org: "Org", conversion: Mapping[str, Any], opportunity_id: str, contact_id: str, stamps: Values, *, primary: bool
+) -> str:
+    """
+    The contact's role in the opportunity: the one it has, or a new one.
+    """
+    statement = 'SELECT Id FROM "OpportunityContactRole" WHERE OpportunityId = ? AND ContactId = ?'
+    found = org.database.writer.execute(statement, (opportunity_id, contact_id)).fetchone()
+    if found is not None:
+        return str(found[0])
+    role = {"IsPrimary": primary, **dict(conversion.get("role") or {})}
+    made = {**stamps, **role, "OpportunityId": opportunity_id, "ContactId": contact_id}
+    return org.loading.create(org.schema["OpportunityContactRole"], [made])[0]
 
 
 def _mapped(lead: Values, mapping: Mapping[str, str], org: "Org", name: str) -> Values:

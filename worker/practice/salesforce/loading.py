@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.practice.salesforce.derive import Saving, derive
 from worker.practice.salesforce.errors import RowError
-from worker.practice.salesforce.records import Values, fetch, update_changed
+from worker.practice.salesforce.rows import Values, fetch, update_changed
 from worker.practice.salesforce.schema import Field, SObject
 from worker.practice.salesforce.values import stamp, store
 
@@ -96,16 +96,17 @@ class Loading:
                 if sobject.name == "Opportunity":
                     self.org.history.write(new, old, new["LastModifiedById"], new["SystemModstamp"])
 
-    def touch(self, sobject: SObject, ids: Sequence[str]) -> int:
+    def touch(self, sobject: SObject, ids: Sequence[str] | None) -> int:
         """
-        Move SystemModstamp to now and nothing else, as a system job does; how many records it met.
+        Move SystemModstamp to now and nothing else, as a system job does, of these records or of all (None); how many
+        records it met, every one in the same second.
         """
         with self.org.database.write() as connection:
             now = stamp(self.org.clock.now())
-            marks = ", ".join("?" * len(ids))
-            return connection.execute(
-                f'UPDATE "{sobject.name}" SET SystemModstamp = ? WHERE Id IN ({marks})', [now, *ids]
-            ).rowcount
+            statement = f'UPDATE "{sobject.name}" SET SystemModstamp = ?'
+            if ids is None:
+                return connection.execute(statement, (now,)).rowcount
+            return connection.executemany(f"{statement} WHERE Id = ?", [(now, each) for each in ids]).rowcount
 
     def _template(self, sobject: SObject, now: str) -> Values:
         """
@@ -116,6 +117,7 @@ class Loading:
             values[each.name] = int(bool(each.default)) if each.type == "boolean" else each.default
         for name, value in (
             ("OwnerId", self.org.admin_id),
+            ("CurrencyIsoCode", self.org.definitions.features.currency),
             ("CreatedById", self.org.admin_id),
             ("LastModifiedById", self.org.admin_id),
             ("SystemModstamp", now),

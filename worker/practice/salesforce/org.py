@@ -7,98 +7,97 @@ Built once a server; the REST, Bulk and control routes work on it. Holds what it
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
+from worker.practice.clock import Clock
+from worker.practice.identity import USERNAME
+from worker.practice.salesforce.access import Access
 from worker.practice.salesforce.auth import Sessions
 from worker.practice.salesforce.bin import RecycleBin
 from worker.practice.salesforce.bulk import JOB_PREFIX, BulkJobs
+from worker.practice.salesforce.bulk1 import Bulk1Jobs
 from worker.practice.salesforce.database import Database
+from worker.practice.salesforce.definitions import Definitions
+from worker.practice.salesforce.deploy import Deployment
 from worker.practice.salesforce.derive import Facts
 from worker.practice.salesforce.history import History
 from worker.practice.salesforce.ids import DIGITS, INSTANCE, IdMaker
 from worker.practice.salesforce.ingest import IngestJobs
+from worker.practice.salesforce.lag import ReadLag
 from worker.practice.salesforce.late import LateCommits
-from worker.practice.salesforce.limits import DAILY_REQUESTS, ApiUsage
+from worker.practice.salesforce.limits import ApiUsage, InFlight
 from worker.practice.salesforce.loading import Loading
 from worker.practice.salesforce.package import install_package
 from worker.practice.salesforce.query import CURSOR_PREFIX, Queries
-from worker.practice.salesforce.records import Records, insert
+from worker.practice.salesforce.records import Records
+from worker.practice.salesforce.rows import insert
 from worker.practice.salesforce.rules import Rules
 from worker.practice.salesforce.schema import Field, Schema, SObject
-from worker.practice.salesforce.seed import ADMIN, seed_records
+from worker.practice.salesforce.seed import ADMIN, POWERS, PROFILES, seed_records
+from worker.practice.salesforce.settings import Settings
+from worker.practice.salesforce.snapshots import Snapshots
+from worker.practice.salesforce.soql.asker import Asker
 from worker.practice.salesforce.soql.datewords import Calendar
 from worker.practice.salesforce.standard import standard_objects
-from worker.practice.state import USERNAME
+from worker.practice.salesforce.tooling import show_definitions
 
-if TYPE_CHECKING:
-    from worker.practice.state import PracticeState
-
-
+RECORDS_FILE = "salesforce.sqlite"
 THREADS = 16  # each keeps a reading connection; enough for clients that read in parallel
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass
-class Settings:
-    """
-    Switches of the org, set by the control API. Each stands for something real orgs differ in or that is assumed.
-
-    ``session_seconds`` is how long a token lives by the practice clock; ``bulk_seconds`` how long a Bulk job takes at
-    least; ``bulk_page_rows`` how many rows a results page has when the client names no number; ``cursors`` how many
-    open query cursors a user has before the oldest is dropped; ``hold_bulk_jobs`` leaves new jobs in UploadComplete;
-    ``small_pages`` gives pages smaller than asked for, as orgs do with wide rows.
-    """
-
-    session_seconds: int = 7200
-    bulk_seconds: float = 0.2
-    bulk_page_rows: int = 100_000
-    hold_bulk_jobs: bool = False
-    cursors: int = 10
-    cursor_seconds: int = 2 * 86_400
-    audit_fields_settable: bool = True
-    edit_converted_leads: bool = False
-    small_pages: bool = False
-
-
 class Org:
     """
-    One org. ``public_key`` (PEM) checks JWT logins; ``package`` is a source folder whose custom fields the org has.
+    One org, its files in ``data``. ``public_key`` (PEM) checks JWT logins; ``package`` is a source folder whose custom
+    fields the org has. Orgs of different ``number`` have different organisation ids.
     """
 
-    def __init__(self, state: "PracticeState", *, public_key: bytes, package: Path | None = None) -> None:
-        self.state = state
-        self.clock = state.clock
+    def __init__(
+        self, clock: Clock, data: Path, *, public_key: bytes, package: Path | None = None, number: int = 1
+    ) -> None:
+        self.clock = clock
+        self.number = number
         self.package = package
-        self.schema = self._first_schema()
-        self.database = Database(state.data / "salesforce.sqlite")
+        self.schema = self.first_schema()
+        self.database = Database(data / RECORDS_FILE)
         self.database.ensure_schema(self.schema)
+        self.snapshots = Snapshots(self)
         self.settings = Settings()
         self.rules = Rules()
         self.ids = IdMaker(self._last_ids())
+        self.access = Access(self)
+        self.definitions = Definitions(self)
         self.history = History(self)
         self.bin = RecycleBin(self)
         self.records = Records(self)
         self.loading = Loading(self)
-        self.late = LateCommits()
+        self.database.lag = ReadLag(self, self.database.open_reader)
+        self.late = LateCommits(self)
         self.schema_changed_at = self.clock.now()
         self._numbers: dict[tuple[str, str], int] = {}
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="practice-salesforce")
         self.admin_id = ""
+        self.definitions.load()
         self._seed()
+        show_definitions(self)
+        self.deployments: dict[str, Deployment] = {}
         self.hide_records([])
         self.admin_id = self.user_id(ADMIN) or ""
         self.organization_id: str = self._one('SELECT Id FROM "Organization"')
         self.sessions = Sessions(self, public_key)
         self.usage = ApiUsage(self.clock)
+        self.in_flight = InFlight()
         self.queries = Queries(self)
-        self.bulk = BulkJobs(self, state.data / "bulk")
+        self.bulk = BulkJobs(self, data / "bulk")
         self.ingest = IngestJobs(self)
+        self.bulk1 = Bulk1Jobs(self, data / "bulk1")
+        self.snapshots.resume()
 
     def close(self) -> None:
         """
@@ -106,7 +105,9 @@ class Org:
         """
         self.bulk.close()
         self.ingest.close()
+        self.bulk1.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self.snapshots.remember()
         self.database.close()
 
     def reset(self) -> None:
@@ -114,20 +115,69 @@ class Org:
         Make the org as it was when it was new: records, schema, settings, rules, jobs, allowance. Sessions stay open.
         """
         with self.database.lock:
-            self.bulk.forget()
-            self.ingest.forget()
-            self.queries.drop_cursors()
+            self.forget_work()
             self.database.drop_tables()
-            self.schema = self._first_schema()
+            self.schema = self.first_schema()
             self.database.ensure_schema(self.schema)
             self.settings = Settings()
             self.rules = Rules()
-            self.late = LateCommits()
             self.ids = IdMaker(self._last_ids())
             self._numbers.clear()
+            self.late.load()
+            self.definitions.load()
             self._seed()
-            self.usage.set(used=0, allowed=DAILY_REQUESTS)
+            show_definitions(self)
+            self.deployments.clear()
+            self.organization_id = self._one('SELECT Id FROM "Organization"')
+            self.usage.reset()
             self.schema_changed_at = self.clock.now()
+
+    def forget_work(self) -> None:
+        """
+        Drop Bulk jobs and open cursors.
+        """
+        self.bulk.forget()
+        self.ingest.forget()
+        self.bulk1.forget()
+        self.queries.drop_cursors()
+
+    def reread(self) -> None:
+        """
+        Take up again what is kept of the tables outside them, after the tables were replaced.
+        """
+        self.schema = self.first_schema()
+        self.database.ensure_schema(self.schema)
+        self.definitions.load()
+        self.access.watch()
+        self.late.load()
+        self.hide_records([])
+        self.admin_id = self.user_id(ADMIN) or ""
+        self.organization_id = self._one('SELECT Id FROM "Organization"')
+
+    def last_ids(self) -> dict[str, int]:
+        """
+        The highest number handed out so far per key prefix, as far as the tables tell.
+        """
+        return self._last_ids()
+
+    def dump_numbers(self) -> list[tuple[str, str, int]]:
+        """
+        Where the automatic numbers stand: (object, field, number).
+        """
+        return sorted((sobject, name, number) for (sobject, name), number in self._numbers.items())
+
+    def load_numbers(self, given: Sequence[Sequence[Any]]) -> None:
+        """
+        What ``dump_numbers`` gave.
+        """
+        self._numbers = {(str(sobject), str(name)): int(number) for sobject, name, number in given}
+
+    def settle(self) -> None:
+        """
+        Do what time has brought about since the last request: late commits, and the bin's purge.
+        """
+        self.late.settle()
+        self.bin.purge_overdue()
 
     def hide_records(self, ids: Sequence[str], *, hidden: bool = True) -> int:
         """
@@ -140,7 +190,10 @@ class Org:
         self.schema.rows_hidden = count > 0
         return count
 
-    def _first_schema(self) -> Schema:
+    def first_schema(self) -> Schema:
+        """
+        The schema the org begins with: standard objects, and what the source folder brings.
+        """
         schema = Schema(standard_objects())
         if self.package is not None:
             install_package(schema, self.package)
@@ -157,7 +210,64 @@ class Org:
         Give the tables what the schema has gained.
         """
         self.database.ensure_schema(self.schema)
-        self.schema_changed_at = self.clock.now()
+        self.late.guard()
+        self.note_schema_change()
+
+    def note_schema_change(self) -> None:
+        """
+        Have describes answer as new to whoever asks whether they are. Two changes never share a second, because whoever
+        described between them asks by the second.
+        """
+        self.schema_changed_at = max(self.clock.now(), self.schema_changed_at + timedelta(seconds=1))
+
+    def have_person_accounts(self) -> None:
+        """
+        Switch person accounts on, with a record type for them.
+        """
+        if self.definitions.features.person_accounts:
+            return
+        self.definitions.features.person_accounts = True
+        self.definitions.keep()
+        row = {
+            "Name": "Person Account",
+            "DeveloperName": "PersonAccount",
+            "SobjectType": "Account",
+            "IsPersonType": True,
+        }
+        self.loading.create(self.schema["RecordType"], [row])
+
+    def have_currencies(self, corporate: str, rates: Mapping[str, float]) -> None:
+        """
+        Switch several currencies on: the corporate one and those in ``rates``, units of each for one of the corporate.
+        Records that were there before are in the corporate currency.
+        """
+        if self.definitions.features.currency not in {None, corporate}:
+            raise ValueError(f"the corporate currency is {self.definitions.features.currency} already")
+        self.definitions.features.currency = corporate
+        self.definitions.keep()
+        self.loading.create(
+            self.schema["CurrencyType"],
+            [
+                {"IsoCode": code, "ConversionRate": rate, "DecimalPlaces": 2, "IsCorporate": code == corporate}
+                for code, rate in {corporate: 1.0, **rates}.items()
+            ],
+        )
+        with self.database.write() as connection:
+            for sobject in self.schema:
+                for name in ("CurrencyIsoCode", "DefaultCurrencyIsoCode"):
+                    if sobject.get(name):
+                        connection.execute(
+                            f'UPDATE "{sobject.name}" SET "{name}" = ? WHERE "{name}" IS NULL', (corporate,)
+                        )
+
+    def become(self, organization_id: str) -> None:
+        """
+        Take another organisation id, as a refreshed sandbox does. Tokens of the old one end.
+        """
+        with self.database.write() as connection:
+            connection.execute('UPDATE "Organization" SET Id = ?', (organization_id,))
+        self.organization_id = organization_id
+        self.sessions.expire()
 
     def user_id(self, username: str) -> str | None:
         """
@@ -168,12 +278,43 @@ class Org:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def calendar(self, user_id: str) -> Calendar:
+    def is_active(self, user_id: str) -> bool:
         """
-        Today and the time zone as a user sees them.
+        Whether the user has not been switched off.
+        """
+        row = self.database.reader.execute('SELECT IsActive FROM "User" WHERE Id = ?', (user_id,)).fetchone()
+        return bool(row and row[0])
+
+    def asker(self, user_id: str, *, tooling: bool = False) -> Asker:
+        """
+        A user who queries, by the Tooling API or another: what the user may see, and today in the user's time zone.
         """
         row = self.database.reader.execute('SELECT TimeZoneSidKey FROM "User" WHERE Id = ?', (user_id,)).fetchone()
-        return Calendar(self.clock.now(), ZoneInfo(row[0] if row and row[0] else "UTC"))
+        calendar = Calendar(self.clock.now(), ZoneInfo(row[0] if row and row[0] else "UTC"))
+        features = self.definitions.features
+        currency = self.default_currency(user_id)
+        return Asker(
+            user_id,
+            self.schema_for(user_id),
+            calendar,
+            currency=currency,
+            corporate=features.currency,
+            dated=features.dated_rates,
+            tooling=tooling,
+            all_rows_allowed=self.settings.all_rows,
+        )
+
+    def default_currency(self, user_id: str) -> str | None:
+        """
+        The currency of a user in an org with several, else None.
+        """
+        corporate = self.definitions.features.currency
+        if corporate is None:
+            return None
+        row = self.database.reader.execute(
+            'SELECT DefaultCurrencyIsoCode FROM "User" WHERE Id = ?', (user_id,)
+        ).fetchone()
+        return row[0] if row and row[0] else corporate
 
     def facts(self) -> Facts:
         """
@@ -247,11 +388,14 @@ class Org:
         return None
 
     def _seed(self) -> None:
+        self.access.watch()
         if self.database.writer.execute('SELECT COUNT(*) FROM "Organization"').fetchone()[0]:
+            if not self.database.writer.execute('SELECT COUNT(*) FROM "PermissionSet"').fetchone()[0]:
+                self._permit_older_users()
             return
         now = self.records.now()
         with self.database.write():
-            for name, rows in seed_records(USERNAME, now).items():
+            for name, rows in seed_records(USERNAME, self.number, now).items():
                 self.loading.create(self.schema[name], rows)
             # The first user made the org, and so itself.
             admin = self._one('SELECT Id FROM "User" WHERE Username = ?', ADMIN)
@@ -261,10 +405,36 @@ class Org:
                 if sobject.get("CreatedById"):
                     self.database.writer.execute(f'UPDATE "{sobject.name}" SET CreatedById = ?', (admin,))
             profiles = dict(self.database.writer.execute('SELECT Name, Id FROM "Profile"').fetchall())
-            for username, profile in ((ADMIN, "System Administrator"), (USERNAME, "Integration")):
+            for username, profile in PROFILES.items():
                 self.database.writer.execute(
                     'UPDATE "User" SET ProfileId = ? WHERE Username = ?', (profiles[profile], username)
                 )
+                self._seed_permissions(username, profile, profiles[profile])
+
+    def _permit_older_users(self) -> None:
+        """
+        Give the users of a folder from before there were permissions what they could do then.
+        """
+        profiles = dict(self.database.writer.execute('SELECT Name, Id FROM "Profile"').fetchall())
+        for username, profile in PROFILES.items():
+            if profile in profiles:
+                self._seed_permissions(username, profile, profiles[profile])
+
+    def _seed_permissions(self, username: str, profile: str, profile_id: str) -> None:
+        """
+        The permission set every profile owns, and its assignment to the user.
+        """
+        powers = {f"Permissions{power}": True for power in ("ApiEnabled", *POWERS[profile])}
+        label = {"Name": f"X{profile_id}", "Label": profile, "ProfileId": profile_id, "IsOwnedByProfile": True}
+        made = self.loading.create(self.schema["PermissionSet"], [{**label, "IsCustom": False, **powers}])
+        user = self._one('SELECT Id FROM "User" WHERE Username = ?', username)
+        self.loading.create(self.schema["PermissionSetAssignment"], [{"PermissionSetId": made[0], "AssigneeId": user}])
+
+    def schema_for(self, user_id: str) -> Schema:
+        """
+        The schema as a user sees it: without the fields and records that are kept from the user.
+        """
+        return self.access.schema_of(user_id)
 
     def _one(self, statement: str, *parameters: object) -> str:
         return str(self.database.writer.execute(statement, parameters).fetchone()[0])
@@ -276,6 +446,9 @@ class Org:
         # Jobs and cursors are not kept, and yet a new process must never give one an id that an old process gave.
         last = dict.fromkeys((JOB_PREFIX, CURSOR_PREFIX), int(time.time()))
         for sobject in self.schema:
+            if sobject.name == "Organization":
+                # Its id is the org's number, and no more are made.
+                continue
             low, high = f"{sobject.prefix}{INSTANCE}", f"{sobject.prefix}{INSTANCE}~"
             for table, column in ((sobject.name, "Id"), ("_deletions", "id")):
                 row = self.database.writer.execute(

@@ -22,6 +22,7 @@ TYPES = {
     "LongTextArea": "textarea", "Html": "textarea", "Lookup": "reference", "MasterDetail": "reference",
     "AutoNumber": "string",
 }  # fmt: skip
+EXTRAS = {"TextArea": "plaintextarea", "LongTextArea": "plaintextarea", "Html": "richtextarea"}
 LENGTHS = {"Email": 80, "Phone": 40, "Url": 255, "TextArea": 255, "Picklist": 255, "MultiselectPicklist": 4099,
            "AutoNumber": 30, "Lookup": 18, "MasterDetail": 18}  # fmt: skip
 
@@ -91,7 +92,10 @@ def custom_field(name: str, kind: str, label: str, options: dict[str, object]) -
         precision=int(str(options.get("precision") or 0)) or (18 if TYPES[kind] in {"double", "currency"} else 0),
         scale=int(str(options.get("scale") or 0)),
         nillable=not (master or boolean or bool(options.get("required"))),
-        defaulted=boolean or kind == "AutoNumber",
+        defaulted=boolean
+        or kind == "AutoNumber"
+        or bool(options.get("defaultValueFormula"))
+        or _default(kind, options.get("defaultValue")) is not None,
         createable=kind != "AutoNumber",
         updateable=not master and kind != "AutoNumber",
         filterable=kind not in {"LongTextArea", "Html"},
@@ -101,15 +105,29 @@ def custom_field(name: str, kind: str, label: str, options: dict[str, object]) -
         unique=bool(options.get("unique")),
         case_sensitive=bool(options.get("caseSensitive")),
         restricted=bool(options.get("restricted")),
-        default=str(options.get("defaultValue", "")).lower() == "true" if boolean else None,
+        default=_default(kind, options.get("defaultValue")),
+        single_byte=kind == "MultiselectPicklist",
         values=tuple(str(value) for value in values) if isinstance(values, (list, tuple)) else (),
+        labels=tuple(str(value) for value in values) if isinstance(values, (list, tuple)) else (),
         reference_to=(reference,) if reference else (),
         relationship=name.removesuffix("__c") + "__r" if reference else None,
         children=f"{children}__r" if children else None,
         cascade=master,
-        extra="plaintextarea" if kind in {"TextArea", "LongTextArea"} else None,
+        extra=EXTRAS.get(kind),
         auto_number=str(options.get("displayFormat") or "{0}") if kind == "AutoNumber" else None,
+        guarded=bool(options.get("guarded")),
+        help=str(options["inlineHelpText"]) if options.get("inlineHelpText") else None,
+        default_formula=str(options["defaultValueFormula"]) if options.get("defaultValueFormula") else None,
     )
+
+
+def _default(kind: str, given: object) -> object:
+    """
+    What a field holds when nobody says. Formulas, which other kinds may have for a default, are not computed.
+    """
+    if kind == "Checkbox":
+        return str(given or "").lower() == "true"
+    return str(given) if kind == "Picklist" and given else None
 
 
 def _objects_of(schema: Schema, name: str, sobject: SObject) -> Iterator[SObject]:

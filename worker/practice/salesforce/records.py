@@ -6,7 +6,6 @@ and its savepoint is rolled back, so callers decide whether the others stand. St
 whole seconds. The privileged inserts and updates of the control API are in ``loading.py``.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,19 @@ from typing import TYPE_CHECKING, Any
 from worker.practice.salesforce.derive import Facts, Saving, derive
 from worker.practice.salesforce.errors import RowError
 from worker.practice.salesforce.ids import to18
-from worker.practice.salesforce.schema import Field, SObject
+from worker.practice.salesforce.persons import (
+    check_person,
+    create_contact,
+    refuse_contact,
+    renamed,
+    take_person,
+    update_contact,
+)
+from worker.practice.salesforce.rows import Values, fetch, insert, update_changed
+from worker.practice.salesforce.rules import duplicate_details, validation_refusal
+from worker.practice.salesforce.schema import Field, Schema, SObject
+from worker.practice.salesforce.soql.compiler import compile_query
+from worker.practice.salesforce.soql.parser import parse
 from worker.practice.salesforce.values import stamp, store
 
 if TYPE_CHECKING:
@@ -24,19 +35,19 @@ AUDIT_FIELDS = frozenset({"createddate", "createdbyid", "lastmodifieddate", "las
 ASSIGNABLE = frozenset({"Lead", "Account", "Case"})
 HISTORY_FIELDS = ("StageName", "Amount", "Probability", "CloseDate")
 
-Values = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Caller:
     """
     Who writes, and what the request's headers ask for. ``auto_assign`` is true where the header is absent;
-    ``allow_duplicates`` overrides duplicate rules that only alert.
+    ``allow_duplicates`` overrides duplicate rules that only alert; ``at`` is the stamp of a
+    transaction that covers many records (None: the present second).
     """
 
     user_id: str
     auto_assign: bool = True
     allow_duplicates: bool = False
+    at: str | None = None
 
 
 class Records:
@@ -56,8 +67,10 @@ class Records:
         if not sobject.createable:
             raise RowError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type {sobject.name} cannot be inserted")
         with self.org.database.write() as connection:
-            now = self.now()
-            values = self.read_values(sobject, given, creating=True)
+            now = caller.at or self.now()
+            values = self.read_values(sobject, given, caller, creating=True)
+            person = take_person(sobject, values)
+            check_person(self.org, sobject, values, person)
             names = frozenset(name.lower() for name in values)
             if sobject.name in ASSIGNABLE and caller.auto_assign:
                 owner = self.org.rules.owner_by_assignment(sobject.name)
@@ -70,11 +83,13 @@ class Records:
             derive(sobject.name, saving, self.facts())
             self.check_unique(sobject, values, None)
             self.check_duplicates(sobject, values, None, caller)
-            self.org.rules.check_locks([values.get(name) for name in _parents(sobject)], now)
+            self.check_locks([values.get(name) for name in _parents(sobject)], now)
             self.org.rules.validate(sobject.name, values)
             values["Id"] = self.org.ids.take(sobject.prefix)[0]
-            values |= self.stored_changes(sobject, self.org.rules.after_save(sobject.name, values))
             insert(connection, sobject, values)
+            self.after_save(sobject, values)
+            if person:
+                create_contact(self.org, values, person)
             self.after_create(sobject, values, caller, now)
             return str(values["Id"])
 
@@ -85,11 +100,16 @@ class Records:
         if not sobject.updateable:
             raise RowError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type {sobject.name} cannot be updated")
         with self.org.database.write() as connection:
-            now = self.now()
-            old = self.present(sobject, record_id)
+            now = caller.at or self.now()
+            old = self.present(sobject, record_id, caller)
             if sobject.name == "Lead" and old["IsConverted"] and not self.org.settings.edit_converted_leads:
                 raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
-            changes = self.read_values(sobject, given, creating=False)
+            if sobject.name == "Contact":
+                refuse_contact(old)
+            changes = self.read_values(sobject, given, caller, creating=False)
+            person = take_person(sobject, changes)
+            if person:
+                changes["Name"] = renamed(self.org, old, person)
             if sobject.name in ASSIGNABLE and caller.auto_assign:
                 owner = self.org.rules.owner_by_assignment(sobject.name)
                 if owner is not None:
@@ -101,10 +121,12 @@ class Records:
             derive(sobject.name, Saving(new, old, names, now), self.facts())
             self.check_unique(sobject, changes, record_id)
             self.check_duplicates(sobject, new, record_id, caller)
-            self.org.rules.check_locks([record_id, *(new.get(name) for name in _parents(sobject))], now)
+            self.check_locks([record_id, *(new.get(name) for name in _parents(sobject))], now)
             self.org.rules.validate(sobject.name, new)
-            new |= self.stored_changes(sobject, self.org.rules.after_save(sobject.name, new))
             update_changed(connection, sobject, old, new)
+            self.after_save(sobject, new)
+            if old.get("IsPersonAccount") and sobject.name == "Account":
+                update_contact(self.org, new, person)
             self.after_update(sobject, old, new, caller, now)
 
     def delete(self, sobject: SObject, record_id: str, caller: Caller) -> None:
@@ -114,8 +136,8 @@ class Records:
         if not sobject.deletable:
             raise RowError("INSUFFICIENT_ACCESS_OR_READONLY", f"entity type {sobject.name} cannot be deleted")
         with self.org.database.write():
-            self.present(sobject, record_id)
-            self.org.rules.check_locks([record_id], self.now())
+            self.present(sobject, record_id, caller)
+            self.check_locks([record_id], self.now())
             self.org.bin.delete(sobject, [record_id], caller.user_id, self.now())
 
     def upsert(
@@ -149,21 +171,22 @@ class Records:
 
     # -- reading what was sent
 
-    def read_values(self, sobject: SObject, given: Mapping[str, Any], *, creating: bool) -> Values:
+    def read_values(self, sobject: SObject, given: Mapping[str, Any], caller: Caller, *, creating: bool) -> Values:
         """
         The caller's values in stored form under the fields' own names. Raises ``RowError``.
         """
         values: Values = {}
         refused: list[str] = []
+        schema = self.org.schema_for(caller.user_id)
         for name, value in given.items():
             if name.lower() in {"attributes", "id"}:
                 continue
-            found = self.org.schema.visible(sobject, name)
+            found = schema.visible(sobject, name)
             if found is None:
                 reference = _relationship(sobject, name)
                 if reference is None or not isinstance(value, Mapping):
                     raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject.name}")
-                values[reference.name] = self.by_foreign_key(reference, value)
+                values[reference.name] = self.by_foreign_key(schema, reference, value)
                 continue
             if not self.writable(found, creating=creating):
                 refused.append(found.name)
@@ -185,15 +208,15 @@ class Records:
             return self.org.settings.audit_fields_settable
         return found.createable if creating else found.updateable
 
-    def by_foreign_key(self, reference: Field, given: Mapping[str, Any]) -> str:
+    def by_foreign_key(self, schema: Schema, reference: Field, given: Mapping[str, Any]) -> str:
         """
         The id behind ``{"Account": {"External__c": "A-17"}}``. Raises ``RowError``.
         """
         named = [(name, value) for name, value in given.items() if name != "attributes"]
-        for target in (self.org.schema.get(each) for each in reference.reference_to):
+        for target in (schema.get(each) for each in reference.reference_to):
             if target is None or len(named) != 1:
                 continue
-            key = self.org.schema.visible(target, named[0][0])
+            key = schema.visible(target, named[0][0])
             if key is not None and (key.id_lookup or key.external_id):
                 found = self.find_by(target, key, store(key, named[0][1]))
                 if len(found) == 1:
@@ -212,17 +235,26 @@ class Records:
         )
         return [row[0] for row in rows]
 
-    def present(self, sobject: SObject, record_id: str) -> Values:
+    def present(self, sobject: SObject, record_id: str, caller: Caller) -> Values:
         """
-        The stored values of a record that is there and not deleted. Raises ``RowError``.
+        The stored values of a record that is there, not deleted, and shared with the caller. Raises ``RowError``.
         """
         found = fetch(self.org.database.writer, sobject, record_id)
-        hidden = self.org.database.writer.execute("SELECT 1 FROM _hidden WHERE id = ?", (record_id,)).fetchone()
-        if found is None or hidden is not None:
+        if found is None or not self.is_shared(sobject, record_id, caller.user_id):
             raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
         if found.get("IsDeleted"):
             raise RowError("ENTITY_IS_DELETED", "entity is deleted")
         return found
+
+    def is_shared(self, sobject: SObject, record_id: str, user_id: str) -> bool:
+        """
+        Whether the user may see a record that is there.
+        """
+        restriction = self.org.schema_for(user_id).restriction(sobject, "t")
+        if not restriction:
+            return True
+        statement = f'SELECT 1 FROM "{sobject.name}" t WHERE t.Id = ? AND ({restriction})'
+        return self.org.database.reader.execute(statement, (record_id,)).fetchone() is not None
 
     # -- checks
 
@@ -241,6 +273,7 @@ class Records:
                 values[each.name] = self.org.next_number(sobject, each)
         for name, value in (
             ("OwnerId", user_id),
+            ("CurrencyIsoCode", self.org.default_currency(user_id) if "currencyisocode" in sobject.fields else None),
             ("CreatedById", user_id),
             ("CreatedDate", now),
             ("LastModifiedById", user_id),
@@ -312,14 +345,45 @@ class Records:
                 or (rule["action"] == "alert" and caller.allow_duplicates)
             ):
                 continue
-            if any(found != record_id for found in self.find_by(sobject, sobject[rule["field"]], value)):
-                raise RowError("DUPLICATES_DETECTED", "Use one of these records?")
+            found = [each for each in self.find_by(sobject, sobject[rule["field"]], value) if each != record_id]
+            if found:
+                more = duplicate_details(sobject.name, rule, found)
+                raise RowError("DUPLICATES_DETECTED", "Use one of these records?", (), more)
 
-    def stored_changes(self, sobject: SObject, changes: Mapping[str, Any]) -> Values:
+    def check_locks(self, ids: Sequence[str | None], now: str) -> None:
         """
-        Values a flow sets, in stored form.
+        Refuse a write in the way of a lock or an open transaction, and any write while the org is read-only. The record
+        itself comes first, then its parents. Raises ``RowError``.
         """
-        return {sobject[name].name: store(sobject[name], value) for name, value in changes.items()}
+        if self.org.settings.read_only:
+            words = "Updates can not be made during maintenance."
+            raise RowError("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", words)
+        self.org.late.check(ids)
+        self.org.rules.check_locks(ids, now)
+
+    def after_save(self, sobject: SObject, saved: Values) -> None:
+        """
+        What the org does with a record just saved: asks the validation rules that are conditions, then runs flows,
+        whose changes are stored too. Raises ``RowError``.
+        """
+        for rule in self.org.rules.conditions(sobject.name):
+            if self.is_true_of(sobject, str(rule["where"]), str(saved["Id"])):
+                raise validation_refusal(rule)
+        changes = self.org.rules.after_save(sobject.name, saved)
+        if changes:
+            stored = {sobject[name].name: store(sobject[name], value) for name, value in changes.items()}
+            update_changed(self.org.database.writer, sobject, dict(saved), {**saved, **stored})
+            saved |= stored
+
+    def is_true_of(self, sobject: SObject, condition: str, record_id: str) -> bool:
+        """
+        Whether a SOQL condition holds of a record. Raises ``ApiError`` for one that is no condition.
+        """
+        query = parse(f"SELECT Id FROM {sobject.name} WHERE ({condition})")
+        compiled = compile_query(self.org.asker(self.org.admin_id), query, all_rows=True)
+        compiled.where += " AND t.Id = ?"
+        found = self.org.database.writer.execute(compiled.statement(), [*compiled.parameters, record_id]).fetchone()
+        return found is not None
 
     def facts(self) -> Facts:
         """
@@ -384,40 +448,6 @@ class Records:
         The practice clock as a stamp.
         """
         return stamp(self.org.clock.now())
-
-
-def fetch(
-    connection: sqlite3.Connection, sobject: SObject, record_id: str, columns: Sequence[str] | None = None
-) -> Values | None:
-    """
-    A record's stored values by field name, or None.
-    """
-    names = list(columns) if columns is not None else [each.name for each in sobject.stored_fields]
-    chosen = ", ".join(f'"{name}"' for name in names)
-    row = connection.execute(f'SELECT {chosen} FROM "{sobject.name}" WHERE Id = ?', (record_id,)).fetchone()
-    return None if row is None else dict(zip(names, row, strict=True))
-
-
-def insert(connection: sqlite3.Connection, sobject: SObject, values: Values) -> None:
-    """
-    Insert stored values, ``Id`` among them.
-    """
-    names = list(values)
-    columns = ", ".join(f'"{name}"' for name in names)
-    marks = ", ".join("?" * len(names))
-    connection.execute(f'INSERT INTO "{sobject.name}" ({columns}) VALUES ({marks})', [values[name] for name in names])
-
-
-def update_changed(connection: sqlite3.Connection, sobject: SObject, old: Values, new: Values) -> None:
-    """
-    Store what differs.
-    """
-    names = [name for name in new if name != "Id" and new[name] != old.get(name)]
-    if names:
-        sets = ", ".join(f'"{name}" = ?' for name in names)
-        connection.execute(
-            f'UPDATE "{sobject.name}" SET {sets} WHERE Id = ?', [*(new[name] for name in names), old["Id"]]
-        )
 
 
 def _parents(sobject: SObject) -> list[str]:

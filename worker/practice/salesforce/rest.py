@@ -7,19 +7,21 @@ trailing slash is as good as none.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from worker.practice.salesforce import collections as collection_calls
-from worker.practice.salesforce import composite
+from worker.practice.salesforce import composite, sosl, tooling
 from worker.practice.salesforce.describe import describe_global, describe_object
 from worker.practice.salesforce.errors import ApiError, RowError, from_row, not_found
 from worker.practice.salesforce.exchange import Answer, Call, refusal
 from worker.practice.salesforce.ids import to18
 from worker.practice.salesforce.query import Page
-from worker.practice.salesforce.records import Caller, fetch
+from worker.practice.salesforce.records import Caller
+from worker.practice.salesforce.rows import fetch
 from worker.practice.salesforce.schema import SObject
 from worker.practice.salesforce.values import parse_datetime, show_datetime, stamp, store
 
@@ -108,7 +110,7 @@ def sobject_of(org: "Org", name: str) -> SObject:
     An object named in a path. Raises the 404.
     """
     found = org.schema.get(name)
-    if found is None:
+    if found is None or found.tooling:
         raise not_found()
     return found
 
@@ -152,7 +154,8 @@ def _run_query(org: "Org", call: Call, *, all_rows: bool) -> Answer:
         raise ApiError(400, "MALFORMED_QUERY", "A query string has to be specified")
     match = re.search(r"batchSize\s*=\s*(\d+)", call.headers.get("sforce-query-options", ""), re.IGNORECASE)
     batch = int(match[1]) if match else None
-    return _page(org.queries.run(soql, call.user_id, call.root, all_rows=all_rows, batch=batch), call)
+    asker = org.asker(call.user_id, tooling=call.segments[0].lower() == "tooling")
+    return _page(org.queries.run(soql, asker, call.root, all_rows=all_rows, batch=batch), call)
 
 
 def query_more(org: "Org", call: Call) -> Answer:
@@ -171,7 +174,7 @@ def _page(page: Page, call: Call) -> Answer:
 
 
 def global_describe(org: "Org", call: Call) -> Answer:
-    return _unless_unchanged(org, call, lambda: describe_global(org.schema, call.root))
+    return _unless_unchanged(org, call, lambda: describe_global(org.schema_for(call.user_id), call.root))
 
 
 def object_describe(org: "Org", call: Call) -> Answer:
@@ -191,10 +194,12 @@ def _describe(org: "Org", sobject: SObject, call: Call) -> dict[str, Any]:
         'SELECT Id, Name, DeveloperName, IsActive FROM "RecordType" WHERE SobjectType = ?', (sobject.name,)
     ).fetchall()
     names = ("Id", "Name", "DeveloperName", "IsActive")
-    return describe_object(org.schema, sobject, call.root, [dict(zip(names, row, strict=True)) for row in rows])
+    types = [dict(zip(names, row, strict=True)) for row in rows]
+    return describe_object(org.schema_for(call.user_id), sobject, call.root, call.base_url, types)
 
 
 def _unless_unchanged(org: "Org", call: Call, body: Callable[[], dict[str, Any]]) -> Answer:
+    org.access.of(call.user_id)
     changed = org.schema_changed_at.replace(microsecond=0)
     headers = {"Last-Modified": format_datetime(changed, usegmt=True), "ETag": f'"{int(changed.timestamp()):x}"'}
     since = call.headers.get("if-modified-since")
@@ -221,7 +226,7 @@ def create_row(org: "Org", call: Call) -> Answer:
 
 def read_row(org: "Org", call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
-    record_id = _row_id(org, sobject, call.segments[2])
+    record_id = _row_id(org, sobject, call.segments[2], call.user_id)
     fields = [name.strip() for name in call.query.get("fields", "").split(",") if name.strip()]
     found = org.queries.fetch(sobject.name, [record_id], fields, call.user_id, call.root).get(record_id)
     if found is None:
@@ -231,7 +236,7 @@ def read_row(org: "Org", call: Call) -> Answer:
 
 def update_row(org: "Org", call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
-    record_id = _row_id(org, sobject, call.segments[2])
+    record_id = _row_id(org, sobject, call.segments[2], call.user_id)
     _check_unmodified(org, sobject, record_id, call)
     body = call.json_object()
     if any(name.lower() == "id" for name in body):
@@ -243,7 +248,7 @@ def update_row(org: "Org", call: Call) -> Answer:
 
 def delete_row(org: "Org", call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
-    org.records.delete(sobject, _row_id(org, sobject, call.segments[2]), caller_of(call))
+    org.records.delete(sobject, _row_id(org, sobject, call.segments[2], call.user_id), caller_of(call))
     return Answer(204, rows=1)
 
 
@@ -292,7 +297,7 @@ def delete_by_external_id(org: "Org", call: Call) -> Answer:
 
 def _by_external_id(org: "Org", call: Call) -> tuple[SObject, list[str]]:
     sobject = sobject_of(org, call.segments[1])
-    key = org.schema.visible(sobject, call.segments[2])
+    key = org.schema_for(call.user_id).visible(sobject, call.segments[2])
     if key is None or not (key.external_id or key.id_lookup):
         words = f"Provided external ID field does not exist or is not accessible: {call.segments[2]}"
         raise ApiError(404, "NOT_FOUND", words)
@@ -307,7 +312,7 @@ def _several(call: Call, sobject: SObject, ids: list[str]) -> Answer:
     return Answer(300, [f"{call.root}/sobjects/{sobject.name}/{each}" for each in ids])
 
 
-def _row_id(org: "Org", sobject: SObject, text: str) -> str:
+def _row_id(org: "Org", sobject: SObject, text: str, user_id: str) -> str:
     """
     The 18-character id of a record that is there. Raises 404, and ENTITY_IS_DELETED for one in the bin.
     """
@@ -315,17 +320,14 @@ def _row_id(org: "Org", sobject: SObject, text: str) -> str:
     if record_id is None or record_id[:3] != sobject.prefix:
         raise not_found()
     columns = ("Id", "IsDeleted") if sobject.soft_deletes else ("Id",)
-    found = fetch(org.database.reader, sobject, record_id, columns)
-    if found is None or _is_hidden(org, record_id):
+    # What is about to be written is looked up where it is written: reading may lag behind.
+    with org.database.lock:
+        found = fetch(org.database.writer, sobject, record_id, columns)
+    if found is None or not org.records.is_shared(sobject, record_id, user_id):
         raise not_found()
     if found.get("IsDeleted"):
         raise ApiError(404, "ENTITY_IS_DELETED", "entity is deleted", [])
     return record_id
-
-
-def _is_hidden(org: "Org", record_id: str) -> bool:
-    found = org.database.reader.execute("SELECT 1 FROM _hidden WHERE id = ?", (record_id,)).fetchone()
-    return found is not None
 
 
 def _check_unmodified(org: "Org", sobject: SObject, record_id: str, call: Call) -> None:
@@ -336,7 +338,8 @@ def _check_unmodified(org: "Org", sobject: SObject, record_id: str, call: Call) 
         limit = stamp(parsedate_to_datetime(since))
     except ValueError:
         return
-    found = fetch(org.database.reader, sobject, record_id, ("LastModifiedDate",))
+    with org.database.lock:
+        found = fetch(org.database.writer, sobject, record_id, ("LastModifiedDate",))
     if found is not None and found["LastModifiedDate"] > limit:
         raise ApiError(412, "PRECONDITION_FAILED", "The record has been modified since the given time")
 
@@ -346,10 +349,10 @@ def _check_unmodified(org: "Org", sobject: SObject, record_id: str, call: Call) 
 
 def updated(org: "Org", call: Call) -> Answer:
     sobject, start, end = _window(org, call, UPDATED_DAYS)
-    alive = " AND IsDeleted = 0" if sobject.soft_deletes else ""
+    shared = org.schema_for(call.user_id).restriction(sobject, "t")
+    more = (" AND t.IsDeleted = 0" if sobject.soft_deletes else "") + (f" AND ({shared})" if shared else "")
     rows = org.database.reader.execute(
-        f'SELECT Id FROM "{sobject.name}" WHERE SystemModstamp >= ? AND SystemModstamp < ?{alive} '
-        "AND Id NOT IN (SELECT id FROM _hidden) LIMIT ?",
+        f'SELECT t.Id FROM "{sobject.name}" t WHERE t.SystemModstamp >= ? AND t.SystemModstamp < ?{more} LIMIT ?',
         (start, end, REPLICATION_IDS + 1),
     ).fetchall()
     if len(rows) > REPLICATION_IDS:
@@ -360,7 +363,7 @@ def updated(org: "Org", call: Call) -> Answer:
 
 def deleted(org: "Org", call: Call) -> Answer:
     sobject, start, end = _window(org, call, DELETED_DAYS)
-    earliest = stamp(org.clock.now() - timedelta(days=DELETED_DAYS))
+    earliest = max(stamp(org.clock.now() - timedelta(days=DELETED_DAYS)), org.bin.deletions_since() or "")
     rows = org.database.reader.execute(
         "SELECT id, at FROM _deletions WHERE object = ? AND at >= ? AND at < ? "
         "AND id NOT IN (SELECT id FROM _hidden) ORDER BY at, id LIMIT ?",
@@ -510,6 +513,18 @@ _RESOURCES: list[tuple[tuple[str, ...], Mapping[str, Resource]]] = [
     (("query",), {"GET": query}),
     (("queryall",), {"GET": query_all}),
     (("query", "*"), {"GET": query_more}),
+    (("tooling", "query"), {"GET": query}),
+    (("tooling", "query", "*"), {"GET": lambda org, call: query_more(org, replace(call, segments=call.segments[1:]))}),
+    (("tooling", "executeanonymous"), {"GET": tooling.execute_anonymous}),
+    (("tooling", "sobjects", "*"), {"POST": tooling.create_component}),
+    (
+        ("tooling", "sobjects", "*", "*"),
+        {
+            "GET": tooling.read_component,
+            "PATCH": tooling.update_component,
+            "DELETE": tooling.delete_component,
+        },
+    ),
     (("queryall", "*"), {"GET": query_more}),
     (("sobjects",), {"GET": global_describe}),
     (("sobjects", "*"), {"GET": object_basic, "POST": create_row}),
@@ -521,6 +536,8 @@ _RESOURCES: list[tuple[tuple[str, ...], Mapping[str, Resource]]] = [
         ("sobjects", "*", "*", "*"),
         {"GET": read_by_external_id, "PATCH": upsert_row, "DELETE": delete_by_external_id, "POST": post_row},
     ),
+    (("search",), {"GET": sosl.search}),
+    (("parameterizedsearch",), {"GET": sosl.parameterized_search, "POST": sosl.parameterized_search}),
     (("limits",), {"GET": limits}),
     (("limits", "recordcount"), {"GET": record_count}),
     (("jobs", "query"), {"GET": list_jobs, "POST": create_job}),

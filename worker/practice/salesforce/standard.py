@@ -2,53 +2,26 @@
 The objects every practice org has, as tables of field lines (``schema.parse_field`` says how a line reads).
 
 Names, types and lengths are Salesforce's own. Computed fields (roll-ups on Campaign, the person's details on
-CampaignMember) are SQL read when asked for, because in Salesforce too they change without moving a stamp. Left out are
-features an org may or may not have: person accounts, several currencies, territories, products.
+CampaignMember) are SQL read when asked for, because in Salesforce too they change without moving a stamp. What an org
+may or may not have is in ``features.py``, what administrators set up in ``setup_objects.py``.
 """
 
 from dataclasses import replace
 
-from worker.practice.salesforce.schema import Field, SObject, parse_field
-
-AUDIT = """
-CreatedDate datetime auto ro | Created Date
-CreatedById reference(User) auto ro rel=CreatedBy | Created By ID
-LastModifiedDate datetime auto ro | Last Modified Date
-LastModifiedById reference(User) auto ro rel=LastModifiedBy | Last Modified By ID
-SystemModstamp datetime auto ro | System Modstamp
-"""
-VIEWED = """
-LastActivityDate date ro | Last Activity
-LastViewedDate datetime ro | Last Viewed Date
-LastReferencedDate datetime ro | Last Referenced Date
-"""
-ID = "Id id lookup | Record ID"
-DELETED = "IsDeleted boolean ro | Deleted"
-
-
-def _address(prefix: str, label: str) -> str:
-    part = f"part={prefix}Address"
-    return f"""
-{prefix}Street textarea(255) extra=plaintextarea {part} | {label} Street
-{prefix}City string(40) {part} | {label} City
-{prefix}State string(80) {part} | {label} State/Province
-{prefix}PostalCode string(20) {part} | {label} Zip/Postal Code
-{prefix}Country string(80) {part} | {label} Country
-{prefix}Latitude double(18,15) {part} | {label} Latitude
-{prefix}Longitude double(18,15) {part} | {label} Longitude
-{prefix}GeocodeAccuracy picklist(40) restricted {part} | {label} Geocode Accuracy
-{prefix}Address address | {label} Address
-"""
-
+from worker.practice.salesforce.automation import AUTOMATION_TABLES
+from worker.practice.salesforce.lines import AUDIT, DELETED, ID, VIEWED, Table, address
+from worker.practice.salesforce.schema import STANDARD_LINKS, Field, SObject, parse_field
+from worker.practice.salesforce.setup_objects import SETUP_TABLES
+from worker.practice.salesforce.tooling_objects import TOOLING_TABLES
 
 ACCOUNT = f"""
-MasterRecordId reference(Account) ro rel=MasterRecord | Master Record ID
-Name string(255) req name extra=switchablepersonname | Account Name
+MasterRecordId reference(Account) ro noprefilter rel=MasterRecord | Master Record ID
+Name string(255) req name part=Name extra=switchablepersonname | Account Name
 Type picklist(40) | Account Type
-RecordTypeId reference(RecordType) | Record Type ID
+RecordTypeId reference(RecordType) noperm noprefilter | Record Type ID
 ParentId reference(Account) rel=Parent children=ChildAccounts | Parent Account ID
-{_address("Billing", "Billing")}
-{_address("Shipping", "Shipping")}
+{address("Billing", "Billing")}
+{address("Shipping", "Shipping")}
 Phone phone(40) | Account Phone
 Fax phone(40) | Account Fax
 AccountNumber string(40) | Account Number
@@ -66,8 +39,11 @@ Site string(80) | Account Site
 OwnerId reference(User) auto rel=Owner | Owner ID
 {AUDIT}{VIEWED}
 IsPartner boolean nocreate | Partner Account
+IsCustomerPortal boolean nocreate | Customer Portal Account
+ChannelProgramName string(255) ro nofilter group agg | Channel Program Name
+ChannelProgramLevelName string(255) ro nofilter group agg | Channel Program Level Name
 Jigsaw string(20) | Data.com Key
-JigsawCompanyId string(20) ro | Jigsaw Company ID
+JigsawCompanyId string(20) ro rel=JigsawCompany | Jigsaw Company ID
 CleanStatus picklist(40) restricted | Clean Status
 AccountSource picklist(40) | Account Source
 DunsNumber string(9) | D-U-N-S Number
@@ -76,6 +52,8 @@ NaicsCode string(8) | NAICS Code
 NaicsDesc string(120) | NAICS Description
 YearStarted string(4) | Year Started
 SicDesc string(80) | SIC Description
+DandbCompanyId reference(DandBCompany) rel=DandbCompany | D&B Company ID
+OperatingHoursId reference(OperatingHours) rel=OperatingHours | Operating Hour ID
 """
 
 _PERSON_NAME = """
@@ -86,12 +64,12 @@ Name string(121) ro notnull name extra=personname | Full Name
 """
 
 CONTACT = f"""
-MasterRecordId reference(Contact) ro rel=MasterRecord | Master Record ID
+MasterRecordId reference(Contact) ro noprefilter rel=MasterRecord | Master Record ID
 AccountId reference(Account) children=Contacts cascade | Account ID
 {_PERSON_NAME}
-RecordTypeId reference(RecordType) | Record Type ID
-{_address("Other", "Other")}
-{_address("Mailing", "Mailing")}
+RecordTypeId reference(RecordType) noperm noprefilter | Record Type ID
+{address("Other", "Other")}
+{address("Mailing", "Mailing")}
 Phone phone(40) | Business Phone
 Fax phone(40) | Business Fax
 MobilePhone phone(40) | Mobile Phone
@@ -113,22 +91,23 @@ DoNotCall boolean | Do Not Call
 {AUDIT}{VIEWED}
 LastCURequestDate datetime ro | Last Stay-in-Touch Request Date
 LastCUUpdateDate datetime ro | Last Stay-in-Touch Save Date
-EmailBouncedReason string(255) | Email Bounced Reason
-EmailBouncedDate datetime | Email Bounced Date
+EmailBouncedReason string(255) noperm | Email Bounced Reason
+EmailBouncedDate datetime noperm | Email Bounced Date
 IsEmailBounced boolean ro | Is Email Bounced
 PhotoUrl url(255) ro extra=imageurl | Photo URL
 Jigsaw string(20) | Data.com Key
-JigsawContactId string(20) ro | Jigsaw Contact ID
+JigsawContactId string(20) ro rel=JigsawContact | Jigsaw Contact ID
 CleanStatus picklist(40) restricted | Clean Status
+IndividualId reference(Individual) noperm rel=Individual | Individual ID
 """
 
 LEAD = f"""
-MasterRecordId reference(Lead) ro rel=MasterRecord | Master Record ID
+MasterRecordId reference(Lead) ro noprefilter rel=MasterRecord | Master Record ID
 {_PERSON_NAME}
-RecordTypeId reference(RecordType) | Record Type ID
+RecordTypeId reference(RecordType) noperm noprefilter | Record Type ID
 Title string(128) | Title
 Company string(255) req | Company
-{_address("", "")}
+{address("", "")}
 Phone phone(40) | Phone
 MobilePhone phone(40) | Mobile Phone
 Fax phone(40) | Fax
@@ -154,23 +133,25 @@ ConvertedOpportunityId reference(Opportunity) ro | Converted Opportunity ID
 IsUnreadByOwner boolean | Unread By Owner
 {AUDIT}{VIEWED}
 Jigsaw string(20) | Data.com Key
-JigsawContactId string(20) ro | Jigsaw Contact ID
+JigsawContactId string(20) ro rel=JigsawContact | Jigsaw Contact ID
 CleanStatus picklist(40) restricted | Clean Status
 CompanyDunsNumber string(9) | Company D-U-N-S Number
-EmailBouncedReason string(255) nocreate | Email Bounced Reason
-EmailBouncedDate datetime nocreate | Email Bounced Date
+DandbCompanyId reference(DandBCompany) rel=DandbCompany | D&B Company ID
+EmailBouncedReason string(255) nocreate noperm | Email Bounced Reason
+EmailBouncedDate datetime nocreate noperm | Email Bounced Date
+IndividualId reference(Individual) noperm rel=Individual | Individual ID
 """
 
 OPPORTUNITY = f"""
 AccountId reference(Account) children=Opportunities cascade | Account ID
-RecordTypeId reference(RecordType) | Record Type ID
-IsPrivate boolean | Private
+RecordTypeId reference(RecordType) noperm noprefilter | Record Type ID
+IsPrivate boolean perm | Private
 Name string(120) req lookup name | Name
 Description textarea(32000) extra=plaintextarea | Description
 StageName picklist(255) req | Stage
 Amount currency(18,2) | Amount
 Probability percent(3,0) filled | Probability (%)
-ExpectedRevenue currency(18,2) ro | Expected Amount
+ExpectedRevenue currency(18,2) ro perm | Expected Amount
 TotalOpportunityQuantity double(18,2) | Quantity
 CloseDate date req | Close Date
 Type picklist(255) | Opportunity Type
@@ -179,18 +160,19 @@ LeadSource picklist(255) | Lead Source
 IsClosed boolean ro | Closed
 IsWon boolean ro | Won
 ForecastCategory picklist(40) ro notnull restricted | Forecast Category
-ForecastCategoryName picklist(255) filled restricted | Forecast Category
+ForecastCategoryName picklist(255) filled restricted noperm | Forecast Category
 CampaignId reference(Campaign) children=Opportunities | Campaign ID
 HasOpportunityLineItem boolean ro | Has Line Item
+Pricebook2Id reference(Pricebook2) filled noperm rel=Pricebook2 | Price Book ID
 OwnerId reference(User) auto rel=Owner | Owner ID
 {AUDIT}{VIEWED}
 LastStageChangeDate datetime ro | Last Stage Change Date
 FiscalQuarter int ro part=Fiscal | Fiscal Quarter
 FiscalYear int ro part=Fiscal | Fiscal Year
-Fiscal string(6) ro | Fiscal Period
-ContactId reference(Contact) noupdate norel children=Opportunities | Contact ID
-HasOpenActivity boolean ro nofilter | Has Open Activity
-HasOverdueTask boolean ro nofilter | Has Overdue Task
+Fiscal string(6) ro ascii | Fiscal Period
+ContactId reference(Contact) noupdate norel noperm noprefilter children=Opportunities | Contact ID
+HasOpenActivity boolean ro nofilter group | Has Open Activity
+HasOverdueTask boolean ro nofilter group | Has Overdue Task
 LastAmountChangedHistoryId reference(OpportunityHistory) ro | Opportunity History ID
 LastCloseDateChangedHistoryId reference(OpportunityHistory) ro | Opportunity History ID
 """
@@ -198,7 +180,7 @@ LastCloseDateChangedHistoryId reference(OpportunityHistory) ro | Opportunity His
 ROLE = f"""
 OpportunityId reference(Opportunity) req noupdate children=OpportunityContactRoles cascade | Opportunity ID
 ContactId reference(Contact) req children=OpportunityContactRoles cascade | Contact ID
-Role picklist(40) | Role
+Role picklist(40) noperm | Role
 IsPrimary boolean | Primary
 {AUDIT}
 """
@@ -235,7 +217,7 @@ Description string(255) ro | Description
 CAMPAIGN = f"""
 Name string(80) req name | Name
 ParentId reference(Campaign) rel=Parent children=ChildCampaigns | Parent Campaign ID
-RecordTypeId reference(RecordType) | Record Type ID
+RecordTypeId reference(RecordType) noperm noprefilter | Record Type ID
 Type picklist(40) | Type
 Status picklist(40) default=Planned | Status
 StartDate date | Start Date
@@ -329,7 +311,7 @@ HasResponded boolean | Responded
 
 TASK = f"""
 WhoId reference(Contact,Lead) rel=Who children=Tasks cascade | Name ID
-WhatId reference(Account,Campaign,Opportunity) rel=What children=Tasks cascade | Related To ID
+WhatId reference(Account,Campaign,Case,Opportunity) rel=What children=Tasks cascade | Related To ID
 Subject combobox(255) name | Subject
 ActivityDate date | Due Date Only
 Status picklist(40) req default=Not_Started | Status
@@ -356,117 +338,113 @@ CompletedDateTime datetime ro | Completed Date
 
 EVENT = f"""
 WhoId reference(Contact,Lead) rel=Who children=Events cascade | Name ID
-WhatId reference(Account,Campaign,Opportunity) rel=What children=Events cascade | Related To ID
-Subject combobox(255) name | Subject
+WhatId reference(Account,Campaign,Case,Opportunity) rel=What children=Events cascade | Related To ID
+Subject combobox(255) name noperm | Subject
 Location string(255) | Location
-IsAllDayEvent boolean | All-Day Event
-ActivityDateTime datetime | Due Date Time
-ActivityDate date | Due Date Only
-DurationInMinutes int | Duration
-StartDateTime datetime | Start Date Time
-EndDateTime datetime | End Date Time
+IsAllDayEvent boolean perm | All-Day Event
+ActivityDateTime datetime noperm | Due Date Time
+ActivityDate date noperm noagg | Due Date Only
+DurationInMinutes int noperm | Duration
+StartDateTime datetime noperm | Start Date Time
+EndDateTime datetime noperm | End Date Time
 EndDate date ro | End Date
 Description textarea(32000) extra=plaintextarea | Description
 AccountId reference(Account) ro | Account ID
-OwnerId reference(User) auto rel=Owner | Assigned To ID
+OwnerId reference(Calendar,User) auto rel=Owner | Assigned To ID
 Type picklist(40) | Type
 IsPrivate boolean | Private
-ShowAs picklist(40) restricted default=Busy | Show Time As
+ShowAs picklist(40) restricted noperm default=Busy | Show Time As
 IsChild boolean ro | Is Child
 IsGroupEvent boolean ro | Is Group Event
 GroupEventType picklist(40) ro restricted default=0 | Group Event Type
 {AUDIT}
 IsArchived boolean ro | Archived
+RecurrenceActivityId reference(Event) ro norel noprefilter children=RecurringEvents | Recurrence Activity ID
 IsRecurrence boolean noupdate | Create Recurring Series of Events
-ReminderDateTime datetime | Reminder Date/Time
+RecurrenceStartDateTime datetime noperm | Recurrence Start
+RecurrenceEndDateOnly date noperm | Recurrence End
+RecurrenceTimeZoneSidKey picklist(40) restricted noperm | Recurrence Time Zone
+RecurrenceType picklist(40) restricted noperm | Recurrence Type
+RecurrenceInterval int noperm digits=9 | Recurrence Interval
+RecurrenceDayOfWeekMask int noperm digits=9 | Recurrence Day of Week Mask
+RecurrenceDayOfMonth int noperm digits=9 | Recurrence Day of Month
+RecurrenceInstance picklist(40) restricted noperm | Recurrence Instance
+RecurrenceMonthOfYear picklist(40) restricted noperm | Recurrence Month of Year
+ReminderDateTime datetime noperm | Reminder Date/Time
 IsReminderSet boolean | Reminder Set
-EventSubtype picklist(40) restricted noupdate default=Event | Event Subtype
+EventSubtype picklist(40) restricted noupdate noperm | Event Subtype
+IsRecurrence2Exclusion boolean ro | Historical Event, Not Following Recurrence
+Recurrence2PatternText textarea(512) noupdate noperm extra=plaintextarea | Recurrence Pattern
+Recurrence2PatternVersion picklist(40) ro restricted | Pattern Version
+IsRecurrence2 boolean ro | Repeat
+IsRecurrence2Exception boolean ro | Is Exception
+Recurrence2PatternStartDate datetime ro | Recurrence Pattern Start Date
+Recurrence2PatternTimeZone string(255) ro | Recurrence Pattern Time Zone Reference
 """
 
-USER = f"""
-Username string(80) req lookup | Username
-LastName string(80) req part=Name extra=personname | Last Name
-FirstName string(40) part=Name extra=personname | First Name
-Name string(121) ro notnull name extra=personname | Full Name
-CompanyName string(80) | Company Name
-Division string(80) | Division
-Department string(80) | Department
-Title string(80) | Title
-Email email(128) req | Email
-Phone phone(40) | Phone
-MobilePhone phone(40) | Mobile
-Alias string(8) req | Alias
-CommunityNickname string(40) auto | Nickname
-IsActive boolean true | Active
-TimeZoneSidKey picklist(40) auto restricted default=America/Los__Angeles | Time Zone
-UserRoleId reference(UserRole) | Role ID
-LocaleSidKey picklist(40) auto restricted default=en__US | Locale
-EmailEncodingKey picklist(40) auto restricted default=UTF-8 | Email Encoding
-ProfileId reference(Profile) auto | Profile ID
-UserType picklist(40) ro restricted default=Standard | User Type
-LanguageLocaleKey picklist(40) auto restricted default=en__US | Language
-EmployeeNumber string(20) | Employee Number
-ManagerId reference(User) | Manager ID
-LastLoginDate datetime ro | Last Login
+CASE = f"""
+MasterRecordId reference(Case) ro noprefilter rel=MasterRecord | Master Record ID
+CaseNumber string(30) auto ro lookup name nogroup number={00000000} | Case Number
+ContactId reference(Contact) restrict children=Cases | Contact ID
+AccountId reference(Account) restrict children=Cases | Account ID
+AssetId reference(Asset) children=Cases | Asset ID
+ParentId reference(Case) rel=Parent children=Cases | Parent Case ID
+SuppliedName string(80) | Name
+SuppliedEmail email(80) | Email Address
+SuppliedPhone string(40) | Phone
+SuppliedCompany string(80) | Company
+Type picklist(40) | Case Type
+Status picklist(40) noperm default=New | Status
+Reason picklist(40) | Case Reason
+Origin picklist(40) | Case Origin
+Subject string(255) | Subject
+Priority picklist(40) default=Medium | Priority
+Description textarea(32000) extra=plaintextarea | Description
+IsClosed boolean ro | Closed
+ClosedDate datetime ro perm | Closed Date
+IsEscalated boolean perm | Escalated
+OwnerId reference(Group,User) auto rel=Owner | Owner ID
 {AUDIT}
-FederationIdentifier string(512) | SAML Federation ID
+ContactPhone phone(40) ro | Contact Phone
+ContactMobile phone(40) ro | Contact Mobile
+ContactEmail email(80) ro | Contact Email
+ContactFax phone(40) ro | Contact Fax
+Comments textarea(4000) sort nogroup noperm ascii extra=plaintextarea | Internal Comments
+LastViewedDate datetime ro | Last Viewed Date
+LastReferencedDate datetime ro | Last Referenced Date
 """
+CASE_EXPRESSIONS = {
+    f"Contact{shown}": f'(SELECT p."{name}" FROM "Contact" p WHERE p.Id = {{t}}.ContactId)'
+    for shown, name in (("Phone", "Phone"), ("Mobile", "MobilePhone"), ("Email", "Email"), ("Fax", "Fax"))
+}
 
-ORGANIZATION = f"""
-Name string(80) req name | Name
-Division string(80) | Division
-{_address("", "")}
-Phone phone(40) | Phone
-PrimaryContact string(80) | Primary Contact
-DefaultLocaleSidKey picklist(40) restricted | Locale
-TimeZoneSidKey picklist(40) restricted | Time Zone
-LanguageLocaleKey picklist(40) restricted | Language
-FiscalYearStartMonth int | Fiscal Year Starts In
-UsesStartDateAsFiscalYearName boolean | Fiscal Year Name by Start
-OrganizationType picklist(40) ro restricted | Edition
-NamespacePrefix string(15) ro | Namespace Prefix
-InstanceName string(5) ro | Instance Name
-IsSandbox boolean ro | Is Sandbox
-TrialExpirationDate datetime ro | Trial Expiration Date
-IsReadOnly boolean ro | Is Read Only
-{AUDIT}
-"""
-
-RECORD_TYPE = f"""
-Name string(80) req name | Name
-DeveloperName string(80) req | Record Type Name
-NamespacePrefix string(15) ro | Namespace Prefix
-Description string(255) | Description
-SobjectType picklist(40) req noupdate | SObject Type Name
-IsActive boolean true | Active
-{AUDIT}
-"""
-
-GROUP = f"""
-Name string(40) req name | Name
-DeveloperName string(80) | Developer Name
-RelatedId reference(User,UserRole) ro | Related ID
-Type picklist(40) req noupdate restricted | Type
-Email email(255) | Email
-{AUDIT}
-"""
-
-PROFILE = f"""
+# Objects that are here because the fields of others point at them; nobody's rules need more of them than a name.
+NAMED = f"""
 Name string(255) req name | Name
-UserType picklist(40) ro restricted | User Type
-Description string(255) | Description
+OwnerId reference(User) auto rel=Owner | Owner ID
+{AUDIT}
+"""
+ASSET = f"""
+AccountId reference(Account) children=Assets cascade | Account ID
+ContactId reference(Contact) children=Assets cascade | Contact ID
+AssetProvidedById reference(Account) rel=AssetProvidedBy children=ProvidedAssets | Account ID
+AssetServicedById reference(Account) rel=AssetServicedBy children=ServicedAssets | Account ID
+{NAMED}
+"""
+UNOWNED = f"""
+Name string(255) req name | Name
+Description textarea(255) | Description
+IsActive boolean true | Active
+{AUDIT}
+"""
+CALENDAR = f"""
+Name string(80) req name | Calendar Name
+UserId reference(User) rel=User | User ID
+Type picklist(40) req | Calendar Type
+IsActive boolean true | Active
 {AUDIT}
 """
 
-ROLE_OF_USER = """
-Name string(80) req name | Name
-ParentRoleId reference(UserRole) rel=ParentRole | Parent Role ID
-DeveloperName string(80) | Developer Name
-RollupDescription string(80) | Description
-LastModifiedDate datetime auto ro | Last Modified Date
-LastModifiedById reference(User) auto ro rel=LastModifiedBy | Last Modified User ID
-SystemModstamp datetime auto ro | System Modstamp
-"""
 
 PICKLISTS: dict[str, tuple[str, ...]] = {
     "Account.Type": ("Prospect", "Customer - Direct", "Customer - Channel", "Channel Partner / Reseller",
@@ -486,7 +464,8 @@ PICKLISTS: dict[str, tuple[str, ...]] = {
                   "Perception Analysis", "Proposal/Price Quote", "Negotiation/Review", "Closed Won", "Closed Lost"),
     "Opportunity.Type": ("Existing Customer - Upgrade", "Existing Customer - Replacement",
                          "Existing Customer - Downgrade", "New Customer"),
-    "ForecastCategory": ("Omitted", "Pipeline", "BestCase", "MostLikely", "Forecast", "Closed"),
+    "ForecastCategory": ("Omitted", "Pipeline", "BestCase=Best Case", "MostLikely=Most Likely", "Forecast=Commit",
+                         "Closed"),
     "ForecastCategoryName": ("Omitted", "Pipeline", "Best Case", "Commit", "Closed"),
     "OpportunityContactRole.Role": ("Business User", "Decision Maker", "Economic Buyer", "Economic Decision Maker",
                                     "Evaluator", "Executive Sponsor", "Influencer", "Technical Buyer", "Other"),
@@ -501,55 +480,80 @@ PICKLISTS: dict[str, tuple[str, ...]] = {
     "CallType": ("Internal", "Inbound", "Outbound"),
     "TaskSubtype": ("Task", "Email", "ListEmail", "Cadence", "Call", "LinkedIn"),
     "EventSubtype": ("Event",),
-    "GroupEventType": ("0", "1", "2", "3"),
-    "ShowAs": ("Busy", "OutOfOffice", "Free"),
+    "GroupEventType": ("0=Non-group Event", "1=Group Event", "2=Proposed Event",
+                       "3=IsRecurrence2 Series Pattern"),
+    "ShowAs": ("Busy", "OutOfOffice=Out of Office", "Free"),
     "UserType": ("Standard", "PowerPartner", "CsnOnly", "Guest"),
     "Group.Type": ("Regular", "Queue", "Role", "Organization"),
-    "CleanStatus": ("Pending", "Matched", "Acknowledged", "NotFound", "Inactive", "Different", "SelectMatch",
-                    "Skipped"),
+    "CleanStatus": ("Matched=In Sync", "Different", "Acknowledged=Reviewed", "NotFound=Not Found", "Inactive",
+                    "Pending=Not Compared", "SelectMatch=Select Match", "Skipped"),
     "GeocodeAccuracy": ("Address", "NearAddress", "Block", "Street", "ExtendedZip", "Zip", "Neighborhood", "City",
                         "County", "State", "Unknown"),
+    "RecurrenceType": ("RecursDaily=Recurs Daily", "RecursEveryWeekday=Recurs Every Weekday",
+                       "RecursMonthly=Recurs Monthly", "RecursMonthlyNth=Recurs Monthly Nth",
+                       "RecursWeekly=Recurs Weekly", "RecursYearly=Recurs Yearly",
+                       "RecursYearlyNth=Recurs Yearly Nth"),
+    "RecurrenceInstance": ("First=1st", "Second=2nd", "Third=3rd", "Fourth=4th", "Last=last"),
+    "RecurrenceMonthOfYear": ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+                              "October", "November", "December"),
+    "Recurrence2PatternVersion": ("1=RFC 5545 v4 RRULE", "2=RFC 5545 v4_2 RRULE"),
+    "Case.Type": ("Mechanical", "Electrical", "Electronic", "Structural", "Other"),
+    "Case.Status": ("New", "Working", "Escalated", "Closed"),
+    "Case.Reason": ("Installation", "Equipment Complexity", "Performance", "Breakdown", "Equipment Design", "Feedback",
+                    "Other"),
+    "Case.Origin": ("Phone", "Email", "Web"),
+    "Case.Priority": ("High", "Medium", "Low"),
 }  # fmt: skip
 
-# Name, plural, prefix, which of the flags are NOT set, the fields, the computed ones.
-_NEVER = "createable updateable deletable undeletable searchable"
-_TABLES: tuple[tuple[str, str, str, str, str, dict[str, str]], ...] = (
-    ("Account", "Accounts", "001", "", ACCOUNT, {}),
-    ("Contact", "Contacts", "003", "", CONTACT, {}),
-    ("Lead", "Leads", "00Q", "", LEAD, {}),
-    ("Opportunity", "Opportunities", "006", "mergeable", OPPORTUNITY, {}),
-    ("OpportunityContactRole", "Opportunity Contact Role", "00K", "undeletable mergeable searchable", ROLE, {}),
-    ("OpportunityHistory", "Opportunity History", "008", _NEVER + " mergeable", HISTORY, {}),
-    ("OpportunityStage", "Opportunity Stage", "01J", _NEVER + " mergeable", STAGE, {}),
-    ("Campaign", "Campaigns", "701", "mergeable", CAMPAIGN, CAMPAIGN_EXPRESSIONS),
-    ("CampaignMember", "Campaign Members", "00v", "undeletable mergeable searchable", MEMBER, MEMBER_EXPRESSIONS),
-    ("CampaignMemberStatus", "Campaign Member Statuses", "01Y", "undeletable mergeable searchable", MEMBER_STATUS, {}),
-    ("Task", "Tasks", "00T", "mergeable", TASK, {}),
-    ("Event", "Events", "00U", "mergeable", EVENT, {}),
-    ("User", "Users", "005", "deletable undeletable mergeable", USER, {}),
-    ("Organization", "Organizations", "00D", "createable deletable undeletable mergeable searchable", ORGANIZATION, {}),
-    ("RecordType", "Record Types", "012", "deletable undeletable mergeable searchable", RECORD_TYPE, {}),
-    ("Group", "Groups", "00G", "undeletable mergeable searchable", GROUP, {}),
-    ("Profile", "Profile", "00e", "createable deletable undeletable mergeable searchable", PROFILE, {}),
-    ("UserRole", "Role", "00E", "undeletable mergeable searchable", ROLE_OF_USER, {}),
-)
-_NO_BIN = frozenset({"User", "Organization", "RecordType", "OpportunityStage", "Group", "Profile", "UserRole"})
-_BY_WORD_LABELS = {
-    "OpportunityContactRole": "Opportunity Contact Role",
-    "OpportunityHistory": "Opportunity History",
-    "OpportunityStage": "Opportunity Stage",
-    "CampaignMember": "Campaign Member",
-    "CampaignMemberStatus": "Campaign Member Status",
-    "RecordType": "Record Type",
-    "UserRole": "Role",
-}
+_MINE = ("mine", "My {}")
+_TEAM = ("team", "My team's {}")
+_RULE = ("scopingRule", "Filter by scope")
+_QUEUES = (("queue_owned", "Queue owned {}"), ("user_owned", "User owned {}"))
+_OWNED = (_MINE, _RULE, _TEAM)
+_CHILD = "undeletable mergeable searchable"
+_LOG = "createable updateable deletable undeletable mergeable searchable triggerable layoutable"
+_SMALL = "mergeable undeletable"
+
+_TABLES: tuple[Table, ...] = (
+    Table("Account", "Accounts", "001", ACCOUNT, more="feed_enabled record_types", scopes=_OWNED),
+    Table("Contact", "Contacts", "003", CONTACT, more="feed_enabled record_types", scopes=_OWNED),
+    Table("Lead", "Leads", "00Q", LEAD, more="feed_enabled record_types", scopes=(*_OWNED, *_QUEUES)),
+    Table("Opportunity", "Opportunities", "006", OPPORTUNITY, without="mergeable",
+          more="feed_enabled deep_cloneable record_types", scopes=_OWNED),
+    Table("OpportunityContactRole", "Opportunity Contact Role", "00K", ROLE, without=_CHILD,
+          label="Opportunity Contact Role", id_label="Contact Role ID",
+          links=("compactLayouts", "quickActions", "layouts")),
+    Table("OpportunityHistory", "Opportunity History", "008", HISTORY, without=_LOG, label="Opportunity History"),
+    Table("OpportunityStage", "Opportunity Stage", "01J", STAGE, without=_LOG, label="Opportunity Stage", bin=False),
+    Table("Campaign", "Campaigns", "701", CAMPAIGN, without="mergeable", more="deep_cloneable record_types",
+          expressions=CAMPAIGN_EXPRESSIONS, scopes=_OWNED),
+    Table("CampaignMember", "Campaign Members", "00v", MEMBER, without=_CHILD, more="record_types",
+          label="Campaign Member", expressions=MEMBER_EXPRESSIONS, links=("compactLayouts", "layouts")),
+    Table("CampaignMemberStatus", "Campaign Member Statuses", "01Y", MEMBER_STATUS, without=_CHILD,
+          label="Campaign Member Status"),
+    Table("Task", "Tasks", "00T", TASK, without="mergeable", more="record_types",
+          scopes=(("delegated", "My delegated {}"), *_OWNED)),
+    Table("Event", "Events", "00U", EVENT, without="mergeable", more="record_types", id_label="Activity ID",
+          scopes=(("delegated", "My delegated {}"), *_OWNED),
+          links=("compactLayouts", "quickActions", "layouts", "eventSeriesUpdates")),
+    Table("Case", "Cases", "500", CASE, without="mergeable", more="feed_enabled record_types",
+          expressions=CASE_EXPRESSIONS,
+          scopes=(_MINE, *_QUEUES, ("genericteam", "My case teams {}"), ("team_by_role", "My role-based team's {}")),
+          links=(*STANDARD_LINKS, "caseArticleSuggestions", "caseRowArticleSuggestions")),
+    Table("Asset", "Assets", "02i", ASSET, without=_SMALL, scopes=_OWNED),
+    Table("Individual", "Individuals", "0PK", NAMED, without=_SMALL),
+    Table("DandBCompany", "D&B Companies", "06E", NAMED, without=_SMALL, label="D&B Company"),
+    Table("OperatingHours", "Operating Hours", "0OH", UNOWNED, without=_SMALL, label="Operating Hours", bin=False),
+    Table("Pricebook2", "Price Books", "01s", UNOWNED, without=_SMALL, label="Price Book"),
+    Table("Calendar", "Calendars", "023", CALENDAR, without=f"{_LOG} replicateable", bin=False),
+)  # fmt: skip
 
 
 def standard_objects() -> list[SObject]:
     """
     Fresh copies of the standard objects.
     """
-    return [_build(*row) for row in _TABLES]
+    return [build(each) for each in (*_TABLES, *SETUP_TABLES, *AUTOMATION_TABLES, *TOOLING_TABLES)]
 
 
 def custom_object_fields(sobject: str) -> list[Field]:
@@ -557,29 +561,49 @@ def custom_object_fields(sobject: str) -> list[Field]:
     The system fields a custom object starts with (its name field is the caller's).
     """
     lines = [ID, DELETED, *AUDIT.strip().splitlines()]
-    return [_with_values(sobject, parse_field(line)) for line in lines]
+    return [with_values(sobject, parse_field(line)) for line in lines]
 
 
-def _build(name: str, plural: str, prefix: str, without: str, table: str, expressions: dict[str, str]) -> SObject:
-    made = SObject(name, _BY_WORD_LABELS.get(name, name), plural, prefix, mergeable="mergeable" not in without)
-    for flag in without.split():
+def build(table: Table) -> SObject:
+    """
+    The object that a table says.
+    """
+    label = table.label or table.name
+    plain = table.plural.lower()
+    made = SObject(
+        table.name,
+        label,
+        table.plural,
+        table.prefix,
+        scopes=tuple((name, words.format(plain)) for name, words in table.scopes),
+        links=() if "layoutable" in table.without.split() and table.links is STANDARD_LINKS else table.links,
+    )
+    made.mergeable = "mergeable" not in table.without.split()
+    for flag in table.without.split():
         setattr(made, flag, False)
-    lines = [ID, *([] if name in _NO_BIN else [DELETED]), *(line for line in table.splitlines() if line.strip())]
+    for flag in table.more.split():
+        setattr(made, flag, True)
+    lines = [ID, *([DELETED] if table.bin else []), *(line for line in table.fields.splitlines() if line.strip())]
     for line in lines:
-        parsed = _with_values(name, parse_field(line))
+        parsed = with_values(table.name, parse_field(line))
         if parsed.name == "Id":
-            parsed = replace(parsed, label=f"{made.label} ID")
-        if parsed.name in expressions:
-            parsed = replace(parsed, expression=expressions[parsed.name])
+            parsed = replace(parsed, label=table.id_label or f"{label} ID")
+        if parsed.name in table.expressions:
+            parsed = replace(parsed, expression=table.expressions[parsed.name])
         made.add([parsed])
     return made
 
 
-def _with_values(sobject: str, parsed: Field) -> Field:
+def with_values(sobject: str, parsed: Field) -> Field:
+    """
+    The field with the values its picklist has from the start.
+    """
     bare = parsed.name
     for prefix in ("Billing", "Shipping", "Mailing", "Other"):
         bare = bare.removeprefix(prefix) if parsed.compound else bare
     values = PICKLISTS.get(f"{sobject}.{parsed.name}", PICKLISTS.get(bare, ()))
     if parsed.type not in {"picklist", "combobox", "multipicklist"}:
-        values = ()
-    return replace(parsed, values=values)
+        return parsed
+    # A value whose label is another word is written value=label.
+    pairs = [(value, label or value) for value, _, label in (each.partition("=") for each in values)]
+    return replace(parsed, values=tuple(value for value, _ in pairs), labels=tuple(label for _, label in pairs))

@@ -118,7 +118,8 @@ def _store_text(field: Field, value: Any) -> str:
                     f"{field.label}: bad value for restricted picklist field: {one}",
                     [field.name],
                 )
-    return text
+    # An org keeps addresses in lower case, however they were written.
+    return text.lower() if field.type == "email" else text
 
 
 def _store_boolean(field: Field, value: Any) -> int:

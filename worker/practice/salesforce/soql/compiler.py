@@ -8,13 +8,15 @@ caret frames. Parents become LEFT JOINs, polymorphic parents one join a target; 
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from worker.practice.salesforce.currencies import rate_sql, target_rate_sql
 from worker.practice.salesforce.errors import ApiError
 from worker.practice.salesforce.ids import to18
-from worker.practice.salesforce.schema import COMPOUND_TYPES, NUMBER_TYPES, TEXT_TYPES, Child, Field, Schema, SObject
-from worker.practice.salesforce.soql.datewords import Calendar
+from worker.practice.salesforce.schema import COMPOUND_TYPES, NUMBER_TYPES, TEXT_TYPES, Field, SObject
+from worker.practice.salesforce.soql.asker import Asker
 from worker.practice.salesforce.soql.parser import AGGREGATES, DATE_FUNCTIONS, FORMATTERS
+from worker.practice.salesforce.soql.plan import ChildSelect, Compiled, Compound, Leaf, Node, Parent, TypeSelect
 from worker.practice.salesforce.soql.tokens import frame
 from worker.practice.salesforce.soql.tree import (
     Call,
@@ -28,12 +30,22 @@ from worker.practice.salesforce.soql.tree import (
     Not,
     Path,
     Query,
+    TypeOf,
 )
-from worker.practice.salesforce.values import Converter, json_converter, parse_datetime
+from worker.practice.salesforce.values import json_converter, parse_datetime
 
 OFFSET_LIMIT = 2000
 PARENT_LEVELS = 5
 FIELDS_LIMIT = 200
+PARENTS_LIMIT = 55
+CHILDREN_LIMIT = 20
+LITERAL_LIMIT = 4000  # characters
+SCOPES = {
+    "everything": "",
+    "mine": "{t}.OwnerId = '{user}'",
+    "queue_owned": "{t}.OwnerId IN (SELECT g.Id FROM \"Group\" g WHERE g.Type = 'Queue')",
+    "user_owned": '{t}.OwnerId IN (SELECT u.Id FROM "User" u)',
+}
 ACTIVITIES = frozenset({"Task", "Event"})
 # What a polymorphic parent shows of itself: the fields of Salesforce's Name object that exist here.
 NAME_FIELDS = frozenset({
@@ -41,91 +53,6 @@ NAME_FIELDS = frozenset({
     "profileid", "userroleid",
 })  # fmt: skip
 _REFERENCE_WSDL = "Please reference your WSDL or the describe call for the appropriate names."
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """
-    A value in a record: column ``index``, shown under ``key``.
-    """
-
-    key: str
-    index: int
-    convert: Converter | None
-    field: Field
-
-
-@dataclass(frozen=True)
-class Compound:
-    """
-    An address: its parts, ``(key, column index)``; null when all of them are.
-    """
-
-    key: str
-    parts: tuple[tuple[str, int], ...]
-    field: Field
-
-
-@dataclass
-class Parent:
-    """
-    A nested parent record. ``id_index`` is the column of its Id; ``type`` is None where the id decides it.
-    """
-
-    key: str
-    id_index: int
-    type: str | None
-    nodes: "list[Node]" = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ChildSelect:
-    """
-    A child subquery: which records (``child``), and its own tree.
-    """
-
-    key: str
-    child: Child
-    query: Query
-
-
-Node = Leaf | Compound | Parent | ChildSelect
-
-
-@dataclass
-class Compiled:
-    """
-    A statement in pieces and the plan of its records. Column 0 is the record's Id unless ``aggregate``.
-    """
-
-    sobject: SObject
-    columns: list[str]
-    nodes: list[Node]
-    source: str
-    where: str
-    grouping: str
-    order: str
-    parameters: list[object]
-    limit: int | None
-    offset: int
-    aggregate: bool
-    count_only: bool
-
-    @property
-    def limits(self) -> str:
-        """
-        The LIMIT clause, empty if there is none.
-        """
-        if self.limit is None and not self.offset:
-            return ""
-        return f" LIMIT {-1 if self.limit is None else self.limit} OFFSET {self.offset}"
-
-    def statement(self, columns: Sequence[str] | None = None) -> str:
-        """
-        The whole statement, over ``columns`` instead of its own if given.
-        """
-        chosen = ", ".join(self.columns if columns is None else columns)
-        return f"SELECT {chosen} {self.source}{self.where}{self.grouping}{self.order}{self.limits}"
 
 
 @dataclass(frozen=True)
@@ -141,44 +68,40 @@ class _Join:
 @dataclass(frozen=True)
 class _Value:
     """
-    A field as SQL.
+    A field as SQL, of a record of ``owner`` in the table ``alias``.
     """
 
     field: Field
     sql: str
     owner: SObject
+    alias: str = ""
 
 
-def compile_query(schema: Schema, query: Query, *, all_rows: bool, calendar: Calendar) -> Compiled:
+def compile_query(asker: Asker, query: Query, *, all_rows: bool) -> Compiled:
     """
     Compile a parsed query. ``all_rows`` is queryAll: deleted and archived records too.
     """
-    sobject = schema.get(query.sobject)
-    if sobject is None:
+    sobject = asker.schema.get(query.sobject)
+    if sobject is None or (sobject.tooling and not asker.tooling):
         words = (
             f"sObject type '{query.sobject}' is not supported. If you are attempting to use a custom object, be sure "
             f"to append the '__c' after the entity name. {_REFERENCE_WSDL}"
         )
         raise ApiError(400, "INVALID_TYPE", frame(query.source, query.sobject_at, words))
-    return _Compiler(schema, query, sobject, all_rows=all_rows, calendar=calendar).compile()
+    return _Compiler(asker, query, sobject, all_rows=all_rows or query.all_rows).compile()
 
 
-def compile_children(
-    schema: Schema, node: ChildSelect, parents: Sequence[str], *, all_rows: bool, calendar: Calendar
-) -> Compiled:
+def compile_children(asker: Asker, node: ChildSelect, parents: Sequence[str], *, all_rows: bool) -> Compiled:
     """
     Compile a child subquery for the given parents; the last column is the parent's id. Its LIMIT is per parent and is
     left to the caller.
     """
-    compiler = _Compiler(
-        schema,
-        replace(node.query, limit=None, offset=None),
-        schema[node.child.sobject],
-        all_rows=all_rows,
-        calendar=calendar,
-    )
+    query = replace(node.query, limit=None, offset=None)
+    compiler = _Compiler(asker, query, asker.schema[node.child.sobject], all_rows=all_rows)
     made = compiler.compile()
     key = f't."{node.child.field.name}"'
+    if node.child.person:
+        key = f'(SELECT a.Id FROM "Account" a WHERE a.PersonContactId = {key})'
     marks = ", ".join("?" * len(parents))
     made.where += f"{' AND' if made.where else ' WHERE'} {key} IN ({marks})"
     made.parameters += parents
@@ -189,19 +112,18 @@ def compile_children(
 class _Compiler:
     def __init__(
         self,
-        schema: Schema,
+        asker: Asker,
         query: Query,
         sobject: SObject,
         *,
         all_rows: bool,
-        calendar: Calendar,
         aliases: "Iterator[int] | None" = None,
     ) -> None:
-        self.schema = schema
+        self.asker = asker
+        self.schema = asker.schema
         self.query = query
         self.sobject = sobject
         self.all_rows = all_rows
-        self.calendar = calendar
         self.aliases = aliases if aliases is not None else itertools.count(1)
         self.base = "t" if aliases is None else f"s{next(self.aliases)}"
         self.joins: dict[tuple[str, ...], _Join] = {}
@@ -266,8 +188,14 @@ class _Compiler:
 
     def check_limits(self) -> None:
         query = self.query
-        if query.scope is not None and query.scope.lower() != "everything":
+        if query.all_rows and not self.asker.all_rows_allowed:
+            raise self.complaint("MALFORMED_QUERY", query.all_rows_at, "ALL ROWS not allowed in this context")
+        scope = (query.scope or "everything").lower()
+        if scope not in SCOPES or (scope != "everything" and scope not in dict(self.sobject.scopes)):
             raise self.complaint("MALFORMED_QUERY", query.at, f"unsupported scope: {query.scope}")
+        if sum(isinstance(item, Query) for item in query.select) > CHILDREN_LIMIT:
+            words = f"The number of child relationships in a query must not exceed {CHILDREN_LIMIT}"
+            raise self.complaint("MALFORMED_QUERY", query.at, words)
         if (query.offset or 0) > OFFSET_LIMIT:
             raise ApiError(400, "NUMBER_OUTSIDE_VALID_RANGE", f"Maximum SOQL offset allowed is {OFFSET_LIMIT}")
 
@@ -284,12 +212,16 @@ class _Compiler:
             if isinstance(item, Query):
                 nodes.append(self.child_select(item))
                 continue
+            if isinstance(item, TypeOf):
+                nodes.append(self.type_select(item))
+                continue
+            formatter = item.value.function if isinstance(item, Column) and isinstance(item.value, Call) else ""
             for path in self.paths_of(item):
                 key = str(path).lower()
                 if key in seen:
                     raise self.complaint("MALFORMED_QUERY", path.at, f"duplicate field selected: {path}")
                 seen.add(key)
-                self.place(nodes, path)
+                self.place(nodes, path, formatter)
         return nodes
 
     def paths_of(self, item: Column | FieldGroup) -> list[Path]:
@@ -314,9 +246,10 @@ class _Compiler:
             if item.group == "all" or each.custom == (item.group == "custom")
         ]
 
-    def place(self, nodes: list[Node], path: Path) -> None:
+    def place(self, nodes: list[Node], path: Path, formatter: str = "") -> None:
         """
-        Put one selected path into the tree of nodes, making the parents on its way.
+        Put one selected path into the tree of nodes, making the parents on its way. ``formatter`` is toLabel and the
+        like.
         """
         relationships, _ = self.split(path)
         level = nodes
@@ -333,8 +266,55 @@ class _Compiler:
         if value.field.type in COMPOUND_TYPES:
             level.append(self.compound(path, relationships, value))
         else:
-            index = self.column_index(value.sql)
-            level.append(Leaf(value.field.name, index, json_converter(value.field), value.field))
+            level.append(self.leaf(value, formatter, path.at))
+
+    def leaf(self, value: _Value, formatter: str = "", at: int = -1) -> Leaf:
+        """
+        The node of one value, as the formatter around it wants it.
+        """
+        convert = json_converter(value.field)
+        sql = value.sql
+        if formatter == "tolabel":
+            labels = dict(zip(value.field.values, value.field.labels, strict=True))
+            convert = lambda stored: labels.get(stored, stored)  # noqa: E731 - one of several, chosen by formatter
+        if formatter == "convertcurrency":
+            if value.field.type != "currency" or self.asker.currency is None:
+                words = "convertCurrency can only be applied to currency fields of an org with several currencies"
+                raise self.complaint("INVALID_FIELD", at, words)
+            sql = self.money(value, self.asker.currency)
+        return Leaf(value.field.name, self.column_index(sql), convert, value.field)
+
+    def money(self, value: _Value, currency: str | None) -> str:
+        """
+        SQL of an amount in another currency; as it stands where the org, or the record, has but one.
+        """
+        if currency is None or value.field.type != "currency" or value.owner.get("CurrencyIsoCode") is None:
+            return value.sql
+        alias = value.alias or self.base
+        own = rate_sql(value.owner.name, alias, dated=self.asker.dated)
+        other = target_rate_sql(value.owner.name, alias, currency, dated=self.asker.dated)
+        return f"({value.sql} * {other} / {own})"
+
+    def type_select(self, item: TypeOf) -> TypeSelect:
+        """
+        ``TYPEOF What WHEN Account THEN Phone ELSE Name END``. Its fields are those of the object itself, no parents'.
+        """
+        path = Path((item.relationship, "Id"), item.at)
+        join = self.join(path, (item.relationship,))
+        if len(join.targets) < 2:
+            words = f"TYPEOF is only for polymorphic relationships, not {item.relationship}"
+            raise self.complaint("MALFORMED_QUERY", item.at, words)
+        made = TypeSelect(self.relationship_name(path, (item.relationship,), 1), self.column_index(join.id_sql))
+        targets = {target.name.lower(): (target, alias) for target, alias in join.targets}
+        for name, paths in item.cases:
+            if name.lower() not in targets:
+                words = f"{name} is not a type of {item.relationship}"
+                raise self.complaint("INVALID_TYPE", item.at, words)
+            target, alias = targets[name.lower()]
+            made.cases[target.name] = [self.leaf(self.own_field(each, target, alias, each.parts[0])) for each in paths]
+        if item.otherwise is not None:
+            made.otherwise = [self.leaf(self.polymorphic_field(each, join, each.parts[0])) for each in item.otherwise]
+        return made
 
     def compound(self, path: Path, relationships: tuple[str, ...], value: _Value) -> Compound:
         prefix = value.field.name.removesuffix("Address")
@@ -348,7 +328,7 @@ class _Compiler:
 
     def child_select(self, query: Query) -> ChildSelect:
         name = query.sobject.lower()
-        for child in self.schema.children(self.sobject):
+        for child in self.schema.relationships(self.sobject):
             if child.name is not None and child.name.lower() == name:
                 return ChildSelect(child.name, child, query)
         words = (
@@ -412,8 +392,15 @@ class _Compiler:
             if value.field.type not in NUMBER_TYPES | {"int"}:
                 words = f"field {value.field.name} does not support aggregate operator {call.function.upper()}"
                 raise self.complaint("MALFORMED_QUERY", call.at, words)
-            return f"{call.function.upper()}({value.sql})", Field("number", "double", "number")
-        return f"{call.function.upper()}({value.sql})", value.field
+            return f"{call.function.upper()}({self.summed(value)})", Field("number", "double", "number")
+        return f"{call.function.upper()}({self.summed(value)})", value.field
+
+    def summed(self, value: _Value) -> str:
+        """
+        SQL of what an aggregate adds up: amounts in the org's currency, or the user's where nothing is grouped.
+        """
+        grouped = self.query.group_by or self.query.having
+        return self.money(value, self.asker.corporate if grouped else self.asker.currency)
 
     def grouping(self) -> str:
         if not self.query.group_by:
@@ -448,7 +435,7 @@ class _Compiler:
                 sql, nullable = self.named[str(item.value).lower()], True
             else:
                 value = self.resolve(item.value)
-                sql, shown = value.sql, value.field
+                sql, shown = self.money(value, self.asker.corporate), value.field
                 nullable = shown.nillable or len(item.value.parts) > 1
                 if not shown.sortable:
                     words = f"field '{shown.name}' can not be sorted in a query call"
@@ -470,8 +457,9 @@ class _Compiler:
                 parts.append(f"{self.base}.IsDeleted = 0")
             if self.sobject.name in ACTIVITIES:
                 parts.append(f"{self.base}.IsArchived = 0")
-        if self.schema.rows_hidden:
-            parts.append(f"NOT EXISTS (SELECT 1 FROM _hidden h WHERE h.id = {self.base}.Id)")
+        parts.append(SCOPES[(self.query.scope or "everything").lower()].format(t=self.base, user=self.asker.user_id))
+        parts.append(self.schema.restriction(self.sobject, self.base))
+        parts = [part for part in parts if part]
         return " AND ".join(f"({part})" for part in parts) if len(parts) > 1 else "".join(parts)
 
     def condition(self, condition: Condition) -> str:
@@ -523,6 +511,10 @@ class _Compiler:
                 "INVALID_QUERY_FILTER_OPERATOR", literal.at, f"invalid operator {operator} on boolean field"
             )
         bound = self.bound(value.field, literal)
+        if literal.kind == "currency" and self.asker.corporate is not None:
+            self.parameters.append(bound)
+            rate = target_rate_sql("", "", literal.text[:3].upper(), dated=False)
+            return f"{self.money(value, self.asker.corporate)} {operator} ? / {rate}"
         if value.field.type == "boolean":
             # Written out, not bound, so that SQLite sees that its index of deleted records will do.
             return f"{value.sql} {'IS NOT' if operator == '!=' else '='} {bound}"
@@ -534,11 +526,11 @@ class _Compiler:
     def date_range(self, value: _Value, operator: str, literal: Constant) -> str:
         if value.field.type not in {"date", "datetime"}:
             raise self.wrong_type(value.field, literal)
-        first, after = self.calendar.days(literal.text, literal.count)
+        first, after = self.asker.calendar.days(literal.text, literal.count)
         if value.field.type == "date":
             low, high = first.isoformat(), after.isoformat()
         else:
-            low, high = self.calendar.midnight(first), self.calendar.midnight(after)
+            low, high = self.asker.calendar.midnight(first), self.asker.calendar.midnight(after)
         sql = value.sql
         match operator:
             case "=":
@@ -575,14 +567,7 @@ class _Compiler:
             if sobject is None:
                 words = f"sObject type '{condition.query.sobject}' is not supported."
                 raise self.complaint("INVALID_TYPE", condition.query.sobject_at, words)
-            inner = _Compiler(
-                self.schema,
-                condition.query,
-                sobject,
-                all_rows=self.all_rows,
-                calendar=self.calendar,
-                aliases=self.aliases,
-            )
+            inner = _Compiler(self.asker, condition.query, sobject, all_rows=self.all_rows, aliases=self.aliases)
             text = inner.membership_sql()
             self.parameters += inner.parameters
             if condition.operator == "IN":
@@ -617,6 +602,9 @@ class _Compiler:
         A literal as the parameter to compare ``target`` with, its type checked.
         """
         kind, text = literal.kind, literal.text
+        if len(text) > LITERAL_LIMIT:
+            words = f"a string in a filter must not be longer than {LITERAL_LIMIT} characters"
+            raise self.complaint("MALFORMED_QUERY", literal.at, words)
         if target.type in {"id", "reference"} and kind == "string":
             made = to18(text)
             if made is None and text:
@@ -682,9 +670,9 @@ class _Compiler:
         if found is None:
             raise self.no_column(path, sobject.name, name)
         if found.expression is None:
-            return _Value(found, f'{alias}."{found.name}"', sobject)
+            return _Value(found, f'{alias}."{found.name}"', sobject, alias)
         collation = " COLLATE NOCASE" if found.type in TEXT_TYPES else ""
-        return _Value(found, found.expression.format(t=alias) + collation, sobject)
+        return _Value(found, found.expression.format(t=alias) + collation, sobject, alias)
 
     def polymorphic_field(self, path: Path, join: _Join, name: str) -> _Value:
         if name.lower() not in NAME_FIELDS:
@@ -720,11 +708,16 @@ class _Compiler:
             target = self.schema.get(name)
             if target is not None:
                 joined = f"j{next(self.aliases)}"
-                self.join_sql.append(f'LEFT JOIN "{target.name}" {joined} ON {joined}.Id = {reference_sql}')
+                restriction = self.schema.restriction(target, joined)
+                condition = f"{joined}.Id = {reference_sql}" + (f" AND {restriction}" if restriction else "")
+                self.join_sql.append(f'LEFT JOIN "{target.name}" {joined} ON {condition}')
                 targets.append((target, joined))
         if not targets:
             raise self.no_relationship(path, relationships[-1])
         ids = [f'{joined}."Id"' for _, joined in targets]
+        if len(self.joins) >= PARENTS_LIMIT:
+            words = f"The number of parent relationships in a query must not exceed {PARENTS_LIMIT}"
+            raise self.complaint("MALFORMED_QUERY", path.at, words)
         made = _Join(tuple(targets), ids[0] if len(ids) == 1 else f"COALESCE({', '.join(ids)})")
         self.joins[key] = made
         return made

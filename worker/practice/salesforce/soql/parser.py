@@ -3,7 +3,8 @@ SOQL tokens to a tree, by recursive descent. One method a rule of the grammar.
 
 Understood: fields of parents, child subqueries, aggregates with aliases, FIELDS(), toLabel, convertCurrency, FORMAT,
 date functions; USING SCOPE everything; WHERE with every comparison, IN, INCLUDES, semi-joins; GROUP BY, HAVING,
-ORDER BY, LIMIT, OFFSET, FOR VIEW/REFERENCE/UPDATE. Not understood, hence refused: TYPEOF, WITH, DISTANCE, ROLLUP.
+ORDER BY, LIMIT, OFFSET, FOR VIEW/REFERENCE/UPDATE. TYPEOF; ALL ROWS is parsed
+and left to the compiler. Not understood, hence refused: WITH, DISTANCE, ROLLUP.
 """
 
 from typing import NoReturn
@@ -23,6 +24,7 @@ from worker.practice.salesforce.soql.tree import (
     Ordering,
     Path,
     Query,
+    TypeOf,
 )
 
 SOQL_LIMIT = 100_000  # characters
@@ -148,6 +150,11 @@ class _Parser:
         limit = self.whole_number() if self.accept_word("limit") else None
         offset = self.whole_number() if self.accept_word("offset") else None
         self.suffixes()
+        all_rows_at = self.here.at
+        all_rows = self.here.is_word("all") and self.next.is_word("rows")
+        if all_rows:
+            self.take()
+            self.take()
         return Query(
             source=self.source,
             select=tuple(select),
@@ -162,6 +169,8 @@ class _Parser:
             limit_at=limit_at,
             offset=offset,
             scope=scope,
+            all_rows=all_rows,
+            all_rows_at=all_rows_at,
             at=at,
         )
 
@@ -177,8 +186,6 @@ class _Parser:
                 self.unexpected()
         if self.accept_word("update") and not self.accept_word("tracking", "viewstat"):
             self.unexpected()
-        if self.here.is_word("all") and self.next.is_word("rows"):
-            raise malformed_query(frame(self.source, self.here.at, "ALL ROWS not allowed in this context"))
 
     def whole_number(self) -> int:
         if self.here.kind != "number" or not self.here.text.isdigit():
@@ -187,7 +194,7 @@ class _Parser:
 
     # -- the SELECT list
 
-    def select_item(self, *, nested: bool) -> Column | FieldGroup | Query:
+    def select_item(self, *, nested: bool) -> Column | FieldGroup | TypeOf | Query:
         if self.here.is_symbol("("):
             if nested:
                 self.unexpected()
@@ -203,11 +210,35 @@ class _Parser:
                 raise malformed_query(frame(self.source, group.at, f"unexpected token: '{group.text}'"))
             self.expect_symbol(")")
             return FieldGroup(group.text.lower(), at)
+        if self.here.is_word("typeof") and self.next.kind == "word" and not self.next.is_word("from"):
+            return self.type_of()
         value = self.value()
         alias = None
         if self.here.kind == "word" and not self.here.is_word(*CLAUSES):
             alias = self.take().text
         return Column(value, alias)
+
+    def type_of(self) -> TypeOf:
+        at = self.take().at
+        relationship = self.name()
+        cases = []
+        while self.accept_word("when"):
+            name = self.name().text
+            self.expect_word("then")
+            cases.append((name, self.fields()))
+        if not cases:
+            self.unexpected("expecting WHEN")
+        otherwise = self.fields() if self.accept_word("else") else None
+        self.expect_word("end")
+        return TypeOf(relationship.text, tuple(cases), otherwise, at)
+
+    def fields(self) -> tuple[Path, ...]:
+        found = []
+        while True:
+            token = self.name()
+            found.append(Path((token.text,), token.at))
+            if not self.accept_symbol(","):
+                return tuple(found)
 
     def value(self) -> Path | Call:
         if self.here.is_word(*RESERVED):

@@ -53,6 +53,18 @@ class FieldGroup:
 
 
 @dataclass(frozen=True)
+class TypeOf:
+    """
+    ``TYPEOF relationship WHEN object THEN fields ... ELSE fields END``; ``otherwise`` is None without an ELSE.
+    """
+
+    relationship: str
+    cases: "tuple[tuple[str, tuple[Path, ...]], ...]"
+    otherwise: "tuple[Path, ...] | None"
+    at: int
+
+
+@dataclass(frozen=True)
 class Constant:
     """
     A value: ``kind`` is string, number, currency, date, datetime, boolean, null or word (a date literal).
@@ -131,7 +143,7 @@ class Query:
     """
 
     source: str
-    select: "tuple[Column | FieldGroup | Query, ...]"
+    select: "tuple[Column | FieldGroup | TypeOf | Query, ...]"
     sobject: str
     sobject_at: int
     alias: str | None = None
@@ -143,4 +155,6 @@ class Query:
     limit_at: int = 0
     offset: int | None = None
     scope: str | None = None
+    all_rows: bool = False
+    all_rows_at: int = 0
     at: int = field(default=0)
