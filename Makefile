@@ -5,10 +5,10 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test test-clients check bench lock clean
 
 help:    ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headwater needs Python 3.11 or newer. Try this: make PY=python3.12 $(MAKECMDGOALS)"; exit 2; }
@@ -20,8 +20,11 @@ $(READY): requirements-dev.txt pyproject.toml
 demo: $(READY) ## everything on a made-up company, no account needed   (ARGS=--once ends after one cycle)
 	@$(BIN)/headwater demo $(ARGS)
 
-test: $(READY) ## all tests, on real parts   (OLIST=FOLDER adds the real company; T='-k name' narrows)
-	@$(BIN)/python -m pytest -q -p no:valkey -n 2 --dist loadfile $(if $(OLIST),--olist=$(abspath $(OLIST))) $(T)
+test: $(READY) ## all tests, on real parts   (OLIST=FOLDER adds the real company, RECORDED=FOLDER a real org's answers; T='-k name' narrows)
+	@$(BIN)/python -m pytest -q -p no:valkey -n 2 --dist loadfile $(if $(OLIST),--olist=$(abspath $(OLIST))) $(if $(RECORDED),--recorded=$(abspath $(RECORDED))) $(T)
+
+test-clients: $(READY) ## other people's Salesforce clients, installed and unchanged, on a practice org   (C=name runs one)
+	@$(BIN)/python -m tests.clients $(C)
 
 check: $(READY) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

@@ -21,7 +21,7 @@ from worker.embedded.parts import EmbeddedParts, embedded, remove_abandoned
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / ".headwater" / "tests"
 TEMPLATE = "headwater_migrated"
-NO_OLIST = "no --olist folder"
+LEFT_OUT = ("no --olist folder", "no --recorded folder")
 
 # The blob brings a failing example back; a time limit an example would only measure how busy the machine is.
 hypothesis.settings.register_profile("headwater", print_blob=True, derandomize=False, deadline=None)
@@ -30,7 +30,10 @@ hypothesis.settings.load_profile("headwater")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="the full sizes of the scale tests")
+    parser.addoption("--histories", metavar="N", type=int, default=200, help="random histories of an org to live through")
+    parser.addoption("--history-seed", metavar="SEED", type=int, help="live through this one history again")
     parser.addoption("--olist", metavar="FOLDER", type=Path, help="the folder with the real company's two CSV files")
+    parser.addoption("--recorded", metavar="FOLDER", type=Path, help="the folder with a real Salesforce org's answers")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,9 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name in {"DATABASE_URL", "REDIS_URL"} or name.startswith("PG"):
             del os.environ[name]
-    folder = config.getoption("--olist")
-    if folder is not None and not folder.is_dir():
-        raise pytest.UsageError(f"--olist={folder} is no folder")
+    for option in ("--olist", "--recorded"):
+        folder = config.getoption(option)
+        if folder is not None and not folder.is_dir():
+            raise pytest.UsageError(f"{option}={folder} is no folder")
 
     if config.option.basetemp is None:
         keep_files_in_the_checkout(config)
@@ -67,11 +71,13 @@ def keep_files_in_the_checkout(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """
-    Say once, and not a test, that the real company was left out.
+    Say once, and not a test, what was left out for want of a folder.
     """
-    left_out = sum(NO_OLIST in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
-    if left_out:
-        terminalreporter.write_line(f"skipped: {NO_OLIST} ({left_out} tests)")
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for reason in LEFT_OUT:
+        count = sum(reason in each for each in skipped)
+        if count:
+            terminalreporter.write_line(f"skipped: {reason} ({count} tests)")
 
 
 @pytest.fixture(scope="session")
@@ -149,5 +155,5 @@ def olist_folder(request: pytest.FixtureRequest) -> Path:
     """
     folder: Path | None = request.config.getoption("--olist")
     if folder is None:
-        pytest.skip(NO_OLIST)
+        pytest.skip(LEFT_OUT[0])
     return folder

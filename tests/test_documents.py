@@ -24,10 +24,15 @@ def test_every_error_code_is_explained() -> None:
 
 
 def test_the_lock_files_hold_hashes_and_no_addresses() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        text = (ROOT / name).read_text()
+    parts = ROOT / "tests/clients/parts"
+    for file in (ROOT / "requirements.txt", ROOT / "requirements-dev.txt", *parts.glob("*.txt")):
+        text = file.read_text()
         assert "://" not in text
         assert "--hash=sha256:" in text
+    for file in parts.glob("*/package-lock.json"):
+        text = file.read_text()
+        assert "://" not in text
+        assert text.count('"integrity": "sha512-') == text.count('"version": ')
 
 
 def test_every_command_that_the_readme_names_exists() -> None:
