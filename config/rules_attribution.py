@@ -4,9 +4,11 @@ how the models weigh them.
 """
 
 import re
+from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from config.rulemodel import Days, Name, Number, Percent, RuleModel, Text, Texts, Whole, YesNo
 from config.rules_touches import (
@@ -21,11 +23,40 @@ from config.rules_touches import (
 
 POSITIONS: Final = ("FT", "LC", "OC", "CW", "LT")
 MIDDLE: Final = "middle"
+CREATION: Final = "OC"  # the one built-in position that a rule may tie to a stage
 
 ChannelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
-Weight = Annotated[Number, Field(ge=0, le=1_000_000)]
 
-_MILESTONE: Final = re.compile(r"^(?:first touch of type (?P<type>\S+)|stage (?P<stage>\S.*))$")
+
+def _written_number(value: Any) -> Any:
+    """
+    A number in quotes as that number; what is none stays as it is and is refused where a number is expected.
+    """
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return Decimal(value.strip())
+    return value
+
+
+def _as_part(value: Any) -> Any:
+    """
+    A number, or one over another as "1/3".
+    """
+    if isinstance(value, str) and _PART.fullmatch(value.strip()):
+        value = Fraction(value.strip())
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | Fraction):
+        raise ValueError('a number is expected, as 0.25 or "1/3"')  # noqa: TRY004 - pydantic reports only ValueError
+    if value < 0:
+        raise ValueError("must be at least 0")
+    return Fraction(value)
+
+
+_PART: Final = re.compile(r"\d+(\.\d*)?|\d+/[1-9]\d*")
+_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+_MILESTONE: Final = re.compile(r"^(?:first touch of type (?P<type>\S.*)|stage (?P<stage>\S.*))$")
+
+Weight = Annotated[Number, BeforeValidator(_written_number), Field(ge=0, le=1_000_000)]
+ChannelWeight = Annotated[Any, BeforeValidator(_as_part)]
+HalfLife = Annotated[Number, BeforeValidator(_written_number), Field(gt=0, le=3_650, decimal_places=6)]
 
 
 class PathRules(RuleModel):
@@ -44,7 +75,7 @@ class Milestone(RuleModel):
     What a position of one's own is tied to: the first touch of a type, or the entry to a stage. One of the two is set.
     """
 
-    touch_type: Name | None = None
+    touch_type: Text | None = None
     stage: Text | None = None
 
     @model_validator(mode="before")
@@ -68,18 +99,38 @@ class Model(RuleModel):
     """
     Weights by position; they are divided by their sum. Touches at no position that has a weight share ``middle``.
 
-    With ``half_life_days`` they share it by age, each 2^(-age/half-life), instead of equally.
+    With ``half_life_days`` they share it by age, each 2^(-age/half-life), instead of equally; with ``channels`` by the
+    weight of each one's channel. Either may stand alone: then every touch is in the middle.
     """
 
-    weights: dict[Name, Weight]
-    half_life_days: Days | None = None
+    weights: dict[Name, Weight] = Field(default_factory=dict)
+    half_life_days: HalfLife | None = None
+    channels: dict[Text, ChannelWeight] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_in_the_middle(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "weights" in value:
+            return value
+        alone = value.get("half_life_days") is not None or value.get("channels") is not None
+        return {"weights": {MIDDLE: Decimal(1)}, **value} if alone else value
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
+        if not self.weights:
+            raise ValueError('needs "weights", "half_life_days" or "channels"')
         if not sum(self.weights.values()):
             raise ValueError("the weights add up to nothing; at least one must be above 0")
         if self.half_life_days is not None and not self.weights.get(MIDDLE):
             raise ValueError('"half_life_days" needs a weight for "middle"')
+        if self.channels is None:
+            return self
+        if not self.weights.get(MIDDLE):
+            raise ValueError('"channels" needs a weight for "middle"')
+        if self.half_life_days is not None:
+            raise ValueError('"half_life_days" and "channels" both say how the middle is divided; keep one')
+        if not sum(self.channels.values()):
+            raise ValueError("the channels' weights add up to nothing; at least one must be above 0")
         return self
 
 

@@ -3,7 +3,8 @@ Decides again who earned each deal whose path, amount or outcome changed: every 
 source, marketing's share and its sentence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -14,8 +15,9 @@ from worker.core.attribution.explain import sentences
 from worker.core.attribution.path import PathSet, build_paths
 from worker.core.deals import as_deals, why_not_credited
 from worker.core.rules import Rules
+from worker.flows.credits import converted, settled, stored_credits
 from worker.flows.run import Run
-from worker.store import decisions, dues, matching
+from worker.store import adjustments, decisions, dues, matching
 
 BASIS: Final = {"roles": "Contact roles", "primary": "Primary contact role", "account": "Account"}
 STATE: Final = {"open": "Open", "won": "Final", "lost": "Lost"}
@@ -71,52 +73,49 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
     decisions.drop_attribution(connection, gone)
     out = known.with_columns(reason=reasons).filter(pl.col("reason").is_not_null())
     earning = known.filter(reasons.is_null())
+    deals, touches, paths = paths_of(connection, earning, rules, run.now)
+    wide = allot_wide(deals, paths, rules.attribution)
+    wide, rate_refs = converted(connection, wide, deals, paths, rules)
+    computed = stored_credits(wide, touches, rules)
+    differing = decisions.note_credits(connection, known["opportunity_id"].to_list(), computed)
+    credits, locked = settled(run, connection, differing, computed, known)
+    if differing:
+        decisions.save_credits(connection, differing, credits.filter(pl.col("opportunity_id").is_in(differing)))
+    decided = attributions(deals, paths, credits, touches, rules).join(rate_refs, on="opportunity_id", how="left")
+    if locked:
+        decided = decided.update(adjustments.sources(connection, locked), on="opportunity_id", include_nulls=True)
+    rows = pl.concat([decided, _left_out(out, rules)])
+    return decisions.save_attribution(connection, rows, run.now)
+
+
+TouchesOf = Callable[[Connection, Sequence[int]], pl.DataFrame]
+
+
+def paths_of(
+    connection: Connection,
+    earning: pl.DataFrame,
+    rules: Rules,
+    as_of: datetime,
+    touches_of: TouchesOf = decisions.touches_of,
+) -> tuple[pl.DataFrame, pl.DataFrame, PathSet]:
+    """
+    DEAL and TOUCH of these deals (DEAL_FACTS), and their paths as of an instant. ``touches_of`` gives the TOUCH of
+    persons: the stored ones, or what other rules would make of their acts.
+    """
     deals = as_deals(earning, rules.currency)
-    people = decisions.deal_people(
-        connection, earning["opportunity_id"].to_list(), always_account=rules.attribution.path == "account"
-    )
-    touches = decisions.touches_of(connection, people["person_id"].unique().to_list())
-    stages = (
-        decisions.stage_entries(connection, deals["opportunity_id"].to_list()) if rules.attribution.positions else None
-    )
-    paths = build_paths(deals, people, touches, rules.attribution, as_of=run.now, stages=stages)
-    credits = stored_credits(allot_wide(deals, paths, rules.attribution), touches, rules)
-    rows = pl.concat([_attributions(deals, paths, credits, touches, rules), _left_out(out, rules)])
-    return decisions.save_attribution(connection, known["opportunity_id"].to_list(), rows, credits, run.now)
+    ids = deals["opportunity_id"].to_list()
+    people = decisions.deal_people(connection, ids, always_account=rules.attribution.path == "account")
+    touches = touches_of(connection, people["person_id"].unique().to_list())
+    stages = decisions.stage_entries(connection, ids) if rules.attribution.positions else None
+    return deals, touches, build_paths(deals, people, touches, rules.attribution, as_of=as_of, stages=stages)
 
 
-def stored_credits(wide: pl.DataFrame, touches: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """
-    Credits as the store keeps them: one row a deal, clock and item, all models in one JSON object of exact shares
-    ("3/10") and whole units.
-    """
-    models = [model.name for model in rules.attribution.models]
-    members = [
-        pl.when(pl.col(f"share_num:{name}").is_not_null()).then(
-            pl.concat_str(
-                pl.lit(f'"{name}":{{"share":"'),
-                pl.col(f"share_num:{name}").cast(pl.String),
-                pl.lit("/"),
-                pl.col(f"share_den:{name}").cast(pl.String),
-                pl.lit('","units":'),
-                pl.col(f"amount_units:{name}").cast(pl.String).fill_null("null"),
-                pl.lit("}"),
-            )
-        )
-        for name in models
-    ]
-    return (
-        wide.with_columns(
-            models=pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=",", ignore_nulls=True), pl.lit("}"))
-        )
-        .join(touches.select("touch_id", "occurred_at"), on="touch_id", how="left", maintain_order="left")
-        .select("opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions", "models")
-    )
-
-
-def _attributions(
+def attributions(
     deals: pl.DataFrame, paths: PathSet, credits: pl.DataFrame, touches: pl.DataFrame, rules: Rules
 ) -> pl.DataFrame:
+    """
+    What is said of each deal beside its credits (ATTRIBUTION_COLUMNS).
+    """
     written = rules.write_model
     share = (
         credits.filter((pl.col("clock") == "revenue") & (pl.col("item") == "touch"))
@@ -167,4 +166,6 @@ def _left_out(out: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         why=pl.lit("earns no credit by rule: ") + pl.col("reason"),
         remark=pl.lit(None, pl.String),
         rule_version=pl.lit(rules.version),
+        pipeline_rate_ref=pl.lit(None, pl.String),
+        revenue_rate_ref=pl.lit(None, pl.String),
     )

@@ -104,6 +104,7 @@ def holders(story: Journey, clock: str) -> dict[str, str]:
         found["CW"] = last_up_to(at) if deal["outcome"] == "won" else UNREACHED
     for position in story.rules.positions:
         if position.milestone == "stage":
+            found.pop(position.name, None)
             entered = [stage["entered_at"] for stage in story.stages if stage["stage"] == position.value]
             if entered and min(entered) <= at:
                 found[position.name] = last_up_to(min(entered))
@@ -135,11 +136,25 @@ def lead_creation(story: Journey, path: Sequence[Row], at: datetime) -> str:
     return after[0] if after else BARE
 
 
-def shares(story: Journey, clock: str, model: Model) -> dict[str, Fraction]:
+def carried(path: Sequence[Row], clock: str, names: Iterable[str]) -> dict[str, str | tuple[str, ...]]:
     """
-    The share of every touch, of "pending" and of "unassigned"; nothing else, and nothing of zero.
+    For each position the ids of the touches that say they hold it, or why none does.
     """
-    path, found, is_open = story.path(clock), holders(story, clock), story.deal["outcome"] == "open"
+    found: dict[str, str | tuple[str, ...]] = {}
+    for name in names:
+        found[name] = tuple(touch["touch_id"] for touch in path if name in (touch["positions"] or ())) or UNREACHED
+    return found | ({"CW": LATER} if clock == "pipeline" else {})
+
+
+def shares(
+    story: Journey, clock: str, model: Model, found: Mapping[str, str | tuple[str, ...]] | None = None
+) -> dict[str, Fraction]:
+    """
+    The share of every touch, of "pending" and of "unassigned"; nothing else, and nothing of zero. ``found`` says who
+    holds what where that is not derived.
+    """
+    path, is_open = story.path(clock), story.deal["outcome"] == "open"
+    found = holders(story, clock) if found is None else found
     limbo = "pending" if is_open else "unassigned"
     weights = {name: Fraction(weight) for name, weight in model.weights.items() if weight}
     weights = {name: weight for name, weight in weights.items() if name == "middle" or found[name] != LATER}
@@ -149,7 +164,8 @@ def shares(story: Journey, clock: str, model: Model) -> dict[str, Fraction]:
     middle = weights.pop("middle", Fraction(0)) / total
     given = {name: weight / total for name, weight in weights.items()}
     original = dict(given)
-    in_middle = [touch for touch in path if touch["touch_id"] not in {found[name] for name in given}]
+    holding = {touch for name in given for touch in of(found[name])}
+    in_middle = [touch for touch in path if touch["touch_id"] not in holding]
 
     def spread(amount: Fraction, receivers: Sequence[str]) -> None:
         whole = sum(original[name] for name in receivers)
@@ -193,26 +209,43 @@ def shares(story: Journey, clock: str, model: Model) -> dict[str, Fraction]:
     return {item: share for item, share in result.items() if share}
 
 
-def by_item(given: Mapping[str, Fraction], found: Mapping[str, str], limbo: str) -> dict[str, Fraction]:
+def of(found: str | tuple[str, ...]) -> tuple[str, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+def by_item(
+    given: Mapping[str, Fraction], found: Mapping[str, str | tuple[str, ...]], limbo: str
+) -> dict[str, Fraction]:
     result: dict[str, Fraction] = {}
     for name, share in given.items():
-        item = {UNREACHED: limbo, BARE: "unassigned"}.get(found[name], found[name])
-        result[item] = result.get(item, Fraction(0)) + share
+        holding = of(found[name])
+        for holder in holding:
+            item = {UNREACHED: limbo, BARE: "unassigned"}.get(holder, holder)
+            result[item] = result.get(item, Fraction(0)) + share / len(holding)
     return result
 
 
 def split(in_middle: Sequence[Row], at: datetime, model: Model) -> dict[str, Fraction]:
-    counts = {touch["touch_id"]: 1 for touch in in_middle}
+    counts = {touch["touch_id"]: Fraction(1) for touch in in_middle}
+    if model.channel_weights is not None:
+        channels = [touch["channel"] for touch in in_middle]
+        counts = {
+            touch["touch_id"]: model.channel_weights.get(touch["channel"], Fraction(0))
+            / channels.count(touch["channel"])
+            for touch in in_middle
+        }
     if model.half_life_days is not None:
-        counts = {touch["touch_id"]: decayed(at - touch["occurred_at"], model.half_life_days) for touch in in_middle}
-        if not any(counts.values()):
-            counts = dict.fromkeys(counts, 1)
-    return {touch: Fraction(count, sum(counts.values())) for touch, count in counts.items()}
+        counts = {
+            touch["touch_id"]: Fraction(decayed(at - touch["occurred_at"], model.half_life_days)) for touch in in_middle
+        }
+    if not any(counts.values()):
+        counts = dict.fromkeys(counts, Fraction(1))
+    return {touch: count / sum(counts.values()) for touch, count in counts.items()}
 
 
-def decayed(age: timedelta, half_life_days: int) -> int:
+def decayed(age: timedelta, half_life_days: Decimal | int) -> int:
     with localcontext(prec=120):
-        half_lives = Decimal(age // timedelta(microseconds=1)) / Decimal(half_life_days * 86_400_000_000)
+        half_lives = Decimal(age // timedelta(microseconds=1)) / (Decimal(half_life_days) * 86_400_000_000)
         return int((Decimal(2) ** -half_lives * 10**12).to_integral_value(ROUND_HALF_EVEN))
 
 
@@ -229,7 +262,10 @@ def money(amount: int, parts: Mapping[str, Fraction], order: Sequence[str]) -> d
 
 
 def credits_of(story: Journey, clock: str, model: Model) -> dict[str, tuple[Fraction, int | None]]:
-    parts = shares(story, clock, model)
+    return allotted(story, clock, shares(story, clock, model))
+
+
+def allotted(story: Journey, clock: str, parts: Mapping[str, Fraction]) -> dict[str, tuple[Fraction, int | None]]:
     order = [touch["touch_id"] for touch in story.path(clock)] + ["pending", "unassigned"]
     amount = story.deal["amount_units"]
     units: Mapping[str, int | None] = dict.fromkeys(parts) if amount is None else money(amount, parts, order)

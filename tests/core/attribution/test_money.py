@@ -56,11 +56,11 @@ def test_the_decay_is_correctly_rounded_also_where_floating_point_cannot_tell() 
     rng = random.Random(SEED)
     half_lives = [timedelta(days=30) * number for number in range(45)]
     ages = half_lives + [timedelta(microseconds=rng.randrange(540 * 86_400_000_000)) for _ in range(20_000)]
-    found = decayed(pl.Series([age // timedelta(microseconds=1) for age in ages], dtype=pl.Int64), 30)
+    found = decayed(pl.Series([age // timedelta(microseconds=1) for age in ages], dtype=pl.Int64), 30 * 86_400_000_000)
     assert found.to_list() == [reference.decayed(age, 30) for age in ages]
     # Ages at which the double nearest to the weight lies on the wrong side of the middle between two units.
     wrong = {122978988816: 967648108413, 33991270979: 990951313923, 251874396867: 934862592211}
-    assert decayed(pl.Series(list(wrong)), 30).to_list() == list(wrong.values())
+    assert decayed(pl.Series(list(wrong)), 30 * 86_400_000_000).to_list() == list(wrong.values())
     assert [round(2.0 ** (-age / (30 * 86_400_000_000)) * 1e12) for age in wrong] != list(wrong.values())
     # 2^-13 of 10^12 is exactly 122070312.5: the even neighbour.
     assert found[13] == 122070312

@@ -33,7 +33,7 @@ def test_the_default_models_are_the_stated_ones() -> None:
         ({}, "add up to zero"),
         ({"FT": "much"}, "is no number"),
         ({"FT": float("nan")}, "the weight of FT is nan"),
-        ({"FT": "0.0000001", "LT": 1}, "finer than a millionth"),
+        ({"FT": "0.0000000001", "LT": 1}, "finer than a billionth"),
     ],
 )
 def test_weights_that_cannot_divide_are_refused(weights: dict[str, object], words: str) -> None:
@@ -58,6 +58,15 @@ def test_an_unknown_position_is_named_with_the_nearest_one() -> None:
         )
     assert caught.value.code == "HW-141"
     assert any("define Demo" in action for action in caught.value.actions)
+
+
+def test_opportunity_creation_alone_may_be_tied_to_a_stage() -> None:
+    rules = AttributionRules(positions=[Position("OC", "stage", "Qualified")])
+    assert rules.position_names == ("FT", "LC", "OC", "CW", "LT")
+    for position in (Position("CW", "stage", "Signed"), Position("OC", "first_touch_of_type", "form")):
+        with pytest.raises(Fatal, match="already; only OC") as caught:
+            AttributionRules(positions=[position])
+        assert caught.value.code == "HW-142"
 
 
 def test_names_are_unique_and_not_reserved() -> None:

@@ -5,6 +5,7 @@ Small random worlds of deals, people and touches, on few days so that ties and e
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -94,7 +95,7 @@ def touch_row(name: str, person: int, at: datetime, kind: str) -> dict[str, Any]
         "occurred_at": at,
         "type": kind,
         "team": "sales" if kind == "meeting" else "marketing",
-        "channel": "Webinar",
+        "channel": ("Webinar", "Paid search", "Event")[ord(name[-1]) % 3],
         "offer": "Cost Control",
         "campaign": None,
     }
@@ -105,6 +106,8 @@ POSITIONS = (
     Position("met", "first_touch_of_type", "meeting"),
     Position("nego", "stage", "Negotiation"),
 )
+# Opportunity creation tied to a stage.
+QUALIFIED = Position("OC", "stage", "Negotiation")
 WEIGHTS = st.dictionaries(
     st.sampled_from(["FT", "LC", "OC", "CW", "LT", "demo", "met", "nego", "middle"]),
     st.sampled_from([Decimal(text) for text in ("0", "1", "7.5", "22.5", "30", "0.1", "33.333")]),
@@ -112,12 +115,22 @@ WEIGHTS = st.dictionaries(
 ).filter(lambda weights: any(weights.values()))
 
 
+CHANNEL_WEIGHTS = st.dictionaries(
+    st.sampled_from(["Webinar", "Paid search", "Display"]),
+    st.sampled_from([Fraction(text) for text in ("0", "1/3", "0.3", "5/7", "0.123456789012")]),
+    min_size=1,
+).filter(lambda weights: any(weights.values()))
+# How the middle is divided: equally, by age, by what was learnt of the channels.
+MIDDLES = st.one_of(
+    st.just((None, None)),
+    st.tuples(st.sampled_from([1, 30, Decimal("2.5")]), st.none()),
+    st.tuples(st.none(), CHANNEL_WEIGHTS),
+)
+
+
 @st.composite
 def rule_sets(draw: st.DrawFn) -> AttributionRules:
-    own = [
-        Model(f"own{number}", draw(WEIGHTS), draw(st.sampled_from([None, None, 1, 30])))
-        for number in range(draw(st.integers(0, 3)))
-    ]
+    own = [Model(f"own{number}", draw(WEIGHTS), *draw(MIDDLES)) for number in range(draw(st.integers(0, 3)))]
     return AttributionRules(
         lookback_days=draw(st.sampled_from([540, 10])),
         account_people_days=draw(st.sampled_from([10, 5, 0])),
@@ -125,6 +138,6 @@ def rule_sets(draw: st.DrawFn) -> AttributionRules:
         path=draw(st.sampled_from(["roles_else_account", "roles_else_account", "roles", "primary", "account"])),
         no_touch=draw(st.sampled_from(["unassigned", "spread"])),
         influence_days=draw(st.sampled_from([90, 5])),
-        positions=POSITIONS,
+        positions=(*POSITIONS, *draw(st.sampled_from([(), (), (QUALIFIED,)]))),
         models=(*DEFAULT_MODELS, *own),
     )

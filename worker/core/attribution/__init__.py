@@ -6,6 +6,7 @@ money, ``explain`` puts the result into words. Pure: frames in, frames out. Call
 """
 
 from worker.core.attribution.allot import allot, allot_wide, wide_schema
+from worker.core.attribution.deal import credit_deal
 from worker.core.attribution.explain import positions_text, sentences, share_percent, share_text
 from worker.core.attribution.path import PathSet, build_paths
 from worker.core.attribution.rules import DEFAULT_MODELS, AttributionRules, Model, Position
@@ -19,6 +20,7 @@ __all__ = [
     "allot",
     "allot_wide",
     "build_paths",
+    "credit_deal",
     "positions_text",
     "sentences",
     "share_percent",

@@ -15,10 +15,11 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.attribution.channels import weigh_channels
 from worker.core.attribution.decay import decayed
 from worker.core.attribution.money import FINEST, group_sums, integer_for, largest_remainders
 from worker.core.attribution.path import PathSet, expand, position_bits
-from worker.core.attribution.rules import MIDDLE, AttributionRules, Model
+from worker.core.attribution.rules import MIDDLE, AttributionRules, Model, NoTouchRule
 from worker.core.attribution.shares import divide_weights
 from worker.core.errors import Fatal
 from worker.core.frames import CREDIT, Schema
@@ -47,23 +48,39 @@ def allot(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> pl.Da
     items = _lay_out(deals, paths)
     described = items.described()
     frames = []
-    for model, division in _divisions(items, rules):
+    for model, division in _divisions(items, rules.models, rules.no_touch):
         weighed = [name for name in rules.position_names if name in model.parts()]
-        credit = described.with_columns(bits=items.position_bits(weighed)).filter(division.gets)
-        frames.append(
-            credit.select(
-                "opportunity_id",
-                "clock",
-                pl.lit(model.name).alias("model"),
-                "item",
-                "touch_id",
-                _positions(credit["bits"], weighed).alias("positions"),
-                division.numerator.alias("share_num"),
-                division.denominator.gather(division.group).alias("share_den"),
-                division.units.alias("amount_units"),
-            ).cast(pl.Schema(CREDIT))
-        )
+        held = _positions(items.position_bits(weighed).filter(division.gets), weighed)
+        getting = described.filter(division.gets).with_columns(held.alias("positions"))
+        frames.append(_credit(getting, model, division))
     return pl.concat(frames)
+
+
+def divide(
+    deals: pl.DataFrame, paths: PathSet, models: Sequence[Model], no_touch: NoTouchRule = "unassigned"
+) -> pl.DataFrame:
+    """
+    The same as ``allot`` under these models, whose weights may be of any positions that ``paths.clocks`` has the state
+    and holder of. ``positions`` is null.
+    """
+    items = _lay_out(deals, paths)
+    described = items.described().with_columns(positions=pl.lit(None, pl.String))
+    return pl.concat(
+        _credit(described.filter(division.gets), model, division)
+        for model, division in _divisions(items, models, no_touch)
+    )
+
+
+def _credit(getting: pl.DataFrame, model: Model, division: "_Division") -> pl.DataFrame:
+    """
+    CREDIT under one model, of the items that get something, described with their positions.
+    """
+    return getting.with_columns(
+        pl.lit(model.name).alias("model"),
+        division.numerator.alias("share_num"),
+        division.denominator.gather(division.group).alias("share_den"),
+        division.units.alias("amount_units"),
+    ).select(pl.col(name).cast(kind) for name, kind in CREDIT.items())
 
 
 def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> pl.DataFrame:
@@ -77,7 +94,7 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
     frame = items.described().with_columns(positions.alias("positions"))
     gets = pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
     nothing = {dtype: pl.repeat(None, frame.height, dtype=dtype, eager=True) for dtype in (pl.Int128, pl.Int64)}
-    for model, division in _divisions(items, rules):
+    for model, division in _divisions(items, rules.models, rules.no_touch):
         gets, rows = gets | division.gets, division.gets.arg_true()
         denominator = division.denominator.gather(division.group)
         frame = frame.with_columns(
@@ -98,11 +115,11 @@ class _Items:
     Everything that may get a share, group by group: the touches in path order, then pending, then unassigned.
 
     ``groups``: ``PathSet.clocks`` with the amount and ``start``, the group's first item. ``group`` and ``index``: each
-    item's group row and place within. ``touch_row``: its row in ``paths``, null for pending and unassigned.
+    item's group row and place within. ``touch_row``: its row in ``paths.paths``, null for pending and unassigned.
     """
 
     groups: pl.DataFrame
-    paths: pl.DataFrame
+    paths: PathSet
     group: pl.Series
     index: pl.Series
     touch_row: pl.Series
@@ -117,7 +134,7 @@ class _Items:
             opportunity_id=self.groups["opportunity_id"].gather(self.group),
             clock=self.groups["clock"].gather(self.group),
             item=kind.otherwise(pl.lit("unassigned")),
-            touch_id=self.paths["touch_id"].gather(self.touch_row),
+            touch_id=self.paths.paths["touch_id"].gather(self.touch_row),
         )
 
     def position_bits(self, names: Sequence[str]) -> pl.Series:
@@ -130,8 +147,19 @@ class _Items:
         """
         How long before the clock's instant a touch was, in microseconds; null for pending and unassigned.
         """
-        ages = self.groups["at"].gather(self.group) - self.paths["occurred_at"].gather(self.touch_row)
+        ages = self.groups["at"].gather(self.group) - self.paths.paths["occurred_at"].gather(self.touch_row)
         return ages.dt.total_microseconds()
+
+    def middle_channels(self, held_rows: Sequence[pl.Series]) -> pl.Series:
+        """
+        The channel of each touch that holds none of these positions; null for the others, pending and unassigned.
+        """
+        if self.paths.channels is None:
+            raise Fatal("HW-902", "the paths were built without their channels, and a model weighs channels")
+        channels = self.paths.channels.gather(self.touch_row)
+        for rows in held_rows:
+            channels = channels.scatter(rows.drop_nulls(), None)
+        return channels
 
 
 @dataclass(frozen=True)
@@ -161,21 +189,21 @@ def _lay_out(deals: pl.DataFrame, paths: PathSet) -> _Items:
     # The paths' rows stand in the same order, so a touch's row is its place less two for each group before.
     is_touch = index < groups["touch_count"].gather(group)
     touch_row = pl.select(pl.when(is_touch).then(place - 2 * group.cast(pl.Int64)).cast(pl.UInt32)).to_series()
-    return _Items(groups.with_columns(start=starts), paths.paths, group, index, touch_row)
+    return _Items(groups.with_columns(start=starts), paths, group, index, touch_row)
 
 
-def _divisions(items: _Items, rules: AttributionRules) -> Iterator[tuple[Model, _Division]]:
+def _divisions(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> Iterator[tuple[Model, _Division]]:
     together = max(1, STACKED_ITEMS // max(1, items.group.len()))
-    for start in range(0, len(rules.models), together):
-        models = rules.models[start : start + together]
-        yield from zip(models, _divided(items, models, rules), strict=True)
+    for start in range(0, len(models), together):
+        some = models[start : start + together]
+        yield from zip(some, _divided(items, some, no_touch), strict=True)
 
 
-def _divided(items: _Items, models: Sequence[Model], rules: AttributionRules) -> Iterator[_Division]:
+def _divided(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> Iterator[_Division]:
     """
     The divisions of some models, their items stacked: a step costs the same for one model as for eight of few items.
     """
-    shares = [_shares(items, model, rules) for model in models]
+    shares = [_shares(items, model, no_touch) for model in models]
     width = pl.Int128() if any(each.dtype == pl.Int128 for pair in shares for each in pair) else pl.Int64()
     gets = [numerator > 0 for numerator, _ in shares]
     numerators = [numerator.filter(mask).cast(width) for (numerator, _), mask in zip(shares, gets, strict=True)]
@@ -194,11 +222,11 @@ def _divided(items: _Items, models: Sequence[Model], rules: AttributionRules) ->
         start += group.len()
 
 
-def _shares(items: _Items, model: Model, rules: AttributionRules) -> tuple[pl.Series, pl.Series]:
+def _shares(items: _Items, model: Model, no_touch: NoTouchRule) -> tuple[pl.Series, pl.Series]:
     """
     Numerators an item and denominators a group; the numerators of a group add up to its denominator.
     """
-    parts = divide_weights(items.groups, model, rules)
+    parts = divide_weights(items.groups, model, no_touch, apart=items.paths.apart)
     starts = items.groups["start"]
     held_rows = {name: starts + items.groups[f"holder:{name}"] for name in model.parts() if name != MIDDLE}
     each, together = _middle_split(items, model, parts, list(held_rows.values()))
@@ -231,15 +259,18 @@ def _middle_split(
     together (1 where the middle gets nothing, so that nothing is multiplied in vain).
     """
     each, together = None, parts["middle_count"]
-    if model.half_life_days is not None:
-        each = decayed(items.ages_us(), model.half_life_days).fill_null(0)
+    if model.half_life_us is not None:
+        each = decayed(items.ages_us(), model.half_life_us).fill_null(0)
         for rows in held_rows:
             each = each.scatter(rows.drop_nulls(), 0)
-        decayed_sums = group_sums(each, items.groups["start"])
-        # Where every weight has faded to zero the touches count the same.
-        faded = decayed_sums == 0
+    elif model.channel_weights is not None:
+        each = weigh_channels(items.middle_channels(held_rows), items.group, model)
+    if each is not None:
+        sums = group_sums(each, items.groups["start"])
+        # Where every weight has faded to zero, or no channel is known, the touches count the same.
+        faded = sums == 0
         each = pl.select(pl.when(faded.gather(items.group)).then(1).otherwise(each)).to_series()
-        together = pl.select(pl.when(faded).then(together).otherwise(decayed_sums)).to_series()
+        together = pl.select(pl.when(faded).then(together).otherwise(sums)).to_series()
     return each, pl.select(pl.when(parts["middle"] > 0).then(together).otherwise(1)).to_series()
 
 

@@ -11,18 +11,17 @@ from typing import Final
 import polars as pl
 
 UNIT: Final = 10**12
-MICROSECONDS_A_DAY: Final = 86_400_000_000
 
 # A double's last place. The division's rounding moves the exponent, and with it the weight, by at most half of it for
 # each unit of exponent; the power and the product add at most three. Twice that is held to be doubtful.
 LAST_PLACE: Final = 2.0**-52
 
 
-def decayed(ages_us: pl.Series, half_life_days: int) -> pl.Series:
+def decayed(ages_us: pl.Series, half_life_us: int) -> pl.Series:
     """
-    For each age in microseconds (zero or more, null stays null) its weight in units of 10^-12, as Int64.
+    For each age in microseconds (zero or more, null stays null) its weight in units of 10^-12, as Int64; the half-life
+    is in microseconds too.
     """
-    half_life_us = half_life_days * MICROSECONDS_A_DAY
     half_lives = pl.col("age") / half_life_us
     guessed = (
         ages_us.alias("age")

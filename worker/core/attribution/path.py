@@ -8,7 +8,7 @@ Only marketing touches of eligible types are path touches; the other teams' touc
 the milestone of a position defined by rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,11 +42,29 @@ class PathSet:
     ``source_team`` ("none" without a touch up to creation), ``source_channel``, ``source_offer``, ``source_touch_id``;
     ``influenced``; ``assisted``; ``first_touch``: where marketing's first touch lies, before_creation,
     after_creation, after_close or none.
+    ``channels``: of each row of ``paths``, where a model of the rules weighs channels; else None.
+    ``apart``: whether no touch holds two positions of ``clocks``, which saves looking for those that do.
     """
 
     paths: pl.DataFrame
     clocks: pl.DataFrame
     deals: pl.DataFrame
+    channels: pl.Series | None = None
+    apart: bool = False
+
+    def only(self, clock: str, opportunity_ids: Sequence[int]) -> "PathSet":
+        """
+        These deals on this clock.
+        """
+        wanted = (pl.col("clock") == clock) & pl.col("opportunity_id").is_in(list(opportunity_ids))
+        rows = self.paths.select(wanted).to_series()
+        return PathSet(
+            paths=self.paths.filter(rows),
+            clocks=self.clocks.filter(wanted),
+            deals=self.deals.filter(pl.col("opportunity_id").is_in(list(opportunity_ids))),
+            channels=None if self.channels is None else self.channels.filter(rows),
+            apart=self.apart,
+        )
 
 
 def build_paths(
@@ -65,8 +83,7 @@ def build_paths(
     ``deals`` DEAL, ``people`` DEAL_PERSON, ``touches`` TOUCH of all teams, each in any order; touches of people on no
     deal are ignored. ``stages`` (``opportunity_id``, ``stage``, ``entered_at``) is needed where a position names a
     stage. ``as_of`` is aware and stands in for the close of open deals. Outcomes are trusted: to see a past instant,
-    hand in the deals as they stood then. ``DEAL.created_at`` is the instant of OC, so where the rules take the entry to
-    a stage for it, the caller puts that instant there. Influenced looks back from creation, and from the close once
+    hand in the deals as they stood then. Influenced looks back from creation, and from the close once
     there is one: of an open deal the passing of time alone changes nothing.
 
     Raises Fatal HW-902 for input that contradicts itself (a deal or a touch twice, an unknown outcome, a naive
@@ -81,10 +98,14 @@ def build_paths(
     counted = _counted(dated, journeys, rules)
     grouped = _groups(counted, [clock for clock in CLOCKS if clock in clocks], rules)
     late = found.filter(pl.col("eligible") & (pl.col("occurred_at") > pl.col("end_at")))
+    path_touches = journeys.filter("eligible")
+    paths, source = _paths(path_touches, grouped, rules.position_names)
+    weighs_channels = any(model.channel_weights is not None for model in rules.models)
     return PathSet(
-        paths=_paths(journeys.filter("eligible"), grouped, rules.position_names),
+        paths=paths,
         clocks=grouped.drop("start"),
         deals=_summaries(counted, members, journeys, late.filter(pl.col("occurred_at") <= as_of), touches, rules),
+        channels=touches["channel"].gather(path_touches["touch"].gather(source)) if weighs_channels else None,
     )
 
 
@@ -192,7 +213,7 @@ def _groups(counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRule
             "outcome",
             "touch_count",
             "start",
-            *_built_in_positions(clock),
+            *_built_in_positions(clock, by_rule={position.name for position in rules.positions}),
             *(
                 column
                 for position in rules.positions
@@ -203,12 +224,13 @@ def _groups(counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRule
     ).sort("opportunity_id", "clock")
 
 
-def _built_in_positions(clock: str) -> Iterable[pl.Expr]:
+def _built_in_positions(clock: str, *, by_rule: Collection[str]) -> Iterable[pl.Expr]:
     count = pl.col("touch_count")
     lead = pl.coalesce("lead_before", pl.when(pl.col("lead_after") <= count).then("lead_after"))
     yield from _position("FT", reached=count > 0, held=pl.min_horizontal(count, 1))
     yield from _position("LC", reached=pl.col("lead_at") <= pl.col("at"), held=lead)
-    yield from _position("OC", reached=pl.lit(value=True), held=pl.min_horizontal("to_creation", count))
+    if "OC" not in by_rule:
+        yield from _position("OC", reached=pl.lit(value=True), held=pl.min_horizontal("to_creation", count))
     if clock == "pipeline":
         yield from _position("CW", reached=pl.lit(value=False), held=count, otherwise="later")
     else:
@@ -244,9 +266,10 @@ def position_bits(groups: pl.DataFrame, starts: pl.Series, names: Sequence[str],
     return bits
 
 
-def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, pl.Series]:
     """
-    The path touches once for each clock that sees them; a clock sees a deal's first ``touch_count``.
+    The path touches once for each clock that sees them, and each one's row among ``path_touches``; a clock sees a
+    deal's first ``touch_count``.
     """
     counts = grouped["touch_count"].cast(pl.UInt32)
     starts = counts.cum_sum() - counts
@@ -259,7 +282,7 @@ def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[st
         [[name for n, name in enumerate(names) if mask >> n & 1] for mask in held], dtype=PATH["positions"]
     )
     label = bits.replace_strict(held, pl.int_range(held.len(), dtype=pl.UInt32, eager=True), return_dtype=pl.UInt32)
-    return pl.DataFrame(
+    paths = pl.DataFrame(
         {
             "opportunity_id": grouped["opportunity_id"].gather(group),
             "clock": grouped["clock"].gather(group),
@@ -271,6 +294,7 @@ def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[st
         },
         schema=PATH,
     )
+    return paths, source
 
 
 def expand(counts: pl.Series) -> pl.Series:

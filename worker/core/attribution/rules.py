@@ -23,8 +23,16 @@ MIDDLE: Final = "middle"
 BUILT_IN_POSITIONS: Final = ("FT", "LC", "OC", "CW", "LT")
 
 # The weights of a model, as whole numbers without a common divisor, add up to at most this. It keeps every
-# denominator within what 128 bits divide exactly, and is finer than any percentage with four decimals.
-FINEST_PARTS: Final = 1_000_000
+# denominator within what 128 bits divide exactly. With a half-life the shares of the middle are twelve digits long, so
+# the weights may be less fine: still finer than any percentage with four decimals.
+FINEST_PARTS: Final = 1_000_000_000
+FINEST_PARTS_BY_AGE: Final = 1_000_000
+
+# The same for the weights of channels. What was learnt finer than this is rounded to the second, a share of the whole.
+FINEST_CHANNEL_PARTS: Final = 10**15
+CHANNEL_UNIT: Final = 10**12
+
+MICROSECONDS_A_DAY: Final = 86_400_000_000
 
 # Path positions are kept as bits of one 32-bit number.
 MOST_POSITIONS: Final = 32
@@ -47,16 +55,20 @@ class Model:
     """
     One way to divide a deal: weights by position name, ``middle`` for the touches that hold none the model weighs.
 
-    Weights may be of any size, they are divided by their sum. ``half_life_days`` says how the middle's weight is
-    divided: null equally, else in proportion to 2^(-age/half-life) with the age counted back from the clock's instant.
+    Weights may be of any size, they are divided by their sum. The middle's weight is divided equally among its touches;
+    with ``half_life_days`` in proportion to 2^(-age/half-life), the age counted back from the clock's instant; with
+    ``channel_weights`` each channel on the path gets its weight, divided equally among its touches there (a channel
+    that is not named weighs nothing). Where all these weights are zero the touches count the same.
 
     Raises Fatal HW-140 for a weight that is negative or no number, for a sum of zero, for weights finer than a
-    millionth of their sum, and for a half-life that is not positive.
+    billionth of their sum (a millionth with a half-life), for a half-life that is not positive or finer than a
+    microsecond, and for a half-life and channel weights together.
     """
 
     name: str
     weights: Mapping[str, Decimal]
-    half_life_days: int | None = None
+    half_life_days: Decimal | int | None = None
+    channel_weights: Mapping[str, Fraction] | None = None
 
     def __post_init__(self) -> None:
         weights = {position: self._checked(position, weight) for position, weight in self.weights.items()}
@@ -67,14 +79,40 @@ class Model:
                 f"model {self.name}: the weights add up to zero, so there is nothing to divide by",
                 actions=[f"give at least one position of {self.name} a weight above zero"],
             )
-        if sum(self.parts().values()) > FINEST_PARTS:
+        finest, words = FINEST_PARTS, "a billionth"
+        if self.half_life_days is not None:
+            finest, words = FINEST_PARTS_BY_AGE, "a millionth"
+        if sum(self.parts().values()) > finest:
             raise Fatal(
                 "HW-140",
-                f"model {self.name}: the weights are finer than a millionth of their sum",
+                f"model {self.name}: the weights are finer than {words} of their sum",
                 actions=["round the weights to at most four decimals of a percent"],
             )
-        if self.half_life_days is not None and self.half_life_days <= 0:
-            raise Fatal("HW-140", f"model {self.name}: half_life_days is {self.half_life_days}, it must be positive")
+        self._check_the_middle()
+
+    def _check_the_middle(self) -> None:
+        if self.half_life_days is not None:
+            exact = Fraction(self.half_life_days) * MICROSECONDS_A_DAY
+            if exact <= 0 or exact.denominator != 1:
+                raise Fatal(
+                    "HW-140",
+                    f"model {self.name}: half_life_days is {self.half_life_days}; it must be above zero and no finer "
+                    "than a microsecond",
+                )
+        if self.channel_weights is None:
+            return
+        if self.half_life_days is not None:
+            raise Fatal("HW-140", f"model {self.name}: it has a half-life and channel weights; one of them can divide")
+        weights = self.channel_weights.values()
+        if any(weight < 0 for weight in weights) or not any(weights):
+            raise Fatal("HW-140", f"model {self.name}: channel weights must be zero or more, at least one of them more")
+
+    @property
+    def half_life_us(self) -> int | None:
+        """
+        The half-life in microseconds.
+        """
+        return None if self.half_life_days is None else int(Fraction(self.half_life_days) * MICROSECONDS_A_DAY)
 
     def _checked(self, position: str, weight: object) -> Decimal:
         """
@@ -96,11 +134,27 @@ class Model:
         """
         The weights above zero as whole numbers without a common divisor, in the order written.
         """
-        fractions = {position: Fraction(weight) for position, weight in self.weights.items() if weight}
-        scale = math.lcm(*(value.denominator for value in fractions.values()))
-        whole = {position: int(value * scale) for position, value in fractions.items()}
-        divisor = math.gcd(*whole.values())
-        return {position: value // divisor for position, value in whole.items()}
+        return _smallest_whole({position: Fraction(weight) for position, weight in self.weights.items() if weight})
+
+    def channel_parts(self) -> dict[str, int]:
+        """
+        The channel weights above zero as whole numbers: exactly, or where they are too fine for that rounded to
+        10^-12 of their sum and exact from there.
+        """
+        fractions = {channel: weight for channel, weight in (self.channel_weights or {}).items() if weight}
+        exact = _smallest_whole(fractions)
+        if sum(exact.values()) <= FINEST_CHANNEL_PARTS:
+            return exact
+        whole = sum(fractions.values())
+        rounded = {channel: round(weight / whole * CHANNEL_UNIT) for channel, weight in fractions.items()}
+        return {channel: parts for channel, parts in rounded.items() if parts}
+
+
+def _smallest_whole(fractions: Mapping[str, Fraction]) -> dict[str, int]:
+    scale = math.lcm(*(value.denominator for value in fractions.values()))
+    whole = {name: int(value * scale) for name, value in fractions.items()}
+    divisor = math.gcd(*whole.values())
+    return {name: value // divisor for name, value in whole.items()}
 
 
 @dataclass(frozen=True)
@@ -109,7 +163,7 @@ class Position:
     A position defined by rule: its holder is the last touch at or before the milestone, itself included.
 
     ``first_touch_of_type``: the milestone is the first touch of type ``value`` by the path's people, whatever its team.
-    ``stage``: the deal's first entry to the stage ``value``.
+    ``stage``: the deal's first entry to the stage ``value``. Named OC, it takes the place of the deal's creation.
     """
 
     name: str
@@ -172,7 +226,8 @@ class AttributionRules:
         """
         The five built-in positions, then those defined by rule, in the order written.
         """
-        return BUILT_IN_POSITIONS + tuple(position.name for position in self.positions)
+        own = tuple(position.name for position in self.positions)
+        return BUILT_IN_POSITIONS + tuple(name for name in own if name not in BUILT_IN_POSITIONS)
 
     def model(self, name: str) -> Model:
         """
@@ -185,7 +240,11 @@ class AttributionRules:
 
     def _check_names(self) -> None:
         known = self.position_names
-        for names, what in ((known, "position"), ([model.name for model in self.models], "model")):
+        own = [position.name for position in self.positions]
+        taken = sorted(set(BUILT_IN_POSITIONS).intersection(p.name for p in self.positions if not _is_creation(p)))
+        if taken:
+            raise Fatal("HW-142", f"there is a position {taken[0]} already; only OC can be tied to a stage")
+        for names, what in ((own, "position"), ([model.name for model in self.models], "model")):
             doubled = sorted({name for name in names if list(names).count(name) > 1})
             if doubled:
                 raise Fatal("HW-142", f"two entries have the same {what} name: {', '.join(doubled)}")
@@ -228,6 +287,10 @@ class AttributionRules:
             raise Fatal("HW-143", "there is no model, so nothing can be divided", actions=["name at least one model"])
         if len(self.position_names) > MOST_POSITIONS:
             raise Fatal("HW-143", f"{len(self.position_names)} positions are defined; at most {MOST_POSITIONS} can be")
+
+
+def _is_creation(position: Position) -> bool:
+    return position.name == "OC" and position.milestone == "stage"
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from worker.core.attribution.rules import MIDDLE, AttributionRules, Model
+from worker.core.attribution.rules import MIDDLE, Model, NoTouchRule
 
 
-def divide_weights(groups: pl.DataFrame, model: Model, rules: AttributionRules) -> pl.DataFrame:
+def divide_weights(groups: pl.DataFrame, model: Model, no_touch: NoTouchRule, *, apart: bool = False) -> pl.DataFrame:
     """
     Divide the model's weights over what each group (deal and clock) has of it.
 
-    ``groups`` as ``PathSet.clocks``. One row a group, in the same order, whole numbers (Int64): ``whole``, of which
-    ``pending``, ``unassigned`` and ``middle`` (for all middle touches together) are parts; ``middle_count``, the
-    touches in the middle; and for each position P that the model weighs ``held:P``, the part of **the touch** that
-    holds P, its positions added (null where none does). ``pending + unassigned + middle`` and the parts of the distinct
-    holders add up to ``whole``, exactly.
+    ``groups`` as ``PathSet.clocks``; ``apart`` as ``PathSet.apart``. One row a group, in the same order, whole numbers
+    (Int64): ``whole``, of which ``pending``, ``unassigned`` and ``middle`` (for all middle touches together) are parts;
+    ``middle_count``, the touches in the middle; and for each position P that the model weighs ``held:P``, the part of
+    **the touch** that holds P, its positions added (null where none does). ``pending + unassigned + middle`` and the
+    parts of the distinct holders add up to ``whole``, exactly.
     """
     parts = model.parts()
     names = [name for name in parts if name != MIDDLE]
@@ -30,14 +30,14 @@ def divide_weights(groups: pl.DataFrame, model: Model, rules: AttributionRules) 
         groups.lazy()
         .with_columns(_live(name, parts[name]).alias(f"live:{name}") for name in names)
         .with_columns(
-            middle_count=pl.col("touch_count").cast(pl.Int64) - _distinct_holders(names),
+            middle_count=pl.col("touch_count").cast(pl.Int64) - _distinct_holders(names, apart=apart),
             weighed=_total(names),
             held=_total(names, "held"),
-            bare=pl.lit(0, pl.Int64) if rules.no_touch == "spread" else _total(names, "bare"),
+            bare=pl.lit(0, pl.Int64) if no_touch == "spread" else _total(names, "bare"),
             waiting=pl.when(settled).then(0).otherwise(_total(names, "unreached")),
         )
         .pipe(_scaled, middle)
-        .select(*_parts(middle), *(_of_touch(name, names) for name in names))
+        .select(*_parts(middle), *(_of_touch(name, [name] if apart else names) for name in names))
         .collect()
     )
 
@@ -60,14 +60,16 @@ def _total(names: Sequence[str], state: str | None = None) -> pl.Expr:
     return pl.sum_horizontal(pl.lit(0, pl.Int64), *inside)
 
 
-def _distinct_holders(names: Sequence[str]) -> pl.Expr:
+def _distinct_holders(names: Sequence[str], *, apart: bool) -> pl.Expr:
     """
     How many touches hold at least one of these positions.
     """
     firsts = []
     for number, name in enumerate(names):
         holder = pl.col(f"holder:{name}")
-        taken = ((holder == pl.col(f"holder:{other}")).fill_null(value=False) for other in names[:number])
+        taken = (
+            (holder == pl.col(f"holder:{other}")).fill_null(value=False) for other in names[: 0 if apart else number]
+        )
         firsts.append((holder.is_not_null() & ~pl.any_horizontal(pl.lit(value=False), *taken)).cast(pl.Int64))
     return pl.sum_horizontal(pl.lit(0, pl.Int64), *firsts)
 

@@ -1,0 +1,339 @@
+"""
+Reads the file in which somebody describes one deal, JSON or YAML, or reports everything that is wrong with it at once,
+by file and line.
+
+Checks its shape and that its names fit together; what it means the engine decides. Called by ``headwater credit``.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+
+from config.errors import ConfigError
+from config.jsonfile import parse_json
+from config.ruleerrors import Problem, path_of, with_path, words_of
+from config.rulemodel import RuleModel, YesNo, as_list, spelt
+from config.rules_attribution import CREATION, MIDDLE, POSITIONS, Milestone, Model, Weight
+from config.yamlfile import Document, Flaw, YamlPath, parse_yaml
+
+MAX_BYTES: Final = 16_777_216  # a deal of 50,000 touches; more is another file
+MAX_UNITS: Final = 2**63  # money is counted in whole numbers of 63 bits, at least of ten-thousandths
+
+
+def _as_id(value: Any) -> Any:
+    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+
+
+def _as_amount(value: Any) -> Any:
+    """
+    A number in quotes keeps the digits it is written with; of a bare number zeros at the end say nothing.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise ValueError("a number is expected")  # noqa: TRY004 - pydantic reports only ValueError
+    try:
+        amount = Decimal(value.strip() if isinstance(value, str) else value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or (isinstance(value, str) and "_" in value):
+        raise ValueError(f'"{value}" is no number; write it as 84000.00')
+    exponent = int(amount.as_tuple().exponent)
+    if not isinstance(value, str) and -400 < exponent < 0:
+        amount = Decimal(format(amount, "f").rstrip("0").rstrip("."))
+        exponent = int(amount.as_tuple().exponent)
+    if exponent > 18 or exponent < -18 or abs(int(amount.scaleb(max(4, -exponent)))) >= MAX_UNITS:
+        raise ValueError("too large, or with too many digits, to be counted exactly")
+    return amount
+
+
+def read_instant(value: Any) -> datetime | date:
+    """
+    An aware instant in UTC; a day alone stays a date. Raises ValueError for anything else.
+    """
+    if not isinstance(value, str):
+        raise ValueError("an instant is expected, as 2020-01-31T12:00:00Z")  # noqa: TRY004 - as above
+    text = value.strip()
+    if not re.match(r"(19|[2-8]\d)\d\d-?[01]", text):
+        # Bounded, because days are added and taken away: a lookback, the end of a day.
+        raise ValueError(f'"{text}" is no instant of the years 1900 to 8999; write it as 2020-01-31T12:00:00Z')
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return date.fromisoformat(text)
+        found = datetime.fromisoformat(text)
+        aware = None if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f'"{text}" is no instant; write it as 2020-01-31T12:00:00Z') from None
+    if aware is None:
+        raise ValueError(f'"{text}" says no time zone; write {text}Z if it is UTC')
+    return aware
+
+
+# As ``datetime | date`` alone, pydantic would read text itself, and guess.
+Instant = Annotated[Any, BeforeValidator(read_instant)]
+Id = Annotated[str, BeforeValidator(_as_id), StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Label = Annotated[str, BeforeValidator(_as_id), StringConstraints(strip_whitespace=True, max_length=255)]
+Amount = Annotated[Any, BeforeValidator(_as_amount)]
+FreeName = Annotated[Id, spelt(r"[^:]{1,80}", "name; at most 80 letters, and no colon")]
+Positions = Annotated[tuple[FreeName, ...], BeforeValidator(as_list)]
+Currency = Annotated[Id, spelt(r"[A-Z]{3}", "currency; write its three letters, as EUR")]
+
+
+class StageEntry(RuleModel):
+    """
+    The deal's entry to a stage.
+    """
+
+    stage: Id
+    at: Instant
+
+
+class Opportunity(RuleModel):
+    """
+    The deal. ``amount`` may be empty; ``currency`` left out is the organisation's.
+    """
+
+    id: Id
+    amount: Amount | None = None
+    currency: Currency | None = None
+    created_at: Instant
+    closed_at: Instant | None = None
+    outcome: Literal["open", "won", "lost"]
+    stages: tuple[StageEntry, ...] = ()
+
+
+class Person(RuleModel):
+    """
+    One of the account's people; ``role`` null is no contact role, an empty one is a role without a name.
+    """
+
+    id: Id
+    role: Label | None = None
+    lead_created_at: Instant | None = None
+    primary: YesNo = False
+
+
+class Touchpoint(RuleModel):
+    """
+    A touch; ``positions`` are those it carries, an empty list says none.
+    """
+
+    id: Id
+    person: Id
+    at: Instant
+    type: Label | None = None
+    channel: Label | None = None
+    offer: Label | None = None
+    positions: Positions | None = None
+
+
+class DealModel(Model):
+    """
+    A model as in ``attribution.yaml``, its names as free as the file's author likes.
+    """
+
+    weights: dict[FreeName, Weight] = Field(default_factory=dict)
+
+
+class DealFile(RuleModel):
+    """
+    The whole file. ``models``, ``positions`` and ``no_touch`` left out are the rule files'. ``story`` and ``expected``
+    are for the reader of a worked case and say nothing to the engine.
+    """
+
+    story: str | None = None
+
+    opportunity: Opportunity
+    people: tuple[Person, ...]
+    touchpoints: tuple[Touchpoint, ...]
+    models: dict[FreeName, DealModel] | None = None
+    positions: dict[FreeName, Milestone] = Field(default_factory=dict)
+    no_touch: Literal["unassigned", "spread"] | None = None
+    expected: Any = None
+
+    @property
+    def carries(self) -> bool:
+        """
+        Whether the touches carry positions, so that none are derived.
+        """
+        return any(touch.positions is not None for touch in self.touchpoints)
+
+    @property
+    def named_positions(self) -> set[str]:
+        """
+        Every position that a touch carries or a model of the file weighs.
+        """
+        carried = {name for touch in self.touchpoints for name in touch.positions or ()}
+        return carried | {name for model in (self.models or {}).values() for name in model.weights if name != MIDDLE}
+
+
+class DealErrors(ConfigError):
+    """
+    Everything that is wrong with a deal's file, by line. HW-130.
+    """
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        count = len(self.problems)
+        things = "one thing" if count == 1 else f"{count} things"
+        text = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__("HW-130", f"{things} to correct in the deal's file\n{text}", ("headwater credit --help",))
+
+
+def read_deal(file: Path, known_positions: Mapping[str, object]) -> DealFile:
+    """
+    The deal in this file; ``-`` is standard input. ``known_positions`` are those of the rules.
+
+    Raises ``DealErrors`` with everything that is wrong with it, HW-130.
+    """
+    shown = "standard input" if str(file) == "-" else str(file)
+    place = _Place(shown, _document(file))
+    problems = [Problem(shown, flaw.line, flaw.message) for flaw in place.document.flaws]
+    if problems:
+        raise DealErrors(problems)
+    try:
+        deal = DealFile.model_validate(place.document.data)
+    except ValidationError as error:
+        raise DealErrors(
+            [place.problem(path_of(found["loc"]), words_of(found, DealFile)) for found in error.errors()]
+        ) from None
+    problems = [place.problem(path, words) for path, words in _disagreements(deal, known_positions, place)]
+    if problems:
+        raise DealErrors(problems)
+    return deal
+
+
+def instant(value: datetime | date, zone: str, *, ends: bool) -> datetime:
+    """
+    The instant of a day alone: its last second in the time zone for a milestone, its first for an act, so that what is
+    done on the same day counts as done before. An instant stays what it is.
+    """
+    if isinstance(value, datetime):
+        return value
+    if ends:
+        return (datetime.combine(value + timedelta(days=1), time(), ZoneInfo(zone)) - timedelta(seconds=1)).astimezone(
+            UTC
+        )
+    return datetime.combine(value, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class _Place:
+    shown: str
+    document: Document
+
+    def problem(self, path: YamlPath, message: str) -> Problem:
+        for length in range(len(path), -1, -1):
+            line = self.document.lines.get(path[:length])
+            if line is not None:
+                return Problem(self.shown, line, message if length else with_path(path[:-1], message))
+        return Problem(self.shown, 1, with_path(path, message))
+
+
+def _document(file: Path) -> Document:
+    """
+    JSON where it is that, else YAML; a file that is named ``.json`` is never YAML.
+    """
+    try:
+        if str(file) == "-":
+            import sys
+
+            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with file.open("rb") as opened:
+                raw = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError("HW-130", f"{file} cannot be read: {error.strerror}", ("Check its permissions",)) from error
+    if len(raw) > MAX_BYTES:
+        return Document(flaws=[Flaw(1, f"the file is larger than {MAX_BYTES // 1_048_576} MB")])
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Document(flaws=[Flaw(raw.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file in that encoding")])
+    if file.suffix.lower() == ".json" or _is_json(text):
+        return parse_json(text)
+    return parse_yaml(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _disagreements(
+    deal: DealFile, known_positions: Mapping[str, object], place: _Place
+) -> Iterator[tuple[YamlPath, str]]:
+    """
+    What only the whole file shows.
+    """
+    yield from _doubled(deal, place)
+    people = {person.id for person in deal.people}
+    for number, touch in enumerate(deal.touchpoints):
+        if touch.person not in people:
+            yield (
+                ("touchpoints", number, "person"),
+                f'touch "{touch.id}" is of "{touch.person}", who is not among the people{_meant(touch.person, people)}',
+            )
+    closed = deal.opportunity.closed_at is not None
+    if deal.opportunity.outcome != "open" and not closed:
+        yield ("opportunity", "outcome"), f'a deal that is {deal.opportunity.outcome} needs "closed_at"'
+    if deal.models is not None and not deal.models:
+        yield ("models",), 'there is no model; leave "models" out to take those of the rule files'
+    yield from _positions(deal, known_positions)
+
+
+def _doubled(deal: DealFile, place: _Place) -> Iterator[tuple[YamlPath, str]]:
+    ids = {"people": [each.id for each in deal.people], "touchpoints": [each.id for each in deal.touchpoints]}
+    for section, named in ids.items():
+        first: dict[str, int] = {}
+        for number, name in enumerate(named):
+            earlier = first.setdefault(name, number)
+            if earlier != number:
+                line = place.document.lines.get((section, earlier), 1)
+                yield (section, number, "id"), f'the id "{name}" stands here twice; the first is on line {line}'
+
+
+def _positions(deal: DealFile, known_positions: Mapping[str, object]) -> Iterator[tuple[YamlPath, str]]:
+    defined = {*POSITIONS, *known_positions, *deal.positions}
+    for name, milestone in deal.positions.items():
+        if name in (*POSITIONS, MIDDLE) and not (name == CREATION and milestone.stage):
+            yield ("positions", name), f'"{name}" is a position already; choose another name'
+    for model, rule in (deal.models or {}).items():
+        for name in rule.weights:
+            if name in defined or name == MIDDLE:
+                continue
+            # Where positions are carried, any may be: one that no touch carries is not reached.
+            meant = _meant(name, {*defined, MIDDLE})
+            if meant or not deal.carries:
+                yield ("models", model, "weights", name), f'unknown position "{name}"{meant}'
+    for number, touch in enumerate(deal.touchpoints):
+        names = touch.positions or ()
+        for index, name in enumerate(names):
+            path: YamlPath = ("touchpoints", number, "positions", index)
+            if name == MIDDLE:
+                yield path, '"middle" is no position: a touch is in the middle where it holds none; write []'
+            elif name not in defined and (meant := _meant(name, defined)):
+                yield path, f'unknown position "{name}"{meant}'
+            elif name in names[:index]:
+                yield path, f'"{name}" stands twice on one touch'
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """
+    The known name that was meant, as a question: names are short, so another case is looked for first.
+    """
+    for other in sorted(known):
+        if other.lower() == name.lower():
+            return f'. Did you mean "{other}"?'
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    return f'. Did you mean "{close[0]}"?' if close else ""

@@ -1,0 +1,314 @@
+"""
+``headwater credit``: a deal described in a file, and everything that can be wrong with one.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.jsonfile import parse_json
+from tests.cli.conftest import Terminal
+
+DEAL: dict[str, Any] = {
+    "opportunity": {
+        "id": "o1",
+        "amount": "84000.00",
+        "currency": "USD",
+        "created_at": "2020-01-03T12:00:00Z",
+        "closed_at": None,
+        "outcome": "open",
+    },
+    "people": [{"id": "p1", "role": "Decision Maker", "lead_created_at": "2020-01-01T12:00:00Z"}],
+    "touchpoints": [{"id": "t1", "person": "p1", "at": "2020-01-01T12:00:00Z", "positions": ["FT", "LC"]}],
+    "models": {"w": {"weights": {"FT": 30, "LC": 30, "OC": 30, "middle": 10}}},
+}
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Any:
+    """
+    Writes the deal with parts of it changed, by path; returns the file.
+    """
+
+    def write(changes: dict[str, Any] | None = None, name: str = "deal.json") -> str:
+        told = json.loads(json.dumps(DEAL))
+        for path, value in (changes or {}).items():
+            *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+            here: Any = told
+            for part in above:
+                here = here[part]
+            if value is ...:
+                del here[last]
+            else:
+                here[last] = value
+        file = tmp_path / name
+        file.write_text(json.dumps(told, indent=1))
+        return str(file)
+
+    return write
+
+
+def amounts(said: Any, model: str = "w", clock: str = "pipeline") -> dict[str, str]:
+    told = said.data["models"][model][clock]
+    rows = {each["touchpoint"]: each for each in told["credits"]} | {k: told[k] for k in ("pending", "unassigned")}
+    return {name: each["amount"] for name, each in rows.items() if each["share"] != "0"}
+
+
+def test_the_answer_as_json_is_the_credits_and_nothing_around_them(bare: Terminal, described: Any) -> None:
+    said = bare("credit", described(), "--json")
+    clock = {
+        "credits": [{"touchpoint": "t1", "positions": ["FT", "LC"], "share": "0.6", "amount": "50400.00"}],
+        "pending": {"share": "0.4", "amount": "33600.00"},
+        "unassigned": {"share": "0", "amount": "0.00"},
+    }
+    assert (said.code, said.err) == (0, "")
+    assert said.data == {"opportunity": "o1", "currency": "USD", "models": {"w": {"pipeline": clock, "revenue": clock}}}
+
+
+def test_yaml_says_the_same_as_json(bare: Terminal, tmp_path: Path, described: Any) -> None:
+    file = tmp_path / "deal.yaml"
+    file.write_text(
+        "opportunity: {id: o1, amount: 84000, currency: USD, created_at: 2020-01-03T12:00:00Z, outcome: open}  # open\n"
+        "people: [{id: p1, role: Decision Maker, lead_created_at: 2020-01-01 13:00:00+01:00}]\n"
+        "touchpoints:\n  - {id: t1, person: p1, at: 2020-01-01T12:00:00Z, positions: [FT, LC]}\n"
+        "models: {w: {weights: {FT: '30', LC: 30.0, OC: 30, middle: 10}}}\n"
+    )
+    assert bare("credit", str(file), "--json").data == bare("credit", described(), "--json").data
+
+
+def test_a_deal_may_come_from_standard_input(bare: Terminal, described: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Path(described()).read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert amounts(bare("credit", "-", "--json")) == {"t1": "50400.00", "pending": "33600.00"}
+
+
+def test_without_models_those_of_the_rules_are_taken_and_one_can_be_chosen(bare: Terminal, described: Any) -> None:
+    file = described({"models": ..., "touchpoints.0.positions": ...})
+    every = bare("credit", file, "--json").data["models"]
+    assert list(every) == ["first", "last", "lead_creation", "linear", "u", "w", "full_path", "time_decay"]
+    only = bare("credit", file, "--json", "--model", "u").data["models"]
+    assert only == {"u": every["u"]}
+
+
+def test_on_a_terminal_it_is_a_table_with_a_bar_for_each_share(bare: Terminal, described: Any) -> None:
+    said = bare("credit", described())
+    assert said.code == 0
+    assert "o1: 84,000.00 USD, open" in said.out
+    lines = {line.split()[0]: line for line in said.out.splitlines() if line}
+    assert "60.00 %  50,400.00  ██████████████████" in lines["t1"]
+    assert "40.00 %  33,600.00  ████████████" in lines["(pending)"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "credited", "pending"),
+    [
+        ("84000.00", "USD", "50400.00", "33600.00"),
+        (84000, "USD", "50400.00", "33600.00"),
+        (84000.5, "USD", "50400.30", "33600.20"),
+        ("100.005", "USD", "60.003", "40.002"),
+        ("1001", "JPY", "601", "400"),
+        (1001.0, "JPY", "601", "400"),
+        ("1001.0", "JPY", "600.6", "400.4"),
+        ("0.001", "KWD", "0.001", "0.000"),
+        (7, "KWD", "4.200", "2.800"),
+        ("-0.01", "EUR", "-0.01", "0.00"),
+        ("0", "EUR", "0.00", "0.00"),
+        (None, "EUR", None, None),
+        ("9000000000000.99", "EUR", "5400000000000.59", "3600000000000.40"),
+    ],
+)
+def test_money_is_counted_in_the_finer_of_the_currencys_unit_and_the_amounts_own(
+    bare: Terminal, described: Any, amount: object, currency: str, credited: str, pending: str
+) -> None:
+    file = described({"opportunity.amount": amount, "opportunity.currency": currency})
+    assert amounts(bare("credit", file, "--json")) == {"t1": credited, "pending": pending}
+
+
+def test_a_day_alone_is_a_day_of_the_organisations_and_the_same_day_counts_as_before(
+    bare: Terminal, described: Any
+) -> None:
+    same_day = described(
+        {
+            "opportunity.created_at": "2020-01-03T06:00:00Z",
+            "touchpoints.0.at": "2020-01-03",
+            "people.0.lead_created_at": "2020-01-03T05:00:00Z",
+            "touchpoints.0.positions": ...,
+        }
+    )
+    # Midnight of the day in New York is five o'clock, the lead's own instant.
+    assert amounts(bare("credit", same_day, "--json")) == {"t1": "84000.00"}
+    closed = described(
+        {
+            "opportunity.outcome": "won",
+            "opportunity.closed_at": "2020-01-31",
+            "touchpoints.0.at": "2020-02-01T04:59:59Z",
+            "touchpoints.0.positions": ...,
+        }
+    )
+    # The close is the last second of its day, and its touch is in.
+    assert "t1" in amounts(bare("credit", closed, "--json"), clock="revenue")
+
+
+def test_a_touch_after_the_instant_asked_for_has_not_happened(bare: Terminal, described: Any) -> None:
+    late = {"id": "t2", "person": "p1", "at": "2020-02-01T12:00:00Z", "positions": ["OC"]}
+    file = described({"touchpoints": [*DEAL["touchpoints"], late]})
+    # With every milestone reached and no touch in the middle, its 10 go to the others: 60 and 30 of 90.
+    assert amounts(bare("credit", file, "--json"), clock="revenue") == {"t1": "56000.00", "t2": "28000.00"}
+    before = bare("credit", file, "--json", "--as-of", "2020-01-31T12:00:00Z")
+    assert amounts(before, clock="revenue") == {"t1": "50400.00", "pending": "33600.00"}
+    not_yet = bare("credit", file, "--json", "--as-of", "2020-01-01T12:00:00Z")
+    assert (not_yet.code, not_yet.data["name"]) == (1, "HW-131")
+    assert bare("credit", file, "--as-of", "2020-01-31T12:00:00").code == 2
+
+
+def test_what_is_planned_counts_unless_an_instant_is_asked_for(bare: Terminal, described: Any) -> None:
+    file = described({"touchpoints.0.positions": ..., "touchpoints.0.at": "2999-01-01T00:00:00Z"})
+    assert "t1" in amounts(bare("credit", file, "--json"), clock="revenue")
+
+
+def test_a_position_that_no_rule_defines_is_known_from_the_touches(bare: Terminal, described: Any) -> None:
+    file = described(
+        {
+            "touchpoints.0.positions": ["FT", "MQL", "met at a fair"],
+            "models": {"own": {"weights": {"FT": 1, "MQL": 1, "SAL": 2}}},
+        }
+    )
+    said = bare("credit", file, "--json")
+    assert amounts(said, "own") == {"t1": "42000.00", "pending": "42000.00"}
+    assert said.data["models"]["own"]["pipeline"]["credits"][0]["positions"] == ["FT", "MQL", "met at a fair"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line_of", "words"),
+    [
+        ({"opportunity.curency": "USD"}, '"curency"', 'unknown key "curency". Did you mean "currency"?'),
+        ({"touchpoint": []}, '"touchpoint"', 'unknown key "touchpoint". Did you mean "touchpoints"?'),
+        ({"touchpoints": ...}, "{", 'missing "touchpoints"'),
+        ({"opportunity.created_at": ...}, '"opportunity"', 'missing "created_at"'),
+        ({"opportunity.outcome": "wno"}, '"outcome"', '"wno" is none of open, won, lost. Did you mean "won"?'),
+        ({"opportunity.outcome": "won"}, '"outcome"', 'a deal that is won needs "closed_at"'),
+        ({"opportunity.amount": "84,000.00"}, '"amount"', '"84,000.00" is no number'),
+        ({"opportunity.amount": True}, '"amount"', "a number is expected"),
+        ({"opportunity.amount": "NaN"}, '"amount"', "is no number"),
+        ({"opportunity.amount": "1e30"}, '"amount"', "too large"),
+        ({"opportunity.amount": 92233720368547758.07}, '"amount"', "too large"),
+        ({"opportunity.currency": "dollars"}, '"currency"', '"dollars" is no currency'),
+        ({"opportunity.created_at": "2020-01-03T12:00:00"}, '"created_at"', "says no time zone"),
+        ({"opportunity.created_at": "3 January"}, '"created_at"', "is no instant"),
+        ({"opportunity.closed_at": "9999-12-31"}, '"closed_at"', "is no instant of the years 1900 to 8999"),
+        ({"opportunity.created_at": 1578052800}, '"created_at"', "an instant is expected"),
+        ({"opportunity.created_at": None}, '"created_at"', "an instant is expected"),
+        ({"touchpoints.0.at": "2020-01-32T12:00:00Z"}, '"at"', "is no instant"),
+        ({"touchpoints.0.person": "p2"}, '"person"', 'touch "t1" is of "p2", who is not among the people'),
+        ({"touchpoints.0.positions": ["ft"]}, '"ft"', 'unknown position "ft". Did you mean "FT"?'),
+        ({"touchpoints.0.positions": ["middle"]}, '"middle"', "write []"),
+        ({"touchpoints.0.positions": ["FT", "FT"]}, '"FT"', '"FT" stands twice on one touch'),
+        ({"models.w.weights.FTT": 5}, '"FTT"', 'unknown position "FTT". Did you mean "FT"?'),
+        ({"models.w.weights.FT": -5}, '"FT": -5', "must be at least 0"),
+        ({"models.w.weights.FT": "lots"}, '"FT": "lots"', "a number is expected"),
+        ({"models.w.weights": {"FT": 0}}, '"w"', "the weights add up to nothing"),
+        ({"models.w": {}}, '"w"', 'needs "weights", "half_life_days" or "channels"'),
+        ({"models": {}}, '"models"', "there is no model"),
+        ({"models.d": {"half_life_days": 0}}, '"half_life_days"', "must be more than 0"),
+        ({"no_touch": "spred"}, '"no_touch"', 'Did you mean "spread"?'),
+        ({"positions": {"demo": {"milestone": "the demo"}}}, '"demo"', "first touch of type"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_line(
+    bare: Terminal, described: Any, changes: dict[str, Any], line_of: str, words: str
+) -> None:
+    file = described(changes)
+    said = bare("credit", file)
+    assert (said.code, said.out) == (2, "")
+    lines = Path(file).read_text().splitlines()
+    places = {f"{file}:{number}" for number, line in enumerate(lines, start=1) if line_of in line}
+    told = [line for line in said.err.splitlines() if words in line]
+    assert told, said.err
+    assert any(f"{place}: " in told[0] for place in places), (told, places)
+
+
+def test_ids_that_stand_twice_name_both_lines(bare: Terminal, described: Any) -> None:
+    said = bare("credit", described({"touchpoints": DEAL["touchpoints"] * 2, "people": DEAL["people"] * 2}))
+    assert said.code == 2
+    assert said.err.count("stands here twice; the first is on line") == 2
+
+
+def test_every_mistake_is_told_at_once_and_as_json_where_asked(bare: Terminal, described: Any) -> None:
+    file = described({"opportunity.outcome": "maybe", "touchpoints.0.at": "noon", "people.0.id": ...})
+    said = bare("credit", file, "--json")
+    assert (said.code, said.data["name"]) == (2, "HW-130")
+    assert "3 things to correct" in said.data["message"]
+
+
+def test_a_derived_position_must_be_defined(bare: Terminal, described: Any) -> None:
+    said = bare("credit", described({"touchpoints.0.positions": ..., "models.w.weights.MQL": 5}))
+    assert said.code == 2
+    assert 'unknown position "MQL"' in said.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"opportunity": {"id": "o1",}}', ":1: not readable as JSON: a key in double quotes is expected"),
+        ('{"people": [],\n "people": []}', ':2: "people" stands here twice; the first is on line 1'),
+        ('{"people": [1, 2}', ":1: not readable as JSON: a comma or a closing bracket is expected"),
+        ('{"people": NaN}', ":1: not readable as JSON: a value is expected"),
+        ('{"people": "\\ud800"}', ":1: not readable as JSON: half a character"),
+        ("[]", ":1: the file must hold keys and values in braces"),
+        ("{} {}", ":1: not readable as JSON: something stands behind the end"),
+        ("[" * 10_000, ":1: not readable as JSON: nested more than 12 levels deep"),
+        ("", ":1: not readable as JSON: a value is expected"),
+    ],
+)
+def test_a_file_that_is_no_json_is_told_by_its_line(bare: Terminal, tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "deal.json"
+    file.write_text(text)
+    said = bare("credit", str(file))
+    assert said.code == 2
+    assert f"{file}{words}" in said.err
+
+
+def test_a_file_that_is_no_yaml_is_told_by_its_line(bare: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "deal.yaml"
+    file.write_text("opportunity: {id: o1\npeople: []\n")
+    said = bare("credit", str(file))
+    assert said.code == 2
+    assert f"{file}:2: not readable as YAML" in said.err
+    file.write_bytes(b"opportunity: \xff\n")
+    assert f"{file}:1: not UTF-8" in bare("credit", str(file)).err
+
+
+def test_wrong_usage_ends_with_2(bare: Terminal, described: Any, tmp_path: Path) -> None:
+    assert bare("credit", str(tmp_path / "nowhere.json")).code == 2
+    said = bare("credit", described(), "--model", "ww")
+    assert said.code == 2
+    assert "Did you mean w?" in said.err
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=8),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=4), below, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=4), PLAIN, max_size=4), st.sampled_from([None, 1, "\t"]))
+def test_json_is_read_as_python_reads_it(data: dict[str, Any], indent: Any) -> None:
+    document = parse_json(json.dumps(data, indent=indent))
+    assert (document.flaws, document.data) == ([], data)
+
+
+@given(st.text(alphabet='{}[]",:0123eE+-. \n\\"nulltrefas', max_size=30))
+def test_whatever_is_no_json_is_a_flaw_and_never_a_crash(text: str) -> None:
+    document = parse_json(text)
+    try:
+        known = json.loads(text)
+    except ValueError:
+        assert document.flaws
+    else:
+        assert document.flaws or document.data == known

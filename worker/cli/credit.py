@@ -1,0 +1,240 @@
+"""
+``headwater credit``: credits one deal that is described in a file, with the engine that the service uses.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.dealfile import DealFile, instant, read_deal, read_instant
+from config.rulefiles import Rules, load_rules
+from config.settings import load_settings
+from worker.cli.output import Speech, common, table
+from worker.core.attribution.deal import Deal, Divided, Part, Person, Touch, credit_deal
+from worker.core.attribution.explain import share_percent, share_text
+from worker.core.attribution.rules import AttributionRules, Position
+from worker.core.deals import MINOR_DIGITS
+from worker.core.errors import Fatal
+
+BAR_LENGTH = 30
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+class InstantType(click.ParamType["datetime | date"]):
+    """
+    An instant with its time zone, or a day of the organisation's.
+    """
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | date:
+        """
+        A day alone stays a date.
+        """
+        try:
+            return read_instant(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("credit")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@click.option("--model", "model_name", metavar="M", help="Only this model.")
+@click.option(
+    "--as-of",
+    "as_of",
+    type=InstantType(),
+    metavar="INSTANT",
+    help="As it stood then, such as 2026-11-18T12:00:00Z; later touches and milestones do not count.",
+)
+@common
+def command(file: Path, model_name: str | None, as_of: datetime | date | None, speech: Speech) -> None:
+    """
+    Credit the deal that FILE describes, as JSON or YAML; - reads standard input. No network, no database.
+
+    \b
+    opportunity: {id: o1, amount: "84000.00", currency: USD, created_at: 2020-01-03T12:00:00Z, closed_at: null, outcome: open}
+    people: [{id: p1, role: Decision Maker, lead_created_at: 2020-01-01T12:00:00Z}]
+    touchpoints: [{id: t1, person: p1, at: 2020-01-01T12:00:00Z, type: form, channel: paid_search}]
+    models: {w: {weights: {FT: 30, LC: 30, OC: 30, middle: 10}}, decay: {half_life_days: 7}}
+
+    All touches are taken as eligible and marketing's. role null is no contact role. Touches may carry positions, as
+    positions: [FT, LC]; then none are derived. Without models, those of the rule files. docs/rules.md explains it all.
+    """  # noqa: E501 - click keeps lines behind \b as they are
+    files = load_rules(load_settings().rules)
+    told = read_deal(file, files.attribution.positions)
+    rules = _rules(told, files)
+    if model_name is not None:
+        rules = _only(rules, model_name)
+    zone = files.service.org.timezone
+    deal, people, touches = _deal(told, files, zone), _people(told, zone), _touches(told, zone)
+    if deal.outcome == "open" and deal.closed_at is not None:
+        speech.say("The deal is open, so its closed_at says nothing.")
+    seen = _latest(deal, people, touches) if as_of is None else instant(as_of, zone, ends=True)
+    credited = credit_deal(deal, people, touches, rules, as_of=seen)
+    if speech.as_json:
+        click.echo(json.dumps(_as_json(told.opportunity.id, deal, credited), ensure_ascii=False))
+    else:
+        for line in _as_text(told, deal, credited):
+            click.echo(line)
+
+
+def _rules(told: DealFile, files: Rules) -> AttributionRules:
+    """
+    The rules in force with what the file says in their place. A position that no rule defines is known from the touches
+    that carry it alone.
+    """
+    from worker.wiring import models_of, positions_of, rules_of
+
+    rules = rules_of(files, 0).attribution
+    defined = {position.name: position for position in (*rules.positions, *positions_of(told.positions))}
+    for name in sorted(told.named_positions - set(rules.position_names) - set(defined)):
+        defined[name] = Position(name, "first_touch_of_type", name)
+    return replace(
+        rules,
+        positions=list(defined.values()),
+        no_touch=told.no_touch or rules.no_touch,
+        models=rules.models if told.models is None else models_of(told.models),
+    )
+
+
+def _only(rules: AttributionRules, model: str) -> AttributionRules:
+    try:
+        return replace(rules, models=[rules.model(model)])
+    except Fatal as error:
+        raise click.BadParameter(error.message, param_hint="--model") from error
+
+
+def _deal(told: DealFile, files: Rules, zone: str) -> Deal:
+    said = told.opportunity
+    currency = said.currency or files.service.org.currency
+    digits, units = MINOR_DIGITS.get(currency, 2), None
+    if said.amount is not None:
+        digits = max(digits, -int(said.amount.as_tuple().exponent))
+        units = int(said.amount.scaleb(digits))
+    return Deal(
+        units=units,
+        digits=digits,
+        currency=currency,
+        created_at=instant(said.created_at, zone, ends=True),
+        closed_at=None if said.closed_at is None else instant(said.closed_at, zone, ends=True),
+        outcome=said.outcome,
+        stages=[(entry.stage, instant(entry.at, zone, ends=True)) for entry in said.stages],
+    )
+
+
+def _people(told: DealFile, zone: str) -> list[Person]:
+    return [
+        Person(
+            each.id,
+            each.role,
+            None if each.lead_created_at is None else instant(each.lead_created_at, zone, ends=True),
+            each.primary,
+        )
+        for each in told.people
+    ]
+
+
+def _touches(told: DealFile, zone: str) -> list[Touch]:
+    return [
+        Touch(
+            id=each.id,
+            person=each.person,
+            at=instant(each.at, zone, ends=False),
+            type=each.type or "",
+            channel=each.channel or "",
+            positions=each.positions,
+        )
+        for each in told.touchpoints
+    ]
+
+
+def _latest(deal: Deal, people: Sequence[Person], touches: Sequence[Touch]) -> datetime:
+    """
+    Now, or the last thing that the file tells: what is described counts, even where it is planned.
+    """
+    told = [deal.created_at, deal.closed_at, *(at for _, at in deal.stages), *(touch.at for touch in touches)]
+    told += [person.lead_created_at for person in people]
+    return max(datetime.now(UTC), *(at for at in told if at is not None))
+
+
+def _as_json(opportunity: str, deal: Deal, credited: Mapping[str, Mapping[str, Divided]]) -> dict[str, Any]:
+    def part(each: Part) -> dict[str, Any]:
+        return {"share": _share(each), "amount": _amount(each.units, deal.digits)}
+
+    return {
+        "opportunity": opportunity,
+        "currency": deal.currency,
+        "models": {
+            model: {
+                clock: {
+                    "credits": [
+                        {"touchpoint": touch, "positions": list(divided.positions[touch]), **part(earned)}
+                        for touch, earned in divided.credits.items()
+                    ],
+                    "pending": part(divided.pending),
+                    "unassigned": part(divided.unassigned),
+                }
+                for clock, divided in clocks.items()
+            }
+            for model, clocks in credited.items()
+        },
+    }
+
+
+def _as_text(told: DealFile, deal: Deal, credited: Mapping[str, Mapping[str, Divided]]) -> Iterator[str]:
+    """
+    A table a model and clock, with a bar for each share.
+    """
+    touches = {touch.id: touch for touch in told.touchpoints}
+    amount = "no amount" if deal.units is None else f"{_grouped(deal.units, deal.digits)} {deal.currency}"
+    yield f"{told.opportunity.id}: {amount}, {deal.outcome}"
+    for model, clocks in credited.items():
+        for clock, divided in clocks.items():
+            rows = [
+                (touch, touches[touch].channel, touches[touch].offer, "; ".join(divided.positions[touch]), earned)
+                for touch, earned in divided.credits.items()
+            ]
+            rows += [
+                (words, None, None, "", left)
+                for words, left in (("(pending)", divided.pending), ("(no marketing touch)", divided.unassigned))
+                if left.share
+            ]
+            yield ""
+            yield f"{model}, {clock}"
+            yield from table(
+                ("TOUCHPOINT", "CHANNEL", "OFFER", "POSITIONS", "SHARE", "AMOUNT", ""),
+                [(*words, _percent(each), _grouped(each.units, deal.digits), bar(each.share)) for *words, each in rows],
+                right=(4, 5),
+            )
+
+
+def _share(part: Part) -> str:
+    return share_text(part.share.numerator, part.share.denominator)
+
+
+def _percent(part: Part) -> str:
+    return f"{share_percent(part.share.numerator, part.share.denominator, 2)} %"
+
+
+def _amount(units: int | None, digits: int) -> str | None:
+    return None if units is None else format(Decimal(units).scaleb(-digits), "f")
+
+
+def _grouped(units: int | None, digits: int) -> str | None:
+    return None if units is None else format(Decimal(units).scaleb(-digits), ",f")
+
+
+def bar(share: Fraction) -> str:
+    """
+    A bar of at most 30 letters.
+    """
+    eighths = round(share * BAR_LENGTH * 8)
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
