@@ -1,43 +1,19 @@
 """
-``headwater report``: numbers with what is behind them.
+``headwater report sources``: deals by the channel that opened them, and those whose data contradict themselves apart.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import click
 from sqlalchemy import Connection
 
-from worker.cli.ground import ground
 from worker.cli.money import money
-from worker.cli.output import Speech, common, table
-from worker.cli.sync import service_of
+from worker.cli.output import table
 from worker.core.instants import to_the_minute
 from worker.store import views
 
 
-@click.command("report")
-@click.argument("name", type=click.Choice(["sources"]))
-@click.option("--csv", "as_csv", is_flag=True, help="Answer in CSV.")
-@common
-def command(name: str, *, as_csv: bool, speech: Speech) -> None:  # noqa: ARG001 - click has checked the name
-    """
-    sources: deals by the channel that opened them, with what was won; deals whose data contradict themselves apart.
-    """
-    with ground(meets_org=False) as settings:
-        service = service_of(settings, sources=False, decides=False)
-        with service.engine.connect() as connection:
-            found = views.report_sources(connection)
-            currencies = _won_in(connection, service.rules.currency)
-        if as_csv:
-            click.echo(_csv(found["rows"]), nl=False)
-        else:
-            speech.answer(found, lambda: told(found, currencies))
-
-
-def _won_in(connection: Connection, home_currency: str) -> list[str]:
+def won_in(connection: Connection, home_currency: str) -> list[str]:
     """
     The currencies of the won deals; a deal that names none is in the home currency.
     """
@@ -82,20 +58,3 @@ def told(found: dict[str, Any], currencies: Sequence[str]) -> Iterator[str]:
         yield f"As it is: {len(deals):,} deals, {words}; for example {deals[0]['name']} ({deals[0]['record_id']})."
     as_of = found["as_of"]
     yield f"As of {to_the_minute(as_of['at'])}, rules v{as_of['rules']}." if as_of["at"] else "Nothing was decided yet."
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    """
-    CSV for people: text that a spreadsheet would run as a formula gets a quote before it.
-    """
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(rows[0]) if rows else ["channel"])
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {
-                name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r\0" and value[:1] else value
-                for name, value in row.items()
-            }
-        )
-    return out.getvalue()

@@ -1,0 +1,228 @@
+"""
+``headwater report``: numbers with what is behind them. Every number is a count or a sum of rows that ``--rows`` prints.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+import polars as pl
+from sqlalchemy import Connection
+
+from config.errors import ConfigError
+from worker.cli import sources
+from worker.cli.ground import ground
+from worker.cli.output import Speech, common, table
+from worker.cli.sync import service_of
+from worker.core.funnel.calendar import KINDS, Calendar
+from worker.core.funnel.totals import Measure, Totals, matching
+from worker.core.instants import to_the_minute
+from worker.core.rules import Rules
+from worker.flows.reports import catalogue
+from worker.flows.reports.shape import Asked, Report, Table
+from worker.store import reports, views
+
+NAMES = ("sources", *catalogue.REPORTS)
+# More groups than a screen takes are cut there, and only there.
+SHOWN_LINES = 60
+
+
+@click.command("report", epilog=f"Groups of time: {', '.join(KINDS)}; year, half and quarter are fiscal.")
+@click.argument("name", type=click.Choice(NAMES))
+@click.argument("subject", required=False, nargs=-1)
+@click.option("--period", help="Only 2026, 2026-H1, 2026-Q3, 2026-07 or 2026-W30.")
+@click.option("--by", "by", help="Sum up by this; several with commas: --by channel,quarter")
+@click.option("--model", help="The attribution model; else the one that is written back.")
+@click.option("--of", "of", type=click.Choice(["accounts", "people"]), help="What the funnel counts.")
+@click.option("--rows", "as_rows", is_flag=True, help="The rows behind the numbers.")
+@click.option("--where", multiple=True, metavar="GROUP=VALUE", help="Only rows of that group; VALUE empty: none.")
+@click.option("--csv", "as_csv", is_flag=True, help="Answer in CSV, without totals.")
+@common
+def command(name: str, subject: tuple[str, ...], *, as_rows: bool, as_csv: bool, speech: Speech, **asked: Any) -> None:
+    """
+    sources, funnel, attribution, engagement, journey DEAL, campaigns, velocity, handover, readiness, weekly.
+    """
+    wanted = dict(_pair(each) for each in asked.pop("where"))
+    with ground(meets_org=False) as settings:
+        service = service_of(settings, sources=False, decides=False)
+        with service.engine.connect() as connection:
+            if name == "sources":
+                _sources(connection, service.rules, speech, as_csv=as_csv)
+                return
+            found = catalogue.make(
+                connection, name, _asked(connection, service.rules, subject=" ".join(subject) or None, **asked)
+            )
+            standing = reports.standing_of(connection)
+    tables = [_narrowed(each, wanted) for each in found.tables]
+    if as_csv:
+        for each in tables:
+            frame = each.rows if as_rows else each.summed().lines
+            click.echo(_csv(frame.columns, _plain(frame)), nl=False)
+        return
+    data = _data(name, found, tables, standing, as_rows=as_rows)
+    speech.answer(data, lambda: _told(found, tables, standing, as_rows=as_rows))
+
+
+def _asked(
+    connection: Connection,
+    rules: Rules,
+    *,
+    period: str | None,
+    by: str | None,
+    model: str | None,
+    of: str | None,
+    subject: str | None,
+) -> Asked:
+    calendar = Calendar(rules.zone, reports.fiscal_year(connection))
+    return Asked(
+        now=catalogue.now_of(connection),
+        calendar=calendar,
+        rules=rules,
+        model=model or rules.write_model,
+        period=calendar.span(period) if period else None,
+        by=tuple(part.strip() for part in by.split(",") if part.strip()) if by else (),
+        of=of,
+        subject=subject,
+    )
+
+
+def _pair(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError("HW-161", f'"{text}" is no GROUP=VALUE', ("--where channel=Webinar",))
+    return name.strip(), value or None
+
+
+def _narrowed(found: Table, wanted: Mapping[str, str | None]) -> Table:
+    strangers = sorted(set(wanted) - set(found.rows.columns))
+    if strangers:
+        raise ConfigError(
+            "HW-161", f"{found.name} have no {strangers[0]}", (f"--where one of {', '.join(found.rows.columns)}",)
+        )
+    return Table(found.name, matching(found.rows, wanted), found.measures, found.by, found.dimensions, found.clock)
+
+
+def _told(found: Report, tables: Sequence[Table], standing: Mapping[str, Any], *, as_rows: bool) -> Iterator[str]:
+    yield found.title
+    yield from found.notes
+    for each in tables:
+        yield ""
+        yield from _rows_told(each) if as_rows else _lines_told(each, found.maturing)
+    yield ""
+    yield from found.remarks
+    yield (
+        f"As of {to_the_minute(standing['at'])}, rules v{standing['rules']}."
+        if standing["at"]
+        else "Nothing was decided yet."
+    )
+
+
+def _lines_told(found: Table, maturing: frozenset[str]) -> Iterator[str]:
+    summed = found.summed()
+    heads = [*summed.by, *(measure.name for measure in found.measures)]
+    units = {measure.name: measure for measure in found.measures}
+    lines = [
+        [_cell(line[name], units.get(name), is_young=_is_young(line, summed, maturing)) for name in heads]
+        for line in summed.lines.head(SHOWN_LINES).iter_rows(named=True)
+    ]
+    total = ["Total", *[""] * (len(summed.by) - 1), *(_cell(summed.total[m.name], m) for m in found.measures)]
+    right = range(len(summed.by), len(heads))
+    yield from table([name.replace("_", " ").upper() for name in heads], [*lines, total], right=tuple(right))
+    if summed.lines.height > SHOWN_LINES:
+        yield f"... and {summed.lines.height - SHOWN_LINES:,} more; all of them with --csv or --json"
+
+
+def _is_young(line: Mapping[str, Any], summed: Totals, maturing: frozenset[str]) -> bool:
+    return any(line[name] in maturing for name in summed.by if isinstance(line[name], str))
+
+
+def _rows_told(found: Table) -> Iterator[str]:
+    shown = found.rows.head(SHOWN_LINES)
+    yield from table(
+        [name.replace("_", " ").upper() for name in shown.columns],
+        [[_cell(value, None) for value in row] for row in shown.iter_rows()],
+    )
+    if found.rows.height > SHOWN_LINES:
+        yield f"... and {found.rows.height - SHOWN_LINES:,} more; all of them with --csv or --json"
+
+
+def _cell(value: object, measure: Measure | None, *, is_young: bool = False) -> object:
+    if measure is not None and measure.unit == "percent":
+        return "maturing" if is_young else None if value is None else f"{value} %"
+    match value:
+        case datetime():
+            return to_the_minute(value)
+        case Decimal():
+            return f"{value:,.2f}" if value == value.quantize(Decimal("0.01")) else f"{value.normalize():,f}"
+        case float():
+            return f"{value:,.2f}"
+        case _:
+            return value
+
+
+def _plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    return [{name: views.plain(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
+
+
+def _data(
+    name: str, found: Report, tables: Sequence[Table], standing: Mapping[str, Any], *, as_rows: bool
+) -> dict[str, Any]:
+    """
+    The report as JSON. A maturing line has nulls for its rates.
+    """
+
+    def told(each: Table) -> dict[str, Any]:
+        summed = each.summed()
+        rates = [measure.name for measure in each.measures if measure.unit == "percent"]
+        lines = [
+            line | dict.fromkeys(rates) | {"maturing": True} if _is_young(line, summed, found.maturing) else line
+            for line in _plain(summed.lines)
+        ]
+        return {
+            "name": each.name,
+            "by": list(summed.by),
+            "measures": [{"name": measure.name, "unit": measure.unit} for measure in each.measures],
+            "lines": lines,
+            "total": {key: views.plain(value) for key, value in summed.total.items()},
+            "row_count": each.rows.height,
+            **({"rows": _plain(each.rows)} if as_rows else {}),
+        }
+
+    return {
+        "report": name,
+        "title": found.title,
+        "as_of": {"at": views.plain(standing["at"]), "rules": standing["rules"]},
+        "notes": list(found.notes),
+        "tables": [told(each) for each in tables],
+        "remarks": list(found.remarks),
+    }
+
+
+def _sources(connection: Connection, rules: Rules, speech: Speech, *, as_csv: bool) -> None:
+    found = views.report_sources(connection)
+    currencies = sources.won_in(connection, rules.currency)
+    if as_csv:
+        click.echo(_csv(list(found["rows"][0]) if found["rows"] else ["channel"], found["rows"]), nl=False)
+    else:
+        speech.answer(found, lambda: sources.told(found, currencies))
+
+
+def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """
+    CSV for people: text that a spreadsheet would run as a formula gets a quote before it.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(names))
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {
+                name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r\0" and value[:1] else value
+                for name, value in row.items()
+            }
+        )
+    return out.getvalue()
