@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from config.ruleerrors import hint
 from config.rulemodel import RuleModel
-from config.rules_attribution import MIDDLE, POSITIONS, AttributionRules
+from config.rules_accounts import AccountCondition
+from config.rules_attribution import CREATION, MIDDLE, POSITIONS, AttributionRules
 from config.rules_engagement import EngagementRules
 from config.rules_fields import (
     GOLDEN_ACCOUNT,
@@ -32,6 +33,8 @@ def disagreements(sections: Mapping[str, RuleModel]) -> Iterator[Disagreement]:
         yield from _in_attribution(attribution)
         if isinstance(engagement, EngagementRules):
             yield from _in_engagement(engagement, attribution)
+    if isinstance(engagement, EngagementRules) and isinstance(fields, FieldRules):
+        yield from _in_accounts(engagement, fields)
     if isinstance(fields, FieldRules):
         yield from _in_golden_fields(fields)
         yield from _in_targets(fields)
@@ -50,8 +53,8 @@ def _in_attribution(rules: AttributionRules) -> Iterator[Disagreement]:
     for path, name in named:
         if name not in types:
             yield "attribution", path, _unknown("touch type", name, types)
-    for name in rules.positions:
-        if name in (*POSITIONS, MIDDLE):
+    for name, milestone in rules.positions.items():
+        if name in (*POSITIONS, MIDDLE) and not (name == CREATION and milestone.stage):
             yield "attribution", ("positions", name), f'"{name}" is a position already; choose another name'
     positions = {*POSITIONS, MIDDLE, *rules.positions}
     for model, rule in rules.models.items():
@@ -67,12 +70,49 @@ def _in_engagement(rules: EngagementRules, attribution: AttributionRules) -> Ite
     named: list[tuple[YamlPath, str]] = [(("points", name), name) for name in rules.points]
     named += [(("act_now", i), name) for i, name in enumerate(rules.act_now)]
     named += [(("supporting_types", i), name) for i, name in enumerate(rules.supporting_types)]
+    named += [(("intent", "types", i), name) for i, name in enumerate(rules.intent.types)]
     for path, name in named:
         if name not in types:
             yield "engagement", path, _unknown("touch type", name, types)
     for i, name in enumerate(rules.act_now):
         if name in types and not (name in rules.points and rules.points[name].points):
             yield "engagement", ("act_now", i), f'"{name}" is to act now and earns no points'
+
+
+def _in_accounts(rules: EngagementRules, fields: FieldRules) -> Iterator[Disagreement]:
+    """
+    The customer's own fields must be read before rules can look at them; lists and tiers must be there.
+    """
+    placed: list[tuple[YamlPath, AccountCondition]] = []
+    for key in ("tiers", "profile", "target_lists", "stages"):
+        for i, line in enumerate(getattr(rules, key)):
+            placed += [((key, i, "where", j), each) for j, each in enumerate(line.where)]
+    for i, factor in enumerate(rules.fit.factors):
+        placed += [(("fit", "factors", i, "where", j), each) for j, each in enumerate(factor.where)]
+    read = set(fields.extra.get("salesforce.account", ()))
+    wanted: list[tuple[YamlPath, str, set[str], str]] = [
+        (path, each.extra, read, "salesforce.account") for path, each in placed if each.extra is not None
+    ]
+    technology = enumerate(rules.fit.technology_fields)
+    wanted += [(("fit", "technology_fields", i), name, read, "salesforce.account") for i, name in technology]
+    people = {*fields.extra.get("salesforce.lead", ()), *fields.extra.get("salesforce.contact", ())}
+    opted = enumerate(rules.exclude.tracking_opt_out_fields)
+    wanted += [(("exclude", "tracking_opt_out_fields", i), name, people, "salesforce.contact") for i, name in opted]
+    for path, name, known, stream in wanted:
+        if name not in known:
+            yield "engagement", path, f'"{name}" is not read; add it to "extra" of {stream} in fields.yaml'
+    tiers = {each.tier for each in rules.tiers}
+    for name in rules.tier_weights:
+        if name not in tiers:
+            yield "engagement", ("tier_weights", name), _unknown("tier", name, tiers)
+    lists = [each.name for each in rules.target_lists]
+    for path, each in placed:
+        if each.field == "list":
+            # A list may build on those before it only.
+            before = lists[: path[1]] if path[0] == "target_lists" and isinstance(path[1], int) else lists
+            for name in each.in_ or ([each.equals] if each.equals else []):
+                if name not in before:
+                    yield "engagement", path, _unknown("target list before this line", name, before)
 
 
 def _in_golden_fields(rules: FieldRules) -> Iterator[Disagreement]:

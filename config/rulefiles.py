@@ -20,14 +20,26 @@ from pydantic_core import ErrorDetails
 from config.crosschecks import disagreements
 from config.errors import ConfigError
 from config.ruleerrors import Problem, RuleErrors, hint, path_of, with_path, words_of
-from config.rulemodel import RuleModel
+from config.rulemodel import STORED, RuleModel
+from config.rules_accounts import is_member, members_in
 from config.rules_attribution import AttributionRules
 from config.rules_engagement import EngagementRules
 from config.rules_fields import FieldRules
+from config.rules_funnel import FunnelRules
 from config.rules_service import ServiceRules
 from config.yamlfile import Document, YamlPath, read_yaml
 
-__all__ = ["SECTIONS", "SHIPPED_RULES", "Problem", "RuleErrors", "Rules", "load_rules", "overlay"]
+__all__ = [
+    "DECIDING",
+    "SECTIONS",
+    "SHIPPED_RULES",
+    "Problem",
+    "RuleErrors",
+    "Rules",
+    "load_rules",
+    "overlay",
+    "stored_rules",
+]
 
 SHIPPED_RULES: Final = Path(__file__).parent / "rules"
 
@@ -36,7 +48,10 @@ SECTIONS: Final[Mapping[str, type[RuleModel]]] = {
     "fields": FieldRules,
     "engagement": EngagementRules,
     "attribution": AttributionRules,
+    "funnel": FunnelRules,
 }
+# Those that records are decided by: a change of the others makes no new version.
+DECIDING: Final = ("service", "fields", "engagement", "attribution")
 
 _REPAIRS: Final = 4  # a part taken out may leave its parent incomplete; no rule is nested deeper than this
 
@@ -51,6 +66,7 @@ class Rules(RuleModel):
     fields: FieldRules
     engagement: EngagementRules
     attribution: AttributionRules
+    funnel: FunnelRules
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
@@ -62,9 +78,9 @@ class Rules(RuleModel):
     @cached_property
     def digest(self) -> str:
         """
-        The SHA-256 of all sections together as 64 hex digits.
+        The SHA-256 of all sections that decide together, as 64 hex digits.
         """
-        return _digest(dict(self.digests))
+        return _digest({name: self.digests[name] for name in DECIDING})
 
 
 def load_rules(folder: Path | None = None) -> Rules:
@@ -86,11 +102,51 @@ def load_rules(folder: Path | None = None) -> Rules:
         problems += [place.problem(path_of(error["loc"]), words_of(error, model)) for error in errors]
         if section is not None:
             sections[name] = section
+    engagement = sections.get("engagement")
+    if isinstance(engagement, EngagementRules):
+        sections["engagement"], flaws = _with_list_files(engagement, places["engagement"])
+        problems += flaws
     for name, path, message in disagreements(sections):
         problems.append(places[name].problem(path, message))
     if problems:
         raise RuleErrors(problems)
     return Rules.model_validate({"folder": folder, **sections})
+
+
+def stored_rules(stored: Mapping[str, Any], files: Rules) -> Rules:
+    """
+    The rules of an earlier version as they were kept: the JSON of the sections that decide. The other sections are
+    those of ``files``. Keys that this release has and the stored rules have not yet hold their shipped value.
+
+    Raises ``ConfigError`` HW-180 where this release does not understand them any more.
+    """
+    sections: dict[str, RuleModel] = {}
+    for name in DECIDING:
+        data = stored.get(name, {})
+        for _ in range(_REPAIRS):
+            try:
+                sections[name] = SECTIONS[name].model_validate(data, context=STORED)
+                break
+            except ValidationError as error:
+                missing = [path_of(each["loc"]) for each in error.errors() if each["type"] == "missing"]
+                for path in missing:
+                    data = _with_shipped(data, _shipped(name).data, path)
+        else:
+            raise ConfigError(
+                "HW-180",
+                f"the {name} rules of that version were written by a release whose rules this one does not understand",
+                ("headwater report attribution   (what is in force)",),
+            )
+    return files.model_copy(update=sections)
+
+
+def _with_shipped(data: Any, shipped: Any, path: YamlPath) -> Any:
+    """
+    ``data`` with the shipped value at ``path``; as it is where nothing is shipped there.
+    """
+    if not path or not isinstance(shipped, dict) or path[0] not in shipped or not isinstance(data, dict):
+        return data if path else shipped
+    return data | {path[0]: _with_shipped(data.get(path[0]), shipped[path[0]], path[1:])}
 
 
 @dataclass(frozen=True)
@@ -134,6 +190,32 @@ class _Place:
             if line is not None:
                 return Problem(self.shown, line, message if length else with_path(path, message))
         return Problem(self.shown, 1, with_path(path, message))
+
+
+def _with_list_files(rules: EngagementRules, place: _Place) -> tuple[EngagementRules, list[Problem]]:
+    """
+    The rules with the members that stand in files of their own, so that a changed file is a changed rule.
+    """
+    problems: list[Problem] = []
+    lists = []
+    for number, each in enumerate(rules.target_lists):
+        members: list[str] = []
+        if each.file is not None:
+            file = place.file.parent / each.file
+            try:
+                members = [member for line, member in members_in(file) if _is_sound(file, line, member, problems)]
+            except (OSError, UnicodeDecodeError) as error:
+                path: YamlPath = ("target_lists", number, "file")
+                problems.append(place.problem(path, f'"{each.file}" cannot be read: {error}'))
+        lists.append(each.model_copy(update={"accounts": tuple(dict.fromkeys((*each.accounts, *members)))}))
+    return rules.model_copy(update={"target_lists": tuple(lists)}), problems
+
+
+def _is_sound(file: Path, line: int, member: str, problems: list[Problem]) -> bool:
+    if not is_member(member):
+        problems.append(Problem(file.name, line, f'"{member}" is no Salesforce id of an account and no domain'))
+        return False
+    return True
 
 
 @cache

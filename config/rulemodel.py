@@ -9,7 +9,10 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo
+
+# Context for reading back what ``model_dump(mode="json")`` wrote: JSON has no decimals, so there they are text.
+STORED = "stored"
 
 
 class RuleModel(BaseModel):
@@ -33,7 +36,9 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int | Decimal) else value
 
 
-def _as_number(value: Any) -> Any:
+def _as_number(value: Any, info: ValidationInfo) -> Any:
+    if info.context == STORED and isinstance(value, str):
+        return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("a number is expected")  # noqa: TRY004 - pydantic reports only ValueError
     return value

@@ -8,7 +8,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.rulemodel import Count, Days, Domains, Name, Names, NotNegative, Number, RuleModel, Text, Texts, Whole
+from config.rulemodel import (
+    ApiNames,
+    Count,
+    Days,
+    Domains,
+    Name,
+    Names,
+    NotNegative,
+    Number,
+    RuleModel,
+    Text,
+    Texts,
+    Whole,
+    YesNo,
+)
+from config.rules_accounts import BuyingGroup, Fit, Profile, Qualified, StageLine, TargetList, Tier
 
 Level = Literal["c_level", "vp", "director", "other", "student"]
 Weight = Annotated[Number, Field(ge=0, le=10)]
@@ -52,6 +67,7 @@ class Enter(RuleModel):
     small_company_people_count: Count
     small_company_employees_below: Annotated[Whole, Field(ge=0)]
     human_act_within_days: Days
+    targets_only: YesNo
 
 
 class Stay(RuleModel):
@@ -82,11 +98,32 @@ class AccountActs(RuleModel):
 
 class Exclude(RuleModel):
     """
-    Accounts that never count as engaged.
+    Accounts that never count as engaged, and people whose acts never count.
     """
 
     account_types: Texts
     domains: Domains
+    tracking_opt_out_fields: ApiNames
+    email_opt_out: YesNo
+
+
+class Spike(RuleModel):
+    """
+    What makes a week a peak: so many points and people, and so many times the mean of the four weeks before.
+    """
+
+    points: Annotated[NotNegative, Field(gt=0)]
+    people_count: Count
+    times: Annotated[Number, Field(ge=1, le=100)]
+
+
+class Intent(RuleModel):
+    """
+    The types of acts that show research, and what a spike is.
+    """
+
+    types: Names
+    spike: Spike
 
 
 class EngagementRules(RuleModel):
@@ -108,6 +145,15 @@ class EngagementRules(RuleModel):
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
     account_acts: AccountActs
     exclude: Exclude
+    alert_every_days: Days
+    intent: Intent
+    tiers: tuple[Tier, ...]
+    profile: tuple[Profile, ...]
+    target_lists: tuple[TargetList, ...]
+    fit: Fit
+    buying_group: BuyingGroup
+    stages: tuple[StageLine, ...]
+    qualified: Qualified
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -118,4 +164,7 @@ class EngagementRules(RuleModel):
             raise ValueError('"bands" must go from the highest "from_points" to the lowest, each only once')
         if len({band.band for band in self.bands}) != len(self.bands):
             raise ValueError('"bands" names a band twice')
+        names = [each.name for each in self.target_lists]
+        if len(set(names)) != len(names):
+            raise ValueError('"target_lists" names a list twice')
         return self

@@ -145,6 +145,10 @@ Compare = Literal["text", "exact", "digits", "address", "never"]
 
 StreamName = Annotated[Text, spelt(r"[a-z_]{2,40}\.[a-z_]{2,40}", "stream; write salesforce.contact")]
 
+CustomObject = Annotated[
+    Text, spelt(r"[A-Za-z][A-Za-z0-9_]{0,76}__c", "custom object; its name ends in __c, as Demo_Request__c")
+]
+
 # Headwater writes no standard field, because people and other tools type into those.
 CustomField = Annotated[
     Text, spelt(r"[A-Za-z][A-Za-z0-9_]{0,76}__c", "custom field; only those are written, their names end in __c")
@@ -260,6 +264,31 @@ class WriteTarget(RuleModel):
     min_move_days: Days | None = None
 
 
+class ActivityObject(RuleModel):
+    """
+    Which fields of a custom object say whose act a row is, when it happened, and what else is kept of it.
+
+    ``person`` are fields that hold a lead or a contact, ``account`` ones that hold an account: of several the first
+    that is filled. ``at`` is a date or an instant; empty, the row's creation. ``type`` is a field whose value is put
+    behind the object's name ("Demo_Request__c:Online").
+    """
+
+    person: ApiNames = ()
+    account: ApiNames = ()
+    at: ApiNames = ()
+    type: ApiNames = ()
+    asset: ApiNames = ()
+    campaign: ApiNames = ()
+    actor: ApiNames = ()
+    attributes: ApiNames = ()
+
+    @model_validator(mode="after")
+    def _says_whose(self) -> Self:
+        if not (self.person or self.account):
+            raise ValueError('needs "person" or "account": a field that says whose act it was')
+        return self
+
+
 class FieldRules(RuleModel):
     """
     ``fields.yaml``. In ``write``, values that are switched ``off`` are absent.
@@ -271,6 +300,7 @@ class FieldRules(RuleModel):
     account: GoldenRecord
     opportunity: GoldenRecord
     extra: dict[StreamName, ApiNames]
+    activities: dict[CustomObject, ActivityObject]
     free_mail_domains: Domains
     not_free_mail_domains: Domains
     role_mailboxes: Texts

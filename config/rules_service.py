@@ -37,11 +37,14 @@ class Org(RuleModel):
 
 class SalesforceRules(RuleModel):
     """
-    How Salesforce is read. Percentages are of the org's API calls in its rolling day.
+    How Salesforce is read. Percentages are of the org's API calls in its rolling day: what all others are always left,
+    and what we use at most.
     """
 
     api_version: Annotated[Text, spelt(r"[0-9]{2,3}\.0", "API version; write 64.0")]
     api_floor_percent: Annotated[Percent, Field(lt=100)]
+    api_cap_percent: Annotated[Percent, Field(gt=0)]
+    logins_per_hour: Annotated[Whole, Field(ge=1, le=3_600)]
     overlap_minutes: Annotated[Whole, Field(ge=1, le=1_440)]
     bulk_above_rows: Count
 
@@ -65,12 +68,13 @@ class Cycle(RuleModel):
 
 class Writes(RuleModel):
     """
-    How much one run may change before a person has to approve it, and how many touch records a deal gets.
+    How much one run may change before a person has to approve it, and from how many records on a Bulk job sends them.
     """
 
     guard_percent: Annotated[Percent, Field(gt=0)]
     guard_flips: Count
     guard_floor_records: Annotated[Whole, Field(ge=0, le=1_000_000)]
+    bulk_above_records: Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 class ServiceRules(RuleModel):

@@ -19,6 +19,7 @@ from config.addresses import checked_database_url, checked_marketo_url, checked_
 from config.errors import ConfigError
 from config.privatekey import checked_private_key
 from config.rulefiles import SHIPPED_RULES
+from config.tokenkey import MAKE_ONE, checked_token_keys
 
 SALESFORCE_LOGIN_URL: Final = "https://login.salesforce.com"
 
@@ -86,6 +87,10 @@ class Settings(BaseSettings):
         None, validation_alias="SALESFORCE_PRIVATE_KEY_FILE"
     )
     salesforce_client_secret: SecretStr | None = Field(None, validation_alias="SALESFORCE_CLIENT_SECRET")
+    salesforce_refresh_token: SecretStr | None = Field(None, validation_alias="SALESFORCE_REFRESH_TOKEN")
+    salesforce_certificate_file: Annotated[Path, AfterValidator(_readable_file)] | None = Field(
+        None, validation_alias="SALESFORCE_CERTIFICATE_FILE"
+    )
     salesforce_ca_file: Annotated[Path, AfterValidator(_readable_file)] | None = Field(
         None, validation_alias="SALESFORCE_CA_FILE"
     )
@@ -94,6 +99,9 @@ class Settings(BaseSettings):
     )
     marketo_client_id: str | None = Field(None, validation_alias="MARKETO_CLIENT_ID")
     marketo_client_secret: SecretStr | None = Field(None, validation_alias="MARKETO_CLIENT_SECRET")
+    token_key: Annotated[SecretStr, AfterValidator(checked_token_keys)] | None = Field(
+        None, validation_alias="HEADWATER_TOKEN_KEY"
+    )
     rules: Annotated[Path, AfterValidator(_folder)] = Field(SHIPPED_RULES, validation_alias="HEADWATER_RULES")
     home: Path = Field(default_factory=_home, validation_alias="HEADWATER_HOME")
     log: Literal["console", "json"] = Field("console", validation_alias="HEADWATER_LOG")
@@ -137,12 +145,15 @@ class Settings(BaseSettings):
         return given | {"SALESFORCE_PRIVATE_KEY": raw.decode("ascii", errors="replace")}
 
     @property
-    def salesforce_login(self) -> Literal["jwt", "client_credentials"] | None:
+    def salesforce_login(self) -> Literal["jwt", "client_credentials", "refresh_token"] | None:
         """
-        How to log in to Salesforce: with the key where there is one, else with the secret, None without either.
+        How to log in to Salesforce: with the key where there is one, with the refresh token where there is one, else
+        with the secret, None without any of them.
         """
         if self.salesforce_private_key is not None:
             return "jwt"
+        if self.salesforce_refresh_token is not None:
+            return "refresh_token"
         return "client_credentials" if self.salesforce_client_secret is not None else None
 
     def need_salesforce(self) -> Self:
@@ -150,12 +161,19 @@ class Settings(BaseSettings):
         Itself, if it says enough to log in to Salesforce. Raises ``ConfigError`` naming every variable that is missing.
         """
         wanted: dict[str, object] = {"SALESFORCE_CLIENT_ID": self.salesforce_client_id}
-        if self.salesforce_login != "client_credentials":
+        if self.salesforce_login in (None, "jwt"):
             wanted |= {
                 "SALESFORCE_PRIVATE_KEY (or SALESFORCE_CLIENT_SECRET)": self.salesforce_private_key,
                 "SALESFORCE_USERNAME": self.salesforce_username,
             }
         _need("Salesforce", wanted)
+        if self.salesforce_login == "refresh_token" and self.token_key is None:
+            raise ConfigError(
+                "HW-101",
+                "SALESFORCE_REFRESH_TOKEN needs HEADWATER_TOKEN_KEY: Salesforce may replace the token at any login, "
+                "and the next one is only kept sealed",
+                (f"export HEADWATER_TOKEN_KEY=$({MAKE_ONE})   # and keep it",),
+            )
         shared_hosts = (SALESFORCE_LOGIN_URL, "https://test.salesforce.com")
         if self.salesforce_login == "client_credentials" and self.salesforce_login_url in shared_hosts:
             raise ConfigError(

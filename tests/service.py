@@ -33,7 +33,12 @@ API = "/services/data/v64.0"
 PAST_THE_OVERLAP = 20 * 60
 COUNTERS = ("seq_tup_read", "idx_tup_fetch", "n_tup_ins", "n_tup_upd", "n_tup_del")
 # Where the service notes that it ran; everything else is what it knows.
-MACHINERY = frozenset({"due", "due_slice", "job", "run", "schedule", "cursor", "source_state", "finding", "setting"})
+MACHINERY = frozenset(
+    {
+        "due", "due_slice", "job", "run", "schedule", "cursor", "source_state", "api_use", "api_level", "finding",
+        "setting", "sweep", "census",
+    }
+)  # fmt: skip
 
 
 class Colleague:

@@ -11,33 +11,51 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import polars as pl
+from cryptography.fernet import Fernet, MultiFernet
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from config.rulefiles import DECIDING, load_rules, stored_rules
 from config.rulefiles import Rules as RuleFiles
-from config.rulefiles import load_rules
+from config.rules_accounts import AccountCondition
 from config.rules_attribution import AttributionRules as AttributionFile
+from config.rules_attribution import Milestone as MilestoneFile
+from config.rules_attribution import Model as ModelFile
 from config.rules_engagement import EngagementRules as EngagementFile
+from config.rules_fields import ActivityObject
 from config.rules_fields import FieldRules as FieldsFile
+from config.rules_funnel import FunnelRules as FunnelFile
 from config.rules_touches import Predicate as PredicateFile
 from config.settings import Settings
 from worker.broker.bell import bell
+from worker.broker.shelf import RedisShelf
 from worker.connectors.base import Sink, Source
 from worker.connectors.http import HttpOptions
 from worker.connectors.marketo.client import MarketoClient
 from worker.connectors.marketo.streams import MarketoSource
 from worker.connectors.salesforce.client import Credentials, SalesforceClient
+from worker.connectors.salesforce.hosts import suffixes_of
+from worker.connectors.salesforce.mapping import activity_object
 from worker.connectors.salesforce.streams import ReadLimits, SalesforceSource
 from worker.connectors.salesforce.writer import SalesforceSink
 from worker.core.attribution.rules import AttributionRules, Model, Position
 from worker.core.deals import DealRules
+from worker.core.engagement.buying_group import GroupRules, PartRule
+from worker.core.engagement.conditions import EXTRA, Condition
+from worker.core.engagement.fit import Factor, FitRules
 from worker.core.engagement.levels import LEVEL_PATTERNS, LevelRules
+from worker.core.engagement.lists import ListRules, TargetList, Tier
 from worker.core.engagement.rules import ActRule, EngagementRules
+from worker.core.engagement.stages import QualifiedRules, StageLine
+from worker.core.engagement.standing import StandingRules
 from worker.core.errors import Fatal
+from worker.core.funnel.quota import Group, QuotaRules, RevenueTarget
 from worker.core.matching.accounts import AccountRules
 from worker.core.matching.keys import IdentityRules
 from worker.core.matching.normalize import FREE_MAIL, ROLE_MAILBOXES
 from worker.core.reconcile.rules import Target, WriteRules
-from worker.core.rules import Rules
+from worker.core.rules import Rules, TrackingRules
 from worker.core.survivorship.rules import FieldRule, MergeRules
 from worker.core.touchpoints.rules import (
     Attributes,
@@ -53,6 +71,7 @@ from worker.core.touchpoints.rules import (
 from worker.core.touchpoints.screens import Screen
 from worker.flows.run import Limits, Service
 from worker.store import decisions, scopes
+from worker.store.secrets import SealedVault
 from worker.store.session import connect
 
 # Which stream an object's records are read by, and which golden kind they are.
@@ -83,8 +102,11 @@ def build(
     if settings.database_url is None or settings.redis_url is None:
         raise Fatal("HW-101", "no database or broker is set", actions=["headwater up   (starts both on this machine)"])
     files = files or load_rules(settings.rules)
+    # A cycle asks many small questions of small frames: the streaming engine needs twice as long to begin each of them.
+    pl.Config.set_engine_affinity("in-memory")
     engine = connect(settings.database_url.get_secret_value())
-    platforms = _platforms(settings, files) if sources else ({}, {})
+    client = salesforce_client(settings, files, engine=engine) if sources else None
+    platforms = _platforms(settings, files, client) if client is not None else ({}, {})
     limits = Limits(lease=lease) if lease else Limits()
     return Service(
         engine=engine,
@@ -93,6 +115,7 @@ def build(
         sinks=platforms[1],
         owner=f"{socket.gethostname()}:{os.getpid()}",
         api_floor_percent=files.service.salesforce.api_floor_percent,
+        api_cap_percent=files.service.salesforce.api_cap_percent,
         cycle_every=timedelta(minutes=files.service.cycle.every_minutes),
         limits=limits,
         ring=bell(settings.redis_url.get_secret_value()),
@@ -118,15 +141,23 @@ def known_version(engine: Engine, files: RuleFiles) -> int:
         return decisions.rules_number(connection, files.digest) or 0
 
 
+def rules_of_version(engine: Engine, number: int, files: RuleFiles) -> Rules:
+    """
+    The rules of an earlier version, as the store has kept them. Raises ConfigError HW-180 where this release does not
+    understand them any more.
+    """
+    with engine.connect() as connection:
+        kept = decisions.kept_rules(connection, number)
+    return rules_of(stored_rules(kept, files), number)
+
+
 def _as_json(files: RuleFiles) -> dict[str, Any]:
-    return {
-        name: getattr(files, name).model_dump(mode="json")
-        for name in ("service", "fields", "engagement", "attribution")
-    }
+    return {name: getattr(files, name).model_dump(mode="json") for name in DECIDING}
 
 
-def _platforms(settings: Settings, files: RuleFiles) -> tuple[dict[str, Source], dict[str, Sink]]:
-    client = salesforce_client(settings, files)
+def _platforms(
+    settings: Settings, files: RuleFiles, client: SalesforceClient
+) -> tuple[dict[str, Source], dict[str, Sink]]:
     written = write_fields(files)
     extra = {
         name: list(files.fields.extra.get(stream, ()))
@@ -137,30 +168,73 @@ def _platforms(settings: Settings, files: RuleFiles) -> tuple[dict[str, Source],
         client,
         write_fields=written,
         extra_fields=extra,
+        activities=[activity_object(name, **_columns(fields)) for name, fields in files.fields.activities.items()],
         overlap=timedelta(minutes=files.service.salesforce.overlap_minutes),
-        limits=ReadLimits(bulk_above=files.service.salesforce.bulk_above_rows),
+        limits=ReadLimits(bulk_above=files.service.salesforce.bulk_above_rows, zone=files.service.org.timezone),
     )
     sources: dict[str, Source] = {"salesforce": salesforce}
     if files.service.marketing_platform.kind == "marketo":
         sources["marketo"] = marketo_source(settings, files)
-    return sources, {"salesforce": SalesforceSink(client)}
+    return sources, {"salesforce": SalesforceSink(client, bulk_above=files.service.writes.bulk_above_records)}
 
 
-def salesforce_client(settings: Settings, files: RuleFiles) -> SalesforceClient:
+def _columns(fields: ActivityObject) -> dict[str, Any]:
+    """
+    What a rule says of a custom object, by the columns of an act.
+    """
+    named = {
+        "person_ref": fields.person,
+        "account_ref": fields.account,
+        "occurred_at": fields.at,
+        "native_type": fields.type,
+        "asset": fields.asset,
+        "campaign_ref": fields.campaign,
+        "actor_ref": fields.actor,
+    }
+    return {"fields": {name: given for name, given in named.items() if given}, "attributes": fields.attributes}
+
+
+def salesforce_client(settings: Settings, files: RuleFiles, *, engine: Engine | None = None) -> SalesforceClient:
     """
     The connection to Salesforce that the settings describe; it logs in at its first call.
+
+    With an engine it takes part in the installation: it shares its session through the broker. Without one it logs in
+    for itself, as whoever tries the credentials wants it.
     """
     settings.need_salesforce()
-    key, secret = settings.salesforce_private_key, settings.salesforce_client_secret
     credentials = Credentials(
         settings.salesforce_login_url,
         settings.salesforce_client_id or "",
         username=settings.salesforce_username,
-        private_key=key.get_secret_value() if key else None,
-        client_secret=secret.get_secret_value() if secret else None,
+        private_key=_shown(settings.salesforce_private_key),
+        client_secret=_shown(settings.salesforce_client_secret),
+        refresh_token=_shown(settings.salesforce_refresh_token),
     )
     options = HttpOptions(ca_file=str(settings.salesforce_ca_file) if settings.salesforce_ca_file else None)
-    return SalesforceClient(credentials, version=files.service.salesforce.api_version, options=options)
+    seal = seal_of(settings)
+    redis_url = _shown(settings.redis_url)
+    return SalesforceClient(
+        credentials,
+        version=files.service.salesforce.api_version,
+        options=options,
+        host_suffixes=suffixes_of(settings.salesforce_login_url),
+        shelf=RedisShelf(redis_url, seal) if engine is not None and redis_url else None,
+        vault=SealedVault(engine, seal) if engine is not None and seal else None,
+        logins_per_hour=files.service.salesforce.logins_per_hour,
+    )
+
+
+def seal_of(settings: Settings) -> MultiFernet | None:
+    """
+    What seals tokens at rest: the first key seals, all of them open. None where there is no key, and then no token ever
+    leaves its process.
+    """
+    keys = _shown(settings.token_key)
+    return MultiFernet([Fernet(key) for key in keys.split(",")]) if keys else None
+
+
+def _shown(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
 
 
 def marketo_source(settings: Settings, files: RuleFiles) -> MarketoSource:
@@ -235,6 +309,22 @@ def rules_of(files: RuleFiles, version: int) -> Rules:
             include_zero_amount=files.attribution.deals.include_zero_amount,
             minimum_amount=files.attribution.deals.minimum_amount,
         ),
+        standing=_standing_rules(files.engagement),
+        tracking=TrackingRules(
+            files.engagement.exclude.tracking_opt_out_fields, files.engagement.exclude.email_opt_out
+        ),
+        quota=_quota_rules(files.funnel),
+    )
+
+
+def _quota_rules(file: FunnelFile) -> QuotaRules:
+    return QuotaRules(
+        file.baseline_months,
+        file.win_rate_percent,
+        file.deal_size,
+        file.cycle_days,
+        tuple(Group(group.name, group.teams, group.channels, group.types) for group in file.groups),
+        tuple(RevenueTarget(target.period, target.revenue, target.groups) for target in file.targets),
     )
 
 
@@ -322,7 +412,63 @@ def _engagement_rules(file: EngagementFile, version: int) -> EngagementRules:
         bands=tuple((band.band, band.from_points) for band in file.bands),
         excluded_types=frozenset(file.exclude.account_types),
         account_acts_cap_percent=int(file.account_acts.cap_percent),
+        alert_days=file.alert_every_days,
+        targets_only=file.enter.targets_only,
+        intent=frozenset(file.intent.types),
+        spike_points=file.intent.spike.points,
+        spike_people=file.intent.spike.people_count,
+        spike_times=file.intent.spike.times,
     )
+
+
+def _standing_rules(file: EngagementFile) -> StandingRules:
+    fit = file.fit
+    return StandingRules(
+        fit=FitRules(
+            by=fit.by,
+            start=fit.start_points,
+            factors=tuple(Factor(each.name, each.points, _conditions(each.where)) for each in fit.factors),
+            strong=fit.strong_from,
+            moderate=fit.moderate_from,
+            technology=fit.technology_fields,
+        ),
+        lists=ListRules(
+            tiers=tuple(Tier(each.tier, _conditions(each.where)) for each in file.tiers),
+            profile=tuple(_conditions(each.where) for each in file.profile),
+            lists=tuple(
+                TargetList(each.name, frozenset(each.accounts), _conditions(each.where), each.product)
+                for each in file.target_lists
+            ),
+        ),
+        group=GroupRules(
+            needed=file.buying_group.needed,
+            parts=tuple(PartRule(each.part, each.functions, each.levels) for each in file.buying_group.parts),
+        ),
+        stages=tuple(StageLine(each.stage, _conditions(each.where)) for each in file.stages),
+        qualified=QualifiedRules(file.qualified.fit_bands, file.qualified.stages, file.qualified.hold_days),
+    )
+
+
+def _conditions(where: Sequence[AccountCondition]) -> tuple[Condition, ...]:
+    return tuple(_condition(each) for each in where)
+
+
+def _condition(file: AccountCondition) -> Condition:
+    fact = file.field or f"{EXTRA}{file.extra}"
+    match file.tests()[0]:
+        case "missing":
+            # missing: false is the opposite of missing: true.
+            return Condition(fact, "missing", negated=file.missing == file.not_)
+        case "equals":
+            return Condition(fact, "in", (file.equals or "",), file.not_)
+        case "in":
+            return Condition(fact, "in", file.in_ or (), file.not_)
+        case "contains":
+            return Condition(fact, "contains", file.contains or (), file.not_)
+        case "at_least":
+            return Condition(fact, "at_least", (file.at_least or 0,), file.not_)
+        case _:
+            return Condition(fact, "below", (file.below or 0,), file.not_)
 
 
 _CAP_PERIODS: Final[Mapping[int | None, str]] = {None: "day", 1: "day", 7: "week"}
@@ -357,14 +503,28 @@ def _attribution_rules(file: AttributionFile, version: int) -> AttributionRules:
         influence_days=file.influence_days,
         eligible_types=[name for name, each in file.types.items() if each.eligible],
         response_types=[name for name, each in file.types.items() if each.response],
-        positions=[
-            Position(name, "stage", each.stage)
-            if each.stage
-            else Position(name, "first_touch_of_type", each.touch_type or "")
-            for name, each in file.positions.items()
-        ],
-        models=[Model(name, each.weights, each.half_life_days) for name, each in file.models.items()],
+        positions=positions_of(file.positions),
+        models=models_of(file.models),
     )
+
+
+def positions_of(file: Mapping[str, MilestoneFile]) -> list[Position]:
+    """
+    Positions defined by rule, as the engine takes them.
+    """
+    return [
+        Position(name, "stage", each.stage)
+        if each.stage
+        else Position(name, "first_touch_of_type", each.touch_type or "")
+        for name, each in file.items()
+    ]
+
+
+def models_of(file: Mapping[str, ModelFile]) -> list[Model]:
+    """
+    Models as the engine takes them.
+    """
+    return [Model(name, each.weights, each.half_life_days, each.channels) for name, each in file.items()]
 
 
 def _write_rules(files: RuleFiles) -> WriteRules:

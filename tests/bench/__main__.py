@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from tests.bench import attribution, pull, warm_cycle
+from tests.bench import attribution, engagement, in_market, pull, warm_cycle
 from tests.bench.ground import Report, load
 
 
@@ -29,6 +29,8 @@ def attribution_of(report: Report, *, small: bool, rounds: int | None) -> None:
 
 BENCHES: dict[str, Callable[..., None]] = {
     "attribution": attribution_of,
+    "engagement": engagement.run,
+    "in_market": in_market.run,
     "pull": pull.run,
     "warm_cycle": warm_cycle.run,
 }

@@ -99,7 +99,8 @@ class Side:
         """
         Raise AssertionError unless the last cycle did all of its work.
         """
-        with self.service.engine.connect() as connection:
+        # Committed: a rollback would make the session forget what it has prepared.
+        with self.service.engine.begin() as connection:
             last = connection.execute(text("SELECT max(id) FROM run WHERE flow = 'pull'")).scalar_one()
             rows = connection.execute(text("SELECT flow, state, tally FROM run WHERE id >= :last"), {"last": last})
             runs = [dict(row._mapping) for row in rows]

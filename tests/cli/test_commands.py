@@ -5,6 +5,7 @@ Commands as people and scripts use them: exit codes, one JSON envelope on standa
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -211,9 +212,13 @@ def test_status_is_one_screen_and_one_envelope(headwater: Terminal, company: dic
     said = headwater("status")
     assert said.code == 0
     assert "accounts" in said.out.splitlines()[0]
-    assert "API calls of the day, salesforce" in said.out
+    assert "API calls of the last 24 hours, salesforce" in said.out
+    assert "nothing is held back" in said.out
     data = headwater("status", "--json").data["result"]
-    assert {"streams", "lanes", "calls", "writes", "findings", "quarantine", "counts"} <= set(data)
+    assert {"streams", "lanes", "calls", "api", "writes", "findings", "quarantine", "counts"} <= set(data)
+    (calls,) = data["api"]
+    assert calls["ours"] == sum(calls["by_purpose"].values()) > 0
+    assert calls["used"] >= calls["ours"]
     assert data["counts"]["people"] >= 2
 
 
@@ -259,6 +264,41 @@ def test_report_sources_counts_deals_by_channel(headwater: Terminal, company: di
     by_channel = {row["channel"]: row["deals"] for row in data["rows"]}
     assert by_channel["Paid search"] == 1
     assert "Paid search" in headwater("report", "sources").out
+
+
+def test_a_report_sums_up_by_what_is_asked_and_opens_the_rows_behind_a_number(
+    headwater: Terminal, company: dict[str, str]
+) -> None:
+    (found,) = headwater("report", "attribution", "--model", "first", "--json").data["result"]["tables"]
+    assert [line["channel"] for line in found["lines"]] == ["Paid search"]
+    words = ["--model", "first", "--where", "channel=Paid search", "--rows", "--json"]
+    (behind,) = headwater("report", "attribution", *words).data["result"]["tables"]
+    pipeline = [Decimal(row["amount"]) for row in behind["rows"] if row["is_pipeline"]]
+    assert sum(pipeline) == Decimal(found["lines"][0]["pipeline"]) > 0
+    assert "Total" in headwater("report", "funnel", "--of", "people", "--by", "channel,year").out
+    assert headwater("report", "velocity", "--by", "type,outcome").code == 1
+    assert headwater("report", "velocity", "--csv").out.startswith("type,closed,won,win_rate")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["funnel", "--period", "2026-Q9"], "HW-160", '"2026-Q9" is no period'),
+        (["velocity", "--by", "colour"], "HW-161", "--by one of type, industry"),
+        (["attribution", "--model", "guess"], "HW-163", "--model one of first, last"),
+        (["journey", "No Such Deal"], "HW-162", "0 deals"),
+        (["funnel", "--where", "quarter"], "HW-161", "GROUP=VALUE"),
+        (["funnel", "--where", "colour=red"], "HW-161", "have no colour"),
+    ],
+)
+def test_a_report_says_what_it_cannot_give(
+    headwater: Terminal, company: dict[str, str], words: list[str], code: str, said: str
+) -> None:
+    answer = headwater("report", *words)
+    assert answer.code in {1, 2}
+    assert answer.err.startswith(f"Error ({code})")
+    assert said in answer.err
+    assert answer.out == ""
 
 
 def test_doctor_is_content_and_says_when_it_is_not(headwater: Terminal, company: dict[str, str]) -> None:

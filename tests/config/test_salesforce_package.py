@@ -201,9 +201,27 @@ UNGRANTABLE = frozenset(
     | {"RecordTypeId", "Company", "Status", "StageName", "CloseDate", "IsClosed", "IsWon", "IsConverted"}
     | {"ConvertedDate", "ConvertedAccountId", "ConvertedContactId", "ConvertedOpportunityId"}
     | {"ActivityDate", "ActivityDateTime", "CompletedDateTime", "TaskSubtype", "AccountId"}
+    | {"IsPersonAccount", "PersonContactId"}
 )
 WITHOUT_FIELD_PERMISSIONS = frozenset(
-    {"User", "OpportunityStage", "OpportunityHistory", "OpportunityContactRole", "CampaignMember"}
+    {
+        "User",
+        "OpportunityStage",
+        "OpportunityHistory",
+        "OpportunityContactRole",
+        "CampaignMember",
+        "CampaignMemberStatus",
+        "OpportunityFieldHistory",
+        "LeadHistory",
+        "RecordType",
+        "UserRole",
+        "Group",
+        "Period",
+        "BusinessHours",
+        "CurrencyType",
+        "DatedConversionRate",
+        "Organization",
+    }
 )
 COMPOUND = {
     **{f"Lead.{part}": "Lead.Address" for part in ("Street", "City", "State", "PostalCode", "Country")},

@@ -2,7 +2,9 @@
 The environment: what is forgiven and said, what is refused by name, and that no value ever shows.
 """
 
+import base64
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from config.rulefiles import SHIPPED_RULES
 from config.settings import Settings, load_settings
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+TOKEN_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
@@ -266,6 +269,42 @@ def test_a_client_secret_needs_ones_own_domain(environment: type[_Environment]) 
         environment.read(SALESFORCE_CLIENT_ID="id", SALESFORCE_CLIENT_SECRET="s").need_salesforce()
     settings = environment.read(SALESFORCE_LOGIN_URL="https://acme.my.salesforce.com").need_salesforce()
     assert settings.salesforce_login == "client_credentials"
+
+
+def test_a_refresh_token_comes_third_and_needs_a_key_to_keep_the_next_one(environment: type[_Environment]) -> None:
+    with pytest.raises(ConfigError, match="HEADWATER_TOKEN_KEY") as caught:
+        environment.read(SALESFORCE_CLIENT_ID="id", SALESFORCE_REFRESH_TOKEN="5Aep861").need_salesforce()
+    assert "openssl rand" in caught.value.actions[0]
+    settings = environment.read(HEADWATER_TOKEN_KEY=TOKEN_KEY).need_salesforce()
+    assert settings.salesforce_login == "refresh_token"
+    # The app's secret may go with it; a private key is what is used where there is one.
+    assert environment.read(SALESFORCE_CLIENT_SECRET="s").salesforce_login == "refresh_token"
+    assert environment.read(SALESFORCE_PRIVATE_KEY=PEM).salesforce_login == "jwt"
+    assert "5Aep861" not in repr(settings) + settings.model_dump_json()
+
+
+def test_token_keys_are_listed_newest_first(environment: type[_Environment]) -> None:
+    settings = environment.read(HEADWATER_TOKEN_KEY=f" {TOKEN_KEY} , {TOKEN_KEY}\n")
+    assert settings.token_key is not None
+    assert settings.token_key.get_secret_value() == f"{TOKEN_KEY},{TOKEN_KEY}"
+    assert TOKEN_KEY not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("hunter2", "number 1"),
+        (TOKEN_KEY + ",", "number 2"),
+        (TOKEN_KEY + ",c2hvcnQ=", "number 2.* of 5 bytes"),
+    ],
+)
+def test_a_token_key_that_is_none_is_refused_by_its_number_and_not_shown(
+    environment: type[_Environment], keys: str, words: str
+) -> None:
+    message = environment.refused(HEADWATER_TOKEN_KEY=keys)
+    assert re.search(words, message)
+    assert "openssl rand" in message
+    assert keys.partition(",")[0] not in message
 
 
 def test_what_is_missing_for_marketo_is_named(environment: type[_Environment]) -> None:

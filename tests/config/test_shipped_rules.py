@@ -132,6 +132,7 @@ def test_renewals_and_zero_deals_are_out_and_empty_amounts_are_not_zero(rules: R
 def test_the_limits_towards_salesforce_are_the_promised_ones(rules: Rules) -> None:
     service = rules.service
     assert (service.salesforce.api_floor_percent, service.salesforce.overlap_minutes) == (15, 15)
+    assert (service.salesforce.api_cap_percent, service.salesforce.logins_per_hour) == (15, 60)
     assert (service.writes.guard_percent, service.writes.guard_flips, service.writes.guard_floor_records) == (
         5,
         200,

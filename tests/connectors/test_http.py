@@ -201,6 +201,19 @@ def test_the_environment_is_left_out(session: HttpSession, address: str, monkeyp
     assert session.get(f"{address}/fine").status_code == 200
 
 
+def test_a_silent_platform_is_not_asked_again_when_asking_took_too_long_already() -> None:
+    asked = []
+
+    def call() -> None:
+        asked.append(time.monotonic())
+        time.sleep(0.05)
+        raise Passing("HW-2", "silence")
+
+    with pytest.raises(Passing):
+        repeated(call, HttpOptions(attempts=50, pause_seconds=0.001, repeat_seconds=0.12))
+    assert 2 <= len(asked) <= 4
+
+
 def test_a_passing_fault_is_repeated_and_then_given_up() -> None:
     calls = []
 

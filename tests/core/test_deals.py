@@ -157,8 +157,9 @@ def test_an_empty_amount_stays_empty_and_an_empty_currency_is_the_organisations(
 
 
 def reason(rules: DealRules | None = None, **values: Any) -> str | None:
-    row = {"type": "New Business", "record_type_ref": None, "stage": "Proposal", "amount": Decimal(10)}
-    schema = {"type": pl.String, "record_type_ref": pl.String, "stage": pl.String, "amount": pl.Decimal(38, 6)}
+    texts = {"type": "New Business", "record_type_ref": None, "record_type": None, "stage": "Proposal"}
+    row: dict[str, Any] = {**texts, "amount": Decimal(10)}
+    schema = {**dict.fromkeys(texts, pl.String), "amount": pl.Decimal(38, 6)}
     found: str | None = why_not_credited(pl.DataFrame([row | values], schema=schema), rules or DealRules()).item()
     return found
 
@@ -176,6 +177,9 @@ def test_an_empty_amount_is_not_zero_and_may_earn_credit() -> None:
 
 def test_the_rules_may_leave_out_record_types_stages_and_small_deals() -> None:
     assert reason(DealRules(exclude_record_types=("012A",)), record_type_ref="012a") == "record type 012a"
+    by_name = DealRules(exclude_record_types=("Partner_Deal",))
+    assert reason(by_name, record_type_ref="012a", record_type="Partner_Deal") == "record type Partner_Deal"
+    assert reason(by_name, record_type_ref="012a") is None
     assert reason(DealRules(exclude_stages=("Proposal",))) == "stage Proposal"
     assert reason(DealRules(minimum_amount=Decimal(11))) == "amount below the minimum"
     assert reason(DealRules(minimum_amount=Decimal(11)), amount=Decimal(-12)) is None

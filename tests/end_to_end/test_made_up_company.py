@@ -3,18 +3,24 @@ The made-up company, read, decided, planned and written back: what is said about
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.practice_org import PracticeOrg
 from tests.service import MACHINERY, Running, moved
 from worker.core.deals import MINOR_DIGITS
+from worker.core.funnel.calendar import Calendar
+from worker.core.funnel.quota import Group, QuotaRules, RevenueTarget
+from worker.flows.reports import catalogue
+from worker.flows.reports.shape import Asked, Table
 from worker.practice.company import STORY, Company, fill, generate
-from worker.store import views
+from worker.store import reports, views
 
 pytestmark = pytest.mark.slow
 
@@ -247,3 +253,69 @@ def test_passing_time_alone_writes_no_more_than_the_flags_that_lapse(written: Ru
     touched = written.rows("SELECT DISTINCT object, record_id FROM written WHERE id > :last", last=last)
     assert {row["record_id"] for row in touched} <= lapsing
     assert {row["object"] for row in touched} <= {"Account"}
+
+
+QUOTA = QuotaRules(
+    groups=(Group("outbound", teams=("Sales",)), Group("inbound", teams=("Marketing",))),
+    targets=(
+        RevenueTarget("2026-Q3", Decimal(900_000), {"inbound": Decimal(60), "outbound": Decimal(25)}),
+        RevenueTarget("2026", Decimal(4_000_000), {"inbound": Decimal(100)}),
+    ),
+)
+
+
+@pytest.mark.parametrize("name", list(catalogue.REPORTS))
+def test_every_number_of_a_report_is_that_of_the_rows_behind_it(written: Running, name: str) -> None:
+    rules = replace(written.service.rules, quota=QUOTA)
+    looked_at = 0
+    with written.service.engine.connect() as connection:
+        for of in ("accounts", "people") if name == "funnel" else (None,):
+            asked = Asked(NOW, Calendar(rules.zone), rules, rules.write_model, of=of, subject=STORY.deal)
+            for table in catalogue.make(connection, name, asked).tables:
+                for by in [table.by, *((dimension,) for dimension in table.dimensions)]:
+                    looked_at += ties_out(table, by)
+    assert looked_at > 20, name
+
+
+def ties_out(table: Table, by: tuple[str, ...]) -> int:
+    """
+    Count and add up, with nothing of the reports' own, the rows behind each line; how many numbers were held against.
+    """
+    summed = replace(table, by=by).summed()
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in table.rows.iter_rows(named=True):
+        groups[tuple(row[name] for name in by)].append(row)
+    lines = {tuple(line[name] for name in by): line for line in summed.lines.iter_rows(named=True)}
+    assert set(lines) == set(groups)
+    numbers = 0
+    for measure in table.measures:
+        if measure.averages or measure.over is not None:
+            continue
+        found = []
+        for key, rows in groups.items():
+            chosen = [row for row in rows if measure.where is None or row[measure.where]]
+            cells = [row[measure.column] for row in chosen if row[measure.column] is not None] if measure.column else []
+            expected = len(chosen) if measure.column is None else sum(cells) if cells else None
+            assert lines[key][measure.name] == (
+                pytest.approx(expected, abs=1e-6) if measure.unit == "share" else expected
+            ), key
+            found += [expected] if expected is not None else []
+            numbers += 1
+        total = summed.total[measure.name]
+        assert (total or 0) == (pytest.approx(sum(found), abs=1e-6) if measure.unit == "share" else sum(found))
+    return numbers
+
+
+def test_attribution_adds_up_to_what_salesforce_says_the_deals_are_worth(written: Running) -> None:
+    (there,) = written.colleague.query("SELECT SUM(Amount) total FROM Opportunity WHERE IsWon = true")
+    rules = written.service.rules
+    with written.service.engine.connect() as connection:
+        for model in rules.attribution.models:
+            report = catalogue.make(connection, "attribution", Asked(NOW, Calendar(rules.zone), rules, model.name))
+            (table,) = report.tables
+            apart = reports.deals(connection, rules.currency, rules.zone).filter(
+                (pl.col("state") == reports.NOT_CREDITED) & (pl.col("outcome") == "won")
+            )["amount"]
+            won = table.summed().total["won"]
+            assert won + apart.sum() == Decimal(str(there["total"])), model.name  # type: ignore[operator]
+            assert all("which is what it adds up to" in line for line in report.remarks[:1]), report.remarks

@@ -8,12 +8,17 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.practice_org import PracticeOrg
 from tests.service import Running
+from worker.core.funnel.calendar import Calendar
 from worker.core.reconcile.desired import NO_TOUCH
+from worker.flows.reports import catalogue
+from worker.flows.reports.shape import Asked, Report
 from worker.practice.load import LoadReport, load
 from worker.store import views
 
@@ -162,3 +167,51 @@ def test_reading_our_own_writes_back_changes_nothing(written: Running) -> None:
     assert written.calls(mark, "write") == []
     assert len(written.calls(mark)) == 1
     assert cycle.total("rows read") == 0
+
+
+def test_the_funnel_counts_leads_and_won_deals_by_channel_and_by_offer_as_the_files_do(
+    written: Running, files: Files, olist_folder: Path
+) -> None:
+    leads = {row["mql_id"]: row for row in rows_of(olist_folder, "*marketing_qualified_leads*")}
+    closed = rows_of(olist_folder, "*closed_deals*")
+    early = {deal.seller for deal in files.before_first_contact}
+    # Sales had spoken with the early deal's person first: that is where the person comes from.
+    met_by_sales = {row["mql_id"] for row in closed if row["seller_id"] in early}
+    for dimension, column, by_sales in (("channel", "origin", SALES), ("offer", "landing_page_id", None)):
+        came = {key: by_sales if key in met_by_sales else row[column] or EMPTY for key, row in leads.items()}
+        (table,) = made(written, "funnel", by=(dimension,), of="people").tables
+        lines = table.summed().lines
+        assert Counter(dict(lines.select(dimension, "people").iter_rows())) == Counter(came.values())
+        won = Counter(dict(lines.select(dimension, "on_won_deal").iter_rows()))
+        assert +won == Counter(came[row["mql_id"]] for row in closed)
+        assert (table.summed().total["people"], table.summed().total["on_won_deal"]) == (len(leads), len(closed))
+
+
+def test_attribution_counts_won_deals_by_channel_and_by_offer_as_the_files_do(
+    written: Running, files: Files, olist_folder: Path
+) -> None:
+    leads = {row["mql_id"]: row for row in rows_of(olist_folder, "*marketing_qualified_leads*")}
+    early = {deal.seller for deal in files.before_first_contact}
+    for dimension, column in (("channel", "origin"), ("offer", "landing_page_id")):
+        (table,) = made(written, "attribution", by=(dimension,), model="first").tables
+        won: Counter[str | None] = Counter()
+        for row in rows_of(olist_folder, "*closed_deals*"):
+            # Marketing had not spoken with the early one's people, so it earned nothing there.
+            is_early = row["seller_id"] in early
+            nobody = NO_TOUCH if dimension == "channel" else None
+            won[nobody if is_early else leads[row["mql_id"]][column] or EMPTY] += 1
+        lines = table.summed().lines.filter(pl.col("won_deals") > 0)
+        assert Counter(dict(lines.select(dimension, pl.col("won_deals").cast(pl.Int64)).iter_rows())) == won
+
+
+def rows_of(folder: Path, pattern: str) -> list[dict[str, str]]:
+    (path,) = folder.glob(pattern)
+    with path.open(newline="", encoding="utf-8") as opened:
+        return list(csv.DictReader(opened))
+
+
+def made(running: Running, name: str, **asked: Any) -> Report:
+    rules = running.service.rules
+    whole = {"model": rules.write_model} | asked
+    with running.service.engine.connect() as connection:
+        return catalogue.make(connection, name, Asked(datetime.now(UTC), Calendar(rules.zone), rules, **whole))

@@ -215,7 +215,7 @@ _OPEN_WORK: Final = """
     OR EXISTS (SELECT 1 FROM job WHERE state = 'leased' OR (state = 'ready' AND run_at < now() + interval '30 seconds'))
 """
 _PLANNED: Final = f"""
-    SELECT count(*) = 15 AND NOT ({_OPEN_WORK}) AND EXISTS (SELECT 1 FROM plan WHERE state = 'planned')
+    SELECT count(*) = 26 AND NOT ({_OPEN_WORK}) AND EXISTS (SELECT 1 FROM plan WHERE state = 'planned')
     FROM cursor WHERE first_loaded_at IS NOT NULL
 """
 _QUIET: Final = f"SELECT NOT ({_OPEN_WORK}) AND NOT EXISTS (SELECT 1 FROM outbox)"

@@ -36,7 +36,8 @@ def rows(connection: Connection) -> dict[str, Any]:
 
 
 def ready(connection: Connection) -> list[str]:
-    return [row.record_id for row in outbox.ready(connection, 100)]
+    found = outbox.next_object(connection, 100)
+    return [row.record_id for row in outbox.ready(connection, found[0], 100)] if found else []
 
 
 def test_nothing_is_ready_before_a_plan_was_approved(connection: Connection) -> None:
@@ -78,7 +79,7 @@ def test_a_plan_without_rows_is_no_plan(connection: Connection) -> None:
 @pytest.mark.parametrize("state", ["sending", "unknown"])
 def test_a_row_on_its_way_is_neither_replaced_nor_removed(connection: Connection, state: str) -> None:
     drawn(connection, "approved", alder=[change("Low")], birch=[change("Low")])
-    outbox.mark(connection, outbox.ready(connection, 100), state)
+    outbox.mark(connection, outbox.ready(connection, "Account", 100), state)
     plan = outbox.open_plan(connection, 3)
     outbox.put(connection, plan, "Account", 3, {"alder": [change("High")], "birch": []})
     assert rows(connection) == {"alder": (state, 1, "Low"), "birch": (state, 1, "Low")}
@@ -87,16 +88,16 @@ def test_a_row_on_its_way_is_neither_replaced_nor_removed(connection: Connection
 
 def test_a_row_whose_holder_died_is_unknown_and_ready_to_be_read_again(connection: Connection) -> None:
     drawn(connection, "approved", alder=[change("Low")])
-    outbox.mark(connection, outbox.ready(connection, 100), "sending")
+    outbox.mark(connection, outbox.ready(connection, "Account", 100), "sending")
     assert ready(connection) == []
     assert outbox.lost_track(connection) == 1
-    (row,) = outbox.ready(connection, 100)
+    (row,) = outbox.ready(connection, "Account", 100)
     assert (row.state, row.attempts) == ("unknown", 1)
 
 
 def test_a_row_that_is_put_off_waits_its_time(connection: Connection) -> None:
     drawn(connection, "approved", alder=[change("Low")])
-    found = outbox.ready(connection, 100)
+    found = outbox.ready(connection, "Account", 100)
     later = timedelta(minutes=5)
     outbox.put_off(connection, found[0], state="planned", code="UNABLE_TO_LOCK_ROW", message="locked", after=later)
     assert ready(connection) == []
@@ -107,7 +108,7 @@ def test_a_row_that_is_put_off_waits_its_time(connection: Connection) -> None:
 
 def test_a_parked_row_waits_until_its_record_changes(connection: Connection) -> None:
     drawn(connection, "approved", alder=[change("Low")])
-    found = outbox.ready(connection, 100)
+    found = outbox.ready(connection, "Account", 100)
     outbox.put_off(connection, found[0], state="parked", code="X", message="no", after=timedelta(0))
     assert ready(connection) == []
     assert outbox.seconds_to_next(connection) is None
@@ -123,7 +124,7 @@ def test_rows_of_a_held_plan_wait_while_those_of_an_approved_one_go(connection: 
 
 def test_everything_that_was_answered_is_kept_with_what_stood_before(connection: Connection) -> None:
     drawn(connection, "approved", alder=[change("High", "Low")])
-    (row,) = outbox.ready(connection, 100)
+    (row,) = outbox.ready(connection, "Account", 100)
     settled = [Settled(row, row.changes[0], "skipped", "Medium", message="somebody changed it since the plan")]
     outbox.log(connection, settled, run_id=5, now=NOW)
     outbox.remove(connection, [row])

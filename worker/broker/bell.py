@@ -19,6 +19,7 @@ QUEUES: dict[str, str] = {
     "resync": "asked",
     "pull": "pull",
     "reread": "pull",
+    "sweep": "pull",
     "resolve": "decide",
     "engage": "decide",
     "attribute": "decide",
@@ -26,6 +27,7 @@ QUEUES: dict[str, str] = {
     "plan": "decide",
     "apply": "apply",
     "upkeep": "decide",
+    "learn": "decide",
 }
 
 TASK_PREFIX = "headwater."

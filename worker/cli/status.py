@@ -11,6 +11,7 @@ from worker.cli.ground import ground
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
 from worker.core.instants import to_the_minute
+from worker.flows import budget
 from worker.store import views
 
 
@@ -23,7 +24,7 @@ def command(speech: Speech) -> None:
     with ground(meets_org=False) as settings:
         service = service_of(settings, sources=False, decides=False)
         with service.engine.connect() as connection:
-            found = views.status(connection)
+            found = views.status(connection) | {"api": budget.told(connection, service)}
         speech.answer(found, lambda: told(found))
 
 
@@ -54,12 +55,60 @@ def told(found: dict[str, Any]) -> Iterator[str]:
             ],
         )
     yield ""
-    for each in found["calls"]:
-        if each["calls_used"] is not None:
-            used, allowed = each["calls_used"], each["calls_allowed"]
-            yield f"API calls of the day, {each['source']}: {used:,} of {allowed:,}, all integrations together"
+    for each in found["api"]:
+        yield from _calls(each)
+    yield from sweep_lines(found["sweeps"])
     yield from _writes(found["writes"])
     yield from _troubles(found)
+
+
+def _calls(api: dict[str, Any]) -> Iterator[str]:
+    purposes = ", ".join(f"{purpose} {calls:,}" for purpose, calls in api["by_purpose"].items())
+    expected = api["forecast"]
+    yield (
+        f"API calls of the last 24 hours, {api['source']}: {api['used']:,} of {api['allowed']:,} by all integrations "
+        f"together (answered {to_the_minute(api['answered_at'])})"
+    )
+    yield f"  by Headwater: {api['ours']:,} of the {api['cap']:,} it may use ({api['cap_percent']} %): {purposes}"
+    yield f"  left to everybody else, always: {api['floor']:,} ({api['floor_percent']} %)"
+    full = f", and all used up at {to_the_minute(expected['full_at'])}" if expected["full_at"] else ""
+    yield (
+        f"  forecast for {to_the_minute(expected['at'])}, the day's end in {expected['zone']}: "
+        f"{expected['used']:,} by all, {expected['ours']:,} by Headwater{full}"
+    )
+    for hold in api["held"]:
+        again = "frees" if hold["bound"] == "cap" else "is asked for again"
+        yield f"  HELD BACK: {hold['purpose']}, until the room {again} at {to_the_minute(hold['until'])}: {hold['why']}"
+    if not api["held"]:
+        yield "  nothing is held back"
+
+
+def sweep_lines(sweeps: list[dict[str, Any]]) -> Iterator[str]:
+    """
+    The proof of completeness: what the platform counted and what is held here, record by record.
+    """
+    if not sweeps:
+        return
+    yield ""
+    counts = ("there", "here", "missing", "stale", "gone", "returned", "left", "hidden", "calls")
+    heads = ("THERE", "HERE", "MISSING", "OUT OF DATE", "GONE", "SHOWN AGAIN", "STILL DIFFER", "HIDDEN", "CALLS")
+    yield from table(
+        ("SWEPT", "UP TO", *heads),
+        [
+            [
+                sweep["stream"],
+                to_the_minute(sweep["proof"]["up_to"]) if sweep["proof"] else "",
+                *(f"{sweep['proof'][name]:,}" if sweep["proof"] else "" for name in counts),
+            ]
+            for sweep in sweeps
+        ],
+    )
+    for sweep in sweeps:
+        if sweep["error"]:
+            yield f"{sweep['stream']} could not be swept: {sweep['error']}"
+        elif sweep["is_due"]:
+            yield f"{sweep['stream']} is " + ("being swept" if sweep["began_at"] else "about to be swept")
+    yield ""
 
 
 def _writes(writes: dict[str, Any]) -> Iterator[str]:

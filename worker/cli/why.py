@@ -2,7 +2,6 @@
 ``headwater why``: everything that explains one person, account or deal.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -14,6 +13,7 @@ from worker.cli.ground import ground
 from worker.cli.money import money
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
+from worker.cli.why_account import flag, standing
 from worker.core.deals import MINOR_DIGITS
 from worker.core.errors import Fatal
 from worker.core.instants import to_the_minute
@@ -66,7 +66,8 @@ def told(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
         [[each["stream"], each["record_id"], each["rule"], each["since_at"][:10]] for each in answer["records"]],
     )
     if answer["kind"] == "account":
-        yield from _flag(answer)
+        yield from flag(answer)
+        yield from standing(answer)
     elif answer["kind"] == "opportunity":
         yield from _credit(answer, home_currency)
     else:
@@ -90,61 +91,6 @@ def _fields(fields: list[dict[str, Any]]) -> Iterator[str]:
             for each in fields
         ],
     )
-
-
-def _flag(answer: dict[str, Any]) -> Iterator[str]:
-    flag = answer["engagement"]
-    yield ""
-    if flag is None:
-        yield "Nothing was decided about its engagement yet."
-        return
-    detail = flag["detail"] if isinstance(flag["detail"], dict) else json.loads(flag["detail"])
-    state = (
-        f"engaged since {flag['since_at'][:10]}, lapses {flag['until_at'][:10]} if quiet"
-        if flag["engaged"]
-        else f"not engaged: {_missing(detail)}"
-    )
-    decided = to_the_minute(flag["decided_at"])
-    yield f"{state.capitalize()}. Band {flag['band']}, rules v{flag['rule_version']}, decided {decided}."
-    if flag["why"]:
-        yield f"  {flag['why']}"
-    acts = detail.get("acts", [])
-    yield (
-        f"{_points(flag['points_milli'])} points (needs {_points(detail['enter_points_milli'])} to enter, "
-        f"{_points(detail['stay_points_milli'])} to stay), {flag['people_count']} people "
-        f"(needs {detail['people_needed']}), {detail['window_days']} days, halved every {detail['half_life_days']}:"
-    )
-    names = {person["id"]: person["name"] for person in answer["people"]}
-    yield from table(
-        ("DAY", "ACT", "WHO", "RAW", "WEIGHT", "AGE", "POINTS"),
-        [
-            [
-                act["on"],
-                act["label"] + (f" (screened: {act['screened']})" if act["screened"] else ""),
-                names.get(act["person_id"], "the account itself" if act["person_id"] is None else "-"),
-                _points(act["raw_milli"]),
-                _points(act["weight_milli"]),
-                f"{act['age_days']} d",
-                _points(act["points_milli"]),
-            ]
-            for act in acts[:SHOWN_ACTS]
-        ],
-        right=(3, 4, 5, 6),
-    )
-    if len(acts) > SHOWN_ACTS:
-        rest = sum(act["points_milli"] for act in acts[SHOWN_ACTS:])
-        yield f"and {len(acts) - SHOWN_ACTS} more acts with {_points(rest)} points (all of them: --json)"
-
-
-def _missing(detail: dict[str, Any]) -> str:
-    if detail.get("excluded"):
-        return f"excluded ({detail['excluded']})"
-    missing = detail.get("missing")
-    return ", ".join(missing) if isinstance(missing, list) else str(missing or "nothing is missing")
-
-
-def _points(milli: int) -> str:
-    return format(Decimal(milli) / 1000, "f").rstrip("0").rstrip(".") if milli % 1000 else str(milli // 1000)
 
 
 def _credit(answer: dict[str, Any], home_currency: str) -> Iterator[str]:

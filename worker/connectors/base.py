@@ -21,13 +21,28 @@ class Stream:
 
     ``name`` is ``<source>.<kind>`` ("salesforce.lead"), ``shape`` a key of ``core.records.SHAPES``. ``overlap`` is
     how far behind its watermark each window starts again. ``required`` streams stop the pull when they cannot be read
-    at all; others degrade to a finding.
+    at all; others degrade to a finding. ``object`` is the platform's own name of what it holds ("Lead"), by which hints
+    name it; empty where there are no hints. ``is_swept`` streams can be counted: their cursors may name ``only``.
     """
 
     name: str
     shape: str
     overlap: timedelta
     required: bool = True
+    is_swept: bool = False
+    object: str = ""
+
+
+@dataclass(frozen=True)
+class ChangeHint:
+    """
+    Word that records of one object may have changed ("Lead", their ids, when): a reason to look and never data. Hints
+    may be lost, doubled, late or wrong: polling finds everything without them, only later.
+    """
+
+    object: str
+    ids: Sequence[str]
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,10 @@ class Cursor:
     is being read, half open, whole seconds, frozen before its first page (None between windows; ``lo`` None means from
     the beginning). ``place`` is how far inside the window the last committed page came (None at its start): JSON that
     only the connector reads. ``token`` is what a token-driven stream continues from instead of a watermark.
+
+    ``only`` set asks for a census instead of a window: every record there is, deleted ones that are still shown too,
+    whatever its stamp, and of its columns ``record_id``, ``stamp_at``, ``is_deleted`` and those of the fields named
+    (the platform's names) or worked out by the platform without moving a stamp. ``lo`` and ``hi`` are None then.
     """
 
     stream: str
@@ -47,6 +66,7 @@ class Cursor:
     hi: datetime | None = None
     place: Place | None = None
     token: str | None = None
+    only: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,9 @@ class Page:
     said there are, checked after the copy, None if it did not say. A stored row keeps what it has in columns that a
     page does not name.
 
+    ``unseen`` are ids asked for that the platform neither shows nor calls deleted: hidden from us, perhaps for a time.
+    ``doubtful`` are ids said to be deleted that may have come back since: those stored as live are to be read again.
+
     ``place`` and ``token`` replace the cursor's; ``last`` ends the window and moves the watermark to its ``hi``.
     ``again_after`` set means: nothing more now, come again in so long (a server-side job is not finished).
     """
@@ -69,6 +92,8 @@ class Page:
     rows: Iterable[Sequence[str | None]] = ()
     csv: Iterable[bytes] | None = None
     count: int | None = None
+    unseen: Sequence[str] = ()
+    doubtful: Sequence[str] = ()
     place: Place | None = None
     token: str | None = None
     last: bool = False
@@ -123,7 +148,8 @@ class Source(Protocol):
         """
         The named records of one stream as they stand now, whatever their stamps. Pages carry no place.
 
-        A record that is gone for good is given with ``is_deleted`` true and everything else null.
+        A record that is gone for good is given with ``record_id`` and ``is_deleted`` alone; one that is not shown, and
+        not called deleted either, is ``unseen``.
         """
 
     def learned(self) -> Mapping[str, Any]:
@@ -135,6 +161,11 @@ class Source(Protocol):
     def usage(self) -> Usage | None:
         """
         The platform's own count of calls, from its last answer; None where it does not say. No call.
+        """
+
+    def calls(self) -> int:
+        """
+        How many calls this process has sent so far, logins aside. No call.
         """
 
 
@@ -211,4 +242,41 @@ class Sink(Protocol):
     def usage(self) -> Usage | None:
         """
         The platform's own count of calls, from its last answer.
+        """
+
+    def recall(self, known: Mapping[str, Any]) -> None:
+        """
+        Take over what the source of this platform has learned, which spares calls.
+        """
+
+    @property
+    def bulk_above(self) -> int | None:
+        """
+        More records than this are handed over to a job of the platform's own; None where it has none.
+        """
+
+    def open_job(self, object_name: str) -> str | None:
+        """
+        A new job, empty: nothing is written by it yet. Its id there; None where the platform takes no job of this
+        object, or none today.
+        """
+
+    def hand_over(self, job: str, object_name: str, changes: Sequence[RecordChange]) -> Sequence[Result]:
+        """
+        Give a job its changes and let it run. Returns results of those alone that were refused here and not sent.
+
+        Whether it came about is not told, and not by what is raised either: ``job_results`` knows.
+        """
+
+    def job_results(self, job: str, record_ids: Sequence[str], *, give_up: bool = False) -> Sequence[Result] | None:
+        """
+        What became of the records of a job, in the order asked; None while it runs.
+
+        A job that was never let run is ended, and so is one that runs when ``give_up`` is set: records it has not
+        looked at are ``retry``. A job that is gone gives ``unknown``. Raises as a read does.
+        """
+
+    def drop_job(self, job: str) -> None:
+        """
+        Tidy a job away whose results were kept. Never raises for a platform's sake.
         """

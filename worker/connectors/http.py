@@ -18,7 +18,14 @@ from typing import Any, Final, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_any,
+    wait_exponential_jitter,
+)
 from urllib3 import exceptions as low
 from urllib3.util import parse_url
 
@@ -43,7 +50,8 @@ class HttpOptions:
 
     ``read_seconds`` is the longest silence, ``total_seconds`` the longest a body may take, ``max_body_bytes`` the
     largest decoded body that is held in memory (a streamed body has its own, ``max_stream_bytes``). ``attempts`` and
-    ``pause_seconds`` rule the repetition of calls that may be repeated. ``ca_file`` names a CA to trust instead of
+    ``pause_seconds`` rule the repetition of calls that may be repeated; none is begun after ``repeat_seconds``, so that
+    a silent platform costs a worker minutes and not its time limit. ``ca_file`` names a CA to trust instead of
     the usual ones; ``trust_env`` lets proxies and CAs of the environment in.
     """
 
@@ -57,6 +65,7 @@ class HttpOptions:
     max_stream_bytes: int = 8 * 2**30
     attempts: int = 4
     pause_seconds: float = 0.5
+    repeat_seconds: float = 150.0
 
 
 @dataclass(frozen=True)
@@ -314,10 +323,11 @@ def was_never_sent(error: requests.exceptions.RequestException) -> bool:
 
 def repeated(call: Callable[[], T], options: HttpOptions) -> T:
     """
-    Make the call, and again while its failure is Passing, at most ``options.attempts`` times with growing pauses.
+    Make the call, and again while its failure is Passing, at most ``options.attempts`` times with growing pauses, and
+    not after ``options.repeat_seconds``.
     """
     retrying = Retrying(
-        stop=stop_after_attempt(options.attempts),
+        stop=stop_any(stop_after_attempt(options.attempts), stop_after_delay(options.repeat_seconds)),
         wait=wait_exponential_jitter(multiplier=options.pause_seconds, max=8.0, jitter=options.pause_seconds),
         retry=retry_if_exception_type(Passing),
         reraise=True,

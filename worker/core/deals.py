@@ -126,7 +126,8 @@ def as_deals(facts: pl.DataFrame, home_currency: str) -> pl.DataFrame:
 
 def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
     """
-    The reason a deal earns no credit, null where it may: for deals with type, record_type_ref, stage and amount.
+    The reason a deal earns no credit, null where it may: for deals with type, record_type_ref, record_type (its API
+    name; null where it is not known), stage and amount. Rules name a record type either way.
     """
 
     def among(column: str, names: Collection[str]) -> pl.Expr:
@@ -142,8 +143,8 @@ def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
     reason = (
         pl.when(among("type", rules.exclude_types))
         .then(pl.lit("type ") + pl.col("type"))
-        .when(among("record_type_ref", rules.exclude_record_types))
-        .then(pl.lit("record type ") + pl.col("record_type_ref"))
+        .when(among("record_type", rules.exclude_record_types) | among("record_type_ref", rules.exclude_record_types))
+        .then(pl.lit("record type ") + pl.coalesce("record_type", "record_type_ref"))
         .when(among("stage", rules.exclude_stages))
         .then(pl.lit("stage ") + pl.col("stage"))
         .when(zero)

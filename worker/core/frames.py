@@ -105,6 +105,7 @@ FLAG: Final[Schema] = {
     "people_count": pl.Int32,  # distinct people with points inside the window
     "why": pl.String,  # one sentence of at most 255 characters, roles and counts, no names
     "detail": pl.String,  # JSON: every contributing act and its points, what is missing or when it lapses
+    "alerted_at": INSTANT,  # when somebody was last told; the decision's own instant where this turn is to be told
 }
 
 # What a field of Salesforce's should hold, and why.

@@ -51,6 +51,7 @@ PERSON: Final[dict[str, str]] = {
     "owner_ref": "text",
     "opted_out": "boolean",
     "do_not_call": "boolean",
+    "is_person_account": "boolean",  # a contact that is one half of an account which is a person
     "account_ref": "text",  # a contact's account; the platform's own link to a Salesforce account
     "lead_ref": "text",  # the marketing platform's link to a Salesforce lead
     "contact_ref": "text",  # the marketing platform's link to a Salesforce contact
@@ -72,6 +73,8 @@ ACCOUNT: Final[dict[str, str]] = {
     "country": "text",
     "parent_ref": "text",
     "owner_ref": "text",
+    "is_person": "boolean",  # no company: one person, whose other half is the contact person_ref
+    "person_ref": "text",
 }
 
 OPPORTUNITY: Final[dict[str, str]] = {
@@ -121,6 +124,7 @@ CAMPAIGN: Final[dict[str, str]] = {
     "start_on": "date",
     "end_on": "date",
     "cost": "numeric",
+    "currency": "text",  # of the cost; empty = the organisation's own
     "parent_ref": "text",
     "linked_ref": "text",  # the platform's link to the Salesforce campaign of the same thing
 }
@@ -152,6 +156,71 @@ USER: Final[dict[str, str]] = {
     "user_type": "text",
     "department": "text",
     "title": "text",
+    "role_ref": "text",
+}
+
+# One row a change of a single field, as the platform noted it.
+FIELD_CHANGE: Final[dict[str, str]] = {
+    "record_ref": "text",
+    "field": "text",
+    "old_value": "text",
+    "new_value": "text",
+    "actor_ref": "text",
+}
+
+# A status that members of one campaign may have.
+MEMBER_STATUS: Final[dict[str, str]] = {
+    "campaign_ref": "text",
+    "name": "text",
+    "has_responded": "boolean",
+    "is_default": "boolean",
+    "sort_order": "numeric",
+}
+
+# Words for an id: a record type, a user's role, a queue; the stream says which.
+LABEL: Final[dict[str, str]] = {
+    "name": "text",
+    "api_name": "text",
+    "of_object": "text",
+    "parent_ref": "text",
+    "is_active": "boolean",
+}
+
+# A month, quarter or year of the organisation's fiscal calendar, both days counted.
+PERIOD: Final[dict[str, str]] = {
+    "type": "text",
+    "number": "numeric",
+    "start_on": "date",
+    "end_on": "date",
+    "year_ref": "text",
+    "name": "text",
+}
+
+BUSINESS_HOURS: Final[dict[str, str]] = {
+    "name": "text",
+    "is_default": "boolean",
+    "is_active": "boolean",
+    "zone": "text",
+    "hours": "jsonb",  # {"Monday": ["09:00", "17:00"]}; equal ends are the whole day, a day that is absent is closed
+}
+
+# What one unit of the corporate currency is in another one. A rate without start_on holds for all days that no dated
+# rate of its currency covers; until_on is the first day on which a dated one holds no more.
+CURRENCY_RATE: Final[dict[str, str]] = {
+    "currency": "text",
+    "rate": "numeric",
+    "start_on": "date",
+    "until_on": "date",
+    "is_corporate": "boolean",
+    "is_active": "boolean",
+    "decimal_places": "numeric",
+}
+
+ORGANIZATION: Final[dict[str, str]] = {
+    "name": "text",
+    "zone": "text",
+    "fiscal_year_month": "numeric",
+    "is_sandbox": "boolean",
 }
 
 SHAPES: Final[dict[str, dict[str, str]]] = {
@@ -165,7 +234,33 @@ SHAPES: Final[dict[str, dict[str, str]]] = {
     "member": MEMBER,
     "activity": ACTIVITY,
     "user": USER,
+    "field_change": FIELD_CHANGE,
+    "member_status": MEMBER_STATUS,
+    "label": LABEL,
+    "period": PERIOD,
+    "business_hours": BUSINESS_HOURS,
+    "currency_rate": CURRENCY_RATE,
+    "organization": ORGANIZATION,
 }
+
+# Shapes that resolve looks at record by record. The others are looked up when something else is decided.
+RESOLVED: Final = frozenset(
+    {
+        "person",
+        "account",
+        "opportunity",
+        "role",
+        "activity",
+        "member",
+        "campaign",
+        "stage",
+        "stage_change",
+        "user",
+        "label",
+    }
+)
+# Columns that only tie a source record to others, or say what kind of record it is.
+_TIES: Final = frozenset({"lead_ref", "contact_ref", "is_person_account", "is_person", "person_ref"})
 
 
 def golden_fields(kind: str) -> dict[str, str]:
@@ -174,7 +269,5 @@ def golden_fields(kind: str) -> dict[str, str]:
     record to others.
     """
     return {
-        name: type_
-        for name, type_ in SHAPES[kind].items()
-        if name not in {"lead_ref", "contact_ref"} and not name.startswith("converted_")
+        name: type_ for name, type_ in SHAPES[kind].items() if name not in _TIES and not name.startswith("converted_")
     }

@@ -21,14 +21,17 @@ from worker.core.errors import Fatal, HeadwaterError, LeaseLost, Retriable, Stal
 from worker.flows.apply import apply
 from worker.flows.attribute import attribute
 from worker.flows.engage import engage
+from worker.flows.learn import learn
+from worker.flows.meter import purpose_of
 from worker.flows.originate import originate
 from worker.flows.plan import plan
 from worker.flows.pull import pull
 from worker.flows.resolve import resolve
 from worker.flows.resync import reread, resync
 from worker.flows.run import DATABASE_GONE, Run, Service
+from worker.flows.sweep import sweep
 from worker.flows.upkeep import upkeep
-from worker.store import cursors, decisions, dues, findings, jobs, outbox
+from worker.store import census, cursors, decisions, dues, findings, jobs, outbox
 
 log = structlog.get_logger()
 
@@ -36,6 +39,7 @@ FLOWS: Final[Mapping[str, Callable[[Run], None]]] = {
     "resync": resync,
     "pull": pull,
     "reread": reread,
+    "sweep": sweep,
     "resolve": resolve,
     "engage": engage,
     "attribute": attribute,
@@ -43,6 +47,7 @@ FLOWS: Final[Mapping[str, Callable[[Run], None]]] = {
     "plan": plan,
     "apply": apply,
     "upkeep": upkeep,
+    "learn": learn,
 }
 
 # Flows that follow one another: a stage begins when nothing is due in those before it.
@@ -83,6 +88,7 @@ def drain(
                 break
             now = organisation_now(connection, service)
             run_id = jobs.begin_run(connection, job, now)
+            purpose = purpose_of(connection, job.flow, job.scope)
         _do(
             service,
             Run(
@@ -94,6 +100,9 @@ def drain(
                 sources=service.sources,
                 sinks=service.sinks,
                 api_floor_percent=service.api_floor_percent,
+                api_cap_percent=service.api_cap_percent,
+                purpose=purpose,
+                meter=service.meter,
                 limits=service.limits,
                 wants_stop=is_over,
                 on_progress=partial(on_progress, job.flow),
@@ -123,10 +132,24 @@ def start_cycle(connection: Connection, service: Service) -> None:
     follow_up(connection, service)
 
 
+def start_sweep(connection: Connection, service: Service) -> None:
+    """
+    Ask for a sweep of everything that can be swept.
+    """
+    for source in service.sources.values():
+        census.ask(connection, [stream.name for stream in source.streams if stream.is_swept])
+    follow_up(connection, service)
+
+
 def follow_up(connection: Connection, service: Service) -> None:
     """
-    Ask for the first stage in which something is due, and for sending if something may be sent.
+    Ask for the first stage in which something is due, for sending if something may be sent, and for the sweeps that are
+    due.
     """
+    for name in census.sources_due(connection):
+        # One that waits for a job of the platform's is not to be brought forward.
+        if name in service.sources and not jobs.is_open(connection, f"sweep:{name}"):
+            jobs.enqueue(connection, "sweep", lane=f"sweep:{name}", scope={"source": name})
     waiting = set(dues.waiting(connection))
     if decisions.accounts_to_review(connection, organisation_now(connection, service), limit=1):
         waiting.add("engage")
@@ -197,6 +220,7 @@ def _kept(service: Service, job: jobs.Job) -> Iterator[None]:
 
 
 def _settle_success(service: Service, run: Run) -> None:
+    service.meter.note(run.purpose)
     with service.engine.begin() as connection:
         if run.wants_stop() and run.come_again is None:
             run.come_again = timedelta(0)
@@ -219,12 +243,14 @@ def _settle_failure(service: Service, run: Run, error: HeadwaterError) -> None:
         "run failed", flow=run.job.flow, lane=run.job.lane, code=error.code, retriable=isinstance(error, Retriable)
     )
     try:
+        service.meter.note(run.purpose)
         with service.engine.begin() as connection:
             jobs.end_run(connection, run.run_id, run.tally, error_code=error.code, error=str(error))
             findings.note(connection, f"job:{run.job.lane}", error.code, str(error), error.actions)
             if isinstance(error, Retriable):
                 failures = jobs.failures_in_a_row(connection, run.job.lane)
-                pause = min(LONGEST_PAUSE, error.after * 2 ** min(failures - 1, 10))
+                # What is asked for by name (a limit that frees at noon) is waited for, however long.
+                pause = max(error.after, min(LONGEST_PAUSE, error.after * 2 ** min(failures - 1, 10)))
                 jobs.postpone(connection, run.job, pause)
             else:
                 jobs.finish(connection, run.job, error_code=error.code, error=str(error))

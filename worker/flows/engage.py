@@ -1,52 +1,122 @@
 """
-Decides again which accounts are engaged: those where something changed, and those whose flag was said to lapse by now.
+Decides again which accounts are engaged and where they stand: those where something changed, and those whose flag was
+said to lapse, or whose activity was last weighed a week ago.
 """
 
-from datetime import timedelta
+from datetime import datetime
 
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core.engagement.flags import flag
+from worker.core.engagement.fit import learnt_fit_from
+from worker.core.engagement.in_market import in_market_from
 from worker.core.engagement.levels import levels
+from worker.core.engagement.standing import FACTS, Learnt, Stood, stand, window_start
 from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT
+from worker.core.rules import Rules
 from worker.core.touchpoints.screens import screened
 from worker.flows.run import Run
-from worker.store import decisions, dues, matching
+from worker.store import decisions, dues, matching, standings
 
 
 def engage(run: Run) -> None:
     """
     Take every due account, a batch a transaction, and note for the plan those whose decision changed.
     """
+    learnt: Learnt | None = None
     while not run.wants_stop():
         with run.transaction() as connection:
             taken = [int(key) for key in dues.take(connection, "engage", "account", run.limits.batch)]
             lapsed = decisions.accounts_to_review(connection, run.now, run.limits.batch)
             account_ids = sorted({*taken, *lapsed})
             if account_ids:
-                _decide(run, connection, account_ids)
+                learnt = learnt or what_was_learnt(connection)
+                _decide(run, connection, account_ids, learnt)
         run.count("accounts decided", len(account_ids))
         if len(taken) < run.limits.batch and len(lapsed) < run.limits.batch:
             return
 
 
-def _decide(run: Run, connection: Connection, account_ids: list[int]) -> None:
-    rules = run.rules.engagement
-    accounts = decisions.account_facts(connection, account_ids)
-    decisions.drop_engagement(connection, sorted(set(account_ids) - set(accounts["account_id"])))
-    facts = decisions.act_facts(connection, account_ids, run.now - timedelta(days=rules.window_days))
-    acts = (
-        facts.join(levels(facts["title"], run.rules.levels), on="title", how="left", nulls_equal=True)
-        .with_columns(screened=screened(facts, run.rules.screens))
-        .select(*ACT, "screened")
+def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Learnt) -> None:
+    rules, standing, tracking = run.rules.engagement, run.rules.standing, run.rules.tracking
+    accounts = decisions.account_facts(
+        connection, account_ids, with_records=bool(standing.lists.lists or standing.extras())
     )
+    decisions.drop_engagement(connection, sorted(set(account_ids) - set(accounts["account_id"])))
+    facts = decisions.act_facts(
+        connection,
+        account_ids,
+        window_start(rules, run.now),
+        opt_out_fields=tracking.opt_out_fields,
+        email_opt_out=tracking.email_opt_out,
+    )
+    stood = stood_by(connection, accounts, facts, run.rules, learnt, now=run.now)
+    changed = decisions.save_flags(connection, stood.flags, rule_version=run.rules.version, now=run.now)
+    version = run.rules.version
+    standings.save_standings(connection, accounts, stood.standings, rule_version=version, now=run.now)
+    came, left = standings.save_memberships(connection, accounts, stood.memberships, rule_version=version, now=run.now)
+    matching.note_for_plan(connection, "account", changed)
+    run.count("flags changed", len(changed))
+    run.count("list entries", came)
+    run.count("list exits", left)
+
+
+def stood_by(
+    connection: Connection,
+    accounts: pl.DataFrame,
+    facts: pl.DataFrame,
+    rules: Rules,
+    learnt: Learnt,
+    *,
+    now: datetime,
+) -> Stood:
+    """
+    What these rules make of the accounts (ACCOUNT_FACTS) and what was done there (ACT_FACTS). Saves nothing.
+    """
     news = facts.filter(pl.col("is_new"))["account_id"].unique()
     given = accounts.with_columns(
         has_new_act=pl.col("account_id").is_in(news.implode()) | pl.col("decided_at").is_null(),
-        excluded=pl.when(pl.col("domain").is_in(sorted(run.rules.own_domains))).then(pl.lit("own staff")),
-    ).select(*ENGAGEMENT_ACCOUNT, "has_new_act", "excluded")
-    flags = flag(given, acts, rules, now=run.now)
-    changed = decisions.save_flags(connection, flags, rule_version=run.rules.version, now=run.now)
-    matching.note_for_plan(connection, "account", changed)
-    run.count("flags changed", len(changed))
+        excluded=pl.when(pl.col("domain").is_in(sorted(rules.own_domains))).then(pl.lit("own staff")),
+    ).select(*ENGAGEMENT_ACCOUNT, "has_new_act", "excluded", "alerted_at", *FACTS)
+    deals = standings.deals_of(connection, accounts["account_id"].to_list(), rules.deals.exclude_types)
+    return stand(
+        given,
+        acts_of(facts, rules),
+        deals.filter(~pl.col("is_renewal")),
+        (rules.engagement, rules.standing),
+        learnt,
+        now=now,
+    )
+
+
+def acts_of(facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """
+    The acts with the level and role of who did them, and why one earns nothing: it is our own staff's, somebody's who
+    opted out of being tracked, or a screen's.
+    """
+    own = pl.col("email").str.to_lowercase().str.extract(r"@(.+)$", 1).is_in(sorted(rules.own_domains))
+    return (
+        facts.join(levels(facts["title"], rules.levels), on="title", how="left", nulls_equal=True)
+        .with_columns(screen=screened(facts, rules.screens))
+        .with_columns(
+            screened=pl.when(own.fill_null(value=False))
+            .then(pl.lit("own staff"))
+            .when(pl.col("opted_out").fill_null(value=False))
+            .then(pl.lit("opted out of tracking"))
+            .otherwise("screen")
+        )
+        .select(*ACT, "screened")
+    )
+
+
+def what_was_learnt(connection: Connection) -> Learnt:
+    """
+    What the learn flow left, ready to decide by.
+    """
+    found = standings.learnt(connection)
+    fit, in_market = (found.get(kind, {}).get("model") for kind in ("fit", "in_market"))
+    return Learnt(
+        fit=learnt_fit_from(fit) if fit else None,
+        in_market=in_market_from(in_market) if in_market else None,
+        told={kind: row["told"] for kind, row in found.items()},
+    )

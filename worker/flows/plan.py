@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from worker.core.reconcile import desired
 from worker.core.reconcile.diff import Change, Wanted, diff
 from worker.core.reconcile.guard import PlanSize, why_held
-from worker.core.reconcile.rules import WriteRules
+from worker.core.reconcile.rules import WriteRules, fitted
 from worker.flows.run import Run
 from worker.store import cursors, dues, findings, outbox, planning
 
@@ -54,9 +54,13 @@ def _take_batch(run: Run, connection: Connection) -> bool:
 def _compare(run: Run, connection: Connection, object_name: str, kind: str, record_ids: list[str]) -> None:
     rules = run.rules.write
     busy = outbox.in_flight(connection, object_name, record_ids)
-    readable = _readable(run, connection, object_name)
+    described = _described(run, connection, object_name)
+    targets = fitted(
+        rules.targets[object_name], {name: int(facts.get("length", 0)) for name, facts in described.items()}
+    )
+    readable = frozenset(described)
     changes: dict[str, Sequence[Change]] = {
-        subject["record_id"]: diff(_wanted(kind, subject), subject["ours"], rules.targets[object_name], readable)
+        subject["record_id"]: diff(_wanted(kind, subject), subject["ours"], targets, readable)
         for subject in planning.subjects(connection, kind, rules.streams[object_name], record_ids)
         if subject["record_id"] not in busy
     }
@@ -108,14 +112,14 @@ def _wanted(kind: str, subject: Mapping[str, Any]) -> list[Wanted]:
             return desired.for_person(decision, subject["account_ref"])
 
 
-def _readable(run: Run, connection: Connection, object_name: str) -> frozenset[str]:
+def _described(run: Run, connection: Connection, object_name: str) -> dict[str, Mapping[str, Any]]:
     """
-    The fields of ours that the organisation shows and lets us change, as its source last learned.
+    The fields of ours that the organisation shows and lets us change, and what they are, as its source last learned.
     """
     stream = run.rules.write.streams[object_name]
     known = cursors.source_state(connection, stream.split(".")[0])["known"]
     fields = known.get("objects", {}).get(object_name, {}).get("fields", {})
-    return frozenset(name for name, facts in fields.items() if facts.get("updateable"))
+    return {name: facts for name, facts in fields.items() if facts.get("updateable")}
 
 
 def _stored(connection: Connection, object_name: str, records_count: int, rules: WriteRules) -> int:

@@ -14,7 +14,7 @@ from worker.connectors.base import Cursor, Page, Source, Stream
 from worker.core.errors import HeadwaterError, LeaseLost, Retriable
 from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
-from worker.store import bulk, cursors, findings, matching, staging
+from worker.store import bulk, census, cursors, findings, matching, presence, staging
 
 # So many rows change what the planner should know of the tables.
 MANY = 1_000
@@ -54,9 +54,9 @@ def _read_pages(run: Run, source: Source, places: Sequence[Cursor], known: Mappi
         raise
     except HeadwaterError:
         # What it told until then is true all the same: how many calls are left, what the objects look like.
-        _keep_what_it_told(run, source)
+        keep_what_it_told(run, source)
         raise
-    _keep_what_it_told(run, source)
+    keep_what_it_told(run, source)
     if run.tally["rows written"] >= MANY:
         with run.transaction() as connection:
             bulk.analyze(connection, *sorted({f"source_{stream.shape}" for stream in source.streams}), "due")
@@ -76,18 +76,30 @@ def save_page(run: Run, connection: Connection, stream: Stream, page: Page) -> N
         saved = staging.save_rows(connection, stream.name, stream.shape, page.columns, page.rows)
         if page.count is not None and saved.read != page.count:
             raise Retriable("HW-216", f"a page of {stream.name} was cut: {saved.read:,} rows of {page.count:,}")
+    if page.doubtful:
+        presence.doubt(connection, stream.name, stream.shape, page.doubtful)
+    count_saved(run, saved)
+
+
+def count_saved(run: Run, saved: staging.Saved) -> None:
+    """
+    Put what became of a page on the tally.
+    """
     run.count("rows read", saved.read)
     run.count("rows written", saved.written)
     run.count("records changed", saved.changed)
     run.count("quarantined", saved.quarantined)
 
 
-def _keep_what_it_told(run: Run, source: Source) -> None:
+def keep_what_it_told(run: Run, source: Source) -> None:
+    """
+    Keep what a source said about itself in its last answers, whatever became of the reading.
+    """
     usage = source.usage()
     learned = source.learned()
     with run.transaction() as connection:
-        for object_name in learned.get("appeared", {}):
-            _read_anew(run, connection, object_name)
+        for stream, fields in learned.get("appeared", {}).items():
+            _fill_in(run, connection, stream, fields)
         _say_what_is_not_seen(connection, source, learned)
         cursors.save_source_state(
             connection,
@@ -102,6 +114,7 @@ def _say_what_is_not_seen(connection: Connection, source: Source, learned: Mappi
     """
     Streams that the integration user may not read, and deletions that came too long ago to be told, are findings.
     """
+    over: list[str] = []
     for object_name, facts in learned.get("objects", {}).items():
         missing = sorted(facts.get("missing", {}))
         if missing:
@@ -110,7 +123,7 @@ def _say_what_is_not_seen(connection: Connection, source: Source, learned: Mappi
             )
             findings.note(connection, f"fields:{object_name}", "HW-209", words, ["headwater doctor"])
         else:
-            findings.clear(connection, f"fields:{object_name}")
+            over.append(f"fields:{object_name}")
     hidden: Mapping[str, str] = learned.get("unreadable", {})
     gaps: Mapping[str, str] = learned.get("deletions", {}).get("gaps", {})
     for stream in source.streams:
@@ -122,17 +135,18 @@ def _say_what_is_not_seen(connection: Connection, source: Source, learned: Mappi
                 )
                 findings.note(connection, key, code, f"{stream.name}: {told[stream.name]}", [cure])
             else:
-                findings.clear(connection, key)
+                over.append(key)
+    findings.clear(connection, *over)
 
 
-def _read_anew(run: Run, connection: Connection, object_name: str) -> None:
+def _fill_in(run: Run, connection: Connection, stream: str, fields: Sequence[str]) -> None:
     """
-    Fields of an object have become visible: no stamp moves for that, so its records are read once more and compared.
+    Fields have become visible: no stamp moves for that, so these columns of all records are read by a sweep.
     """
-    stream = run.rules.write.streams.get(object_name)
-    if stream is not None:
-        cursors.forget(connection, [stream])
-        matching.note_stream_for_plan(connection, run.rules.write.kinds[object_name], stream)
+    census.ask(connection, [stream], fields)
+    for object_name, written in run.rules.write.streams.items():
+        if written == stream:
+            matching.note_stream_for_plan(connection, run.rules.write.kinds[object_name], stream)
 
 
 def _cursor(stream: str, stored: Mapping[str, Any]) -> Cursor:

@@ -75,7 +75,7 @@ def resolve(run: Run) -> None:
 
 
 def _waiting(run: Run) -> set[str]:
-    with run.engine.connect() as connection:
+    with run.engine.begin() as connection:
         return dues.kinds_waiting(connection, "resolve")
 
 
@@ -127,7 +127,9 @@ def _accounts(run: Run, connection: Connection, keys: list[str]) -> None:
     after = rows.filter(pl.col("golden_id").is_in(changed))["domain"].drop_nulls().to_list()
     matching.note_dependents(connection, moved, [*before, *after])
     dues.note(connection, "resolve", "match", matching.people_of_accounts(connection, list(numbering.redirects)))
-    dues.note(connection, "engage", "account", changed)
+    # A field of the customer's own is no golden field, but rules may look at it.
+    own_fields = _behind(refs, numbered) if run.rules.standing.extras() else []
+    dues.note(connection, "engage", "account", {*changed, *own_fields})
     run.count("accounts changed", len(changed))
 
 
@@ -153,7 +155,8 @@ def _people(run: Run, connection: Connection, keys: list[str]) -> None:
     changed = golden.save_golden(connection, "person", rows.rename({"golden_id": "id"}))
     moved = golden.save_crosswalk(connection, "person", numbered)
     shifted = numbering.concerned(moved)
-    dues.note(connection, "resolve", "match", {*changed, *shifted})
+    own_fields = _behind(refs, numbered) if run.rules.tracking.opt_out_fields else []
+    dues.note(connection, "resolve", "match", {*changed, *shifted, *own_fields})
     dues.note(connection, "resolve", "person_touches", shifted)
     _note_accounts_left(connection, numbering.accounts_left)
     run.count("people changed", len(changed))
@@ -199,6 +202,9 @@ def _opportunities(run: Run, connection: Connection, keys: list[str]) -> None:
     changed = golden.save_golden(connection, "opportunity", rows.rename({"golden_id": "id"}))
     golden.save_crosswalk(connection, "opportunity", numbered)
     dues.note(connection, "attribute", "opportunity", changed)
+    # An open, won or lost deal is part of where its account stands.
+    holders = rows.filter(pl.col("golden_id").is_in(changed))["account_id"].drop_nulls().unique()
+    dues.note(connection, "engage", "account", holders.to_list())
     run.count("deals changed", len(changed))
 
 
@@ -220,6 +226,14 @@ def _stages(_run: Run, connection: Connection, _keys: list[str]) -> None:
     An administrator changed what a stage means: every deal is looked at again.
     """
     dues.note(connection, "resolve", "opportunity", matching.every_deal(connection))
+
+
+def _labels(_run: Run, connection: Connection, keys: list[str]) -> None:
+    """
+    A record type has another name: rules may name its deals now, or no longer.
+    """
+    deals = matching.deals_of_labels(connection, golden.split_keys(keys))
+    dues.note(connection, "attribute", "opportunity", deals)
 
 
 @dataclass(frozen=True)
@@ -283,6 +297,13 @@ def _with_ids(records: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
     return records.join(numbered.select("stream", "record_id", "golden_id"), on=["stream", "record_id"])
 
 
+def _behind(refs: pl.DataFrame, numbered: pl.DataFrame) -> list[int]:
+    """
+    The golden records that these source records belong to.
+    """
+    return numbered.join(refs, on=["stream", "record_id"], how="semi")["golden_id"].unique().to_list()
+
+
 def _live(merged: pl.DataFrame, records: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
     """
     The golden rows with what the store keeps beside their fields: a record is gone when all it stands for is gone.
@@ -300,6 +321,7 @@ _ALL_FIELDS: Final = {name for kind in ("person", "account", "opportunity") for 
 
 STEPS: Final[tuple[tuple[str, Step], ...]] = (
     ("stage", _stages),
+    ("label", _labels),
     ("stage_change", _stage_changes),
     ("campaign", touchpoints.campaigns),
     ("user", touchpoints.users),

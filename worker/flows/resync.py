@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worker.connectors.base import Source
+from worker.core.records import RESOLVED
 from worker.flows.pull import pull, save_page
 from worker.flows.run import Run
-from worker.store import cursors, dues, golden, scopes
+from worker.store import cursors, dues, golden, presence, scopes
 
 
 def resync(run: Run) -> None:
@@ -60,8 +61,9 @@ def _read(run: Run, source: Source, stream_name: str, record_ids: Sequence[str])
     for page in source.read_records(stream_name, record_ids, known):
         with run.transaction() as connection:
             save_page(run, connection, stream, page)
+            presence.hide(connection, stream.name, stream.shape, page.unseen)
     with run.transaction() as connection:
-        if stream.shape in scopes.RESOLVED:
+        if stream.shape in RESOLVED:
             dues.note(connection, "resolve", stream.shape, [f"{stream_name}:{each}" for each in record_ids])
         if stream.shape in golden.GOLDEN_KINDS:
             dues.note(connection, "plan", stream.shape, [f"{stream_name}:{each}" for each in record_ids])

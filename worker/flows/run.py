@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 import psycopg
@@ -18,7 +19,9 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine
 
 from worker.connectors.base import Sink, Source
+from worker.core.budget import Purpose
 from worker.core.rules import Rules
+from worker.flows.meter import Meter
 from worker.store import jobs
 
 # Both, because the store speaks to psycopg directly where rows are many.
@@ -43,7 +46,7 @@ class Service:
 
     ``clock_source`` names the source whose clock is the organisation's. ``ring`` tells other processes that flows have
     work; it may fail or be lost without harm. ``api_floor_percent`` of an organisation's calls of the day is always
-    left to everybody else.
+    left to everybody else, and ``api_cap_percent`` of them are ours at most.
     """
 
     engine: Engine
@@ -54,8 +57,16 @@ class Service:
     clock_source: str = "salesforce"
     cycle_every: timedelta = timedelta(minutes=5)
     api_floor_percent: Decimal = Decimal(15)
+    api_cap_percent: Decimal = Decimal(15)
     limits: Limits = field(default_factory=Limits)
     ring: Callable[[Sequence[str]], None] = lambda _flows: None
+
+    @cached_property
+    def meter(self) -> Meter:
+        """
+        Counts the calls of this process, whatever they are made for.
+        """
+        return Meter(self.engine, self.sources)
 
 
 @dataclass
@@ -65,6 +76,7 @@ class Run:
 
     ``now`` is the organisation's clock at its beginning, read once. ``wants_stop`` is asked between units of work;
     when it says yes the job is given back and goes on later. ``come_again`` asks for the same job after a while.
+    ``purpose`` is what its API calls are for; ``meter`` counts them.
     """
 
     engine: Engine
@@ -75,6 +87,9 @@ class Run:
     sources: Mapping[str, Source]
     sinks: Mapping[str, Sink]
     api_floor_percent: Decimal = Decimal(15)
+    api_cap_percent: Decimal = Decimal(15)
+    purpose: Purpose = "changes"
+    meter: Meter | None = None
     limits: Limits = field(default_factory=Limits)
     wants_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[str, int], None] = lambda _what, _count: None
@@ -86,6 +101,8 @@ class Run:
         """
         One unit of work: everything in it commits together, and only if the job is still ours. Raises LeaseLost.
         """
+        if self.meter is not None:
+            self.meter.note(self.purpose)
         with self.engine.begin() as connection:
             jobs.hold(connection, self.job, self.limits.lease)
             yield connection

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from worker.flows.run import Run
-from worker.store import jobs, outbox
+from worker.store import apicalls, jobs, outbox
 
 KEEP_DAYS: Final = 30
 
@@ -18,4 +18,5 @@ def upkeep(run: Run) -> None:
     """
     with run.transaction() as connection:
         run.count("runs and jobs forgotten", jobs.trim(connection, KEEP_DAYS))
+        run.count("hours of API use forgotten", apicalls.trim(connection, KEEP_DAYS))
         run.count("refused records tried again", outbox.try_again(connection, timedelta(days=1)))

@@ -90,6 +90,14 @@ def replace(connection: Connection, table: Table, frame: pl.DataFrame, *, owner:
     _copy(cursor, sql.Identifier(table.name), frame)
 
 
+def append(connection: Connection, table: Table, frame: pl.DataFrame) -> None:
+    """
+    Add the frame's rows to ``table``.
+    """
+    if not frame.is_empty():
+        _copy(cursor_of(connection), sql.Identifier(table.name), frame)
+
+
 def as_relation(connection: Connection, frame: pl.DataFrame, table: Table) -> tuple[sql.Composable, list[Any]]:
     """
     The frame as something to select from, typed by ``table``'s columns, with the values to bind: JSON while it is

@@ -6,7 +6,7 @@ Called by the engage and attribute flows.
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -16,7 +16,27 @@ from worker.core.frames import DEAL_PERSON, ENGAGEMENT_ACCOUNT, INSTANT, TOUCH
 from worker.store import tables
 from worker.store.bulk import Schema, cursor_of, fetch, replace, upsert
 
-ACCOUNT_FACTS: Final[Schema] = {**ENGAGEMENT_ACCOUNT, "domain": pl.String, "decided_at": INSTANT}
+REVIEW: Final = timedelta(days=7)
+
+ACCOUNT_FACTS: Final[Schema] = {
+    **ENGAGEMENT_ACCOUNT,
+    "domain": pl.String,
+    "decided_at": INSTANT,
+    "alerted_at": INSTANT,
+    "annual_revenue": pl.Float64,
+    "industry": pl.String,
+    "country": pl.String,
+    "city": pl.String,
+    "was_qualified": pl.Boolean,
+    "qualified_since_at": INSTANT,
+    "was_stage": pl.String,
+    "was_fit_band": pl.String,
+    "was_tier": pl.String,
+    "was_in_profile": pl.Boolean,
+    "record_ids": pl.List(pl.String),
+    "extra": pl.String,  # JSON of the customer's own fields, of its oldest record that has any
+    "was_lists": pl.List(pl.String),
+}
 ACT_FACTS: Final[Schema] = {
     "account_id": pl.Int64,
     "person_id": pl.Int64,
@@ -26,6 +46,7 @@ ACT_FACTS: Final[Schema] = {
     "label": pl.String,
     "title": pl.String,
     "email": pl.String,
+    "opted_out": pl.Boolean,  # of being tracked
     "is_new": pl.Boolean,  # it came to the store after the account's last decision
 }
 DEAL_FACTS: Final[Schema] = {
@@ -40,21 +61,41 @@ DEAL_FACTS: Final[Schema] = {
     "outcome": pl.String,
     "type": pl.String,
     "record_type_ref": pl.String,
+    "record_type": pl.String,  # its API name, where the platform has told it
     "stage": pl.String,
     "is_deleted": pl.Boolean,
 }
 
 
-def account_facts(connection: Connection, account_ids: Sequence[int]) -> pl.DataFrame:
+def account_facts(connection: Connection, account_ids: Sequence[int], *, with_records: bool) -> pl.DataFrame:
     """
-    ACCOUNT_FACTS of these accounts with the flag they carry today, ordered by id.
+    ACCOUNT_FACTS of these accounts with what was decided about them last, ordered by id. Without ``with_records``
+    their own ids and fields are left empty: they are read only where rules look at them.
     """
+    records = (
+        """
+        LEFT JOIN LATERAL (
+            SELECT array_agg(c.record_id ORDER BY c.record_id) AS ids,
+                   (array_agg(sa.extra::text ORDER BY sa.created_at) FILTER (WHERE sa.extra IS NOT NULL))[1] AS extra
+            FROM crosswalk c JOIN source_account sa ON sa.record_id = c.record_id AND sa.stream = c.stream
+            WHERE c.golden_id = a.id AND c.kind = 'account') r ON true
+        """
+        if with_records
+        else "CROSS JOIN (SELECT NULL::text[] AS ids, NULL::text AS extra) r"
+    )
     return fetch(
         connection,
-        """
+        f"""
         SELECT a.id, a.name, a.employees::bigint, a.type, coalesce(e.engaged, false), e.since_at,
-               coalesce(e.band, 'None'), a.domain, e.decided_at
-        FROM account a LEFT JOIN engagement e ON e.account_id = a.id
+               coalesce(e.band, 'None'), a.domain, e.decided_at, e.alerted_at, a.annual_revenue::float8, a.industry,
+               a.country, a.city, s.qualified, s.qualified_since_at, s.stage, s.fit_band, s.tier, s.in_profile, r.ids,
+               r.extra,
+               (SELECT array_agg(m.list ORDER BY m.list) FROM list_membership m
+                WHERE m.account_id = a.id AND m.left_at IS NULL)
+        FROM account a
+        LEFT JOIN engagement e ON e.account_id = a.id
+        LEFT JOIN account_standing s ON s.account_id = a.id
+        {records}
         WHERE a.id = ANY(%(ids)s) AND NOT a.is_deleted ORDER BY a.id
         """,
         {"ids": list(account_ids)},
@@ -62,15 +103,24 @@ def account_facts(connection: Connection, account_ids: Sequence[int]) -> pl.Data
     )
 
 
-def act_facts(connection: Connection, account_ids: Sequence[int], since: datetime) -> pl.DataFrame:
+def act_facts(
+    connection: Connection,
+    account_ids: Sequence[int],
+    since: datetime,
+    *,
+    opt_out_fields: Sequence[str] = (),
+    email_opt_out: bool = False,
+) -> pl.DataFrame:
     """
     ACT_FACTS: what people of these accounts, or the accounts themselves, did from ``since`` on. Machines' acts and
-    doubles are left out.
+    doubles are left out. People opted out of being tracked where one of their records says so in one of
+    ``opt_out_fields``, and, if ``email_opt_out``, where they want no mails.
     """
+    opted_out = opted_out_by(opt_out_fields, email_opt_out=email_opt_out)
     return fetch(
         connection,
-        """
-        SELECT p.account_id, p.id, t.touch_id, t.occurred_at, t.type, t.label, p.title, p.email,
+        f"""
+        SELECT p.account_id, p.id, t.touch_id, t.occurred_at, t.type, t.label, p.title, p.email, {opted_out},
                e.saved_at IS NULL OR t.seen_at > e.saved_at
         FROM person p
         JOIN crosswalk c ON c.kind = 'person' AND c.golden_id = p.id
@@ -79,7 +129,7 @@ def act_facts(connection: Connection, account_ids: Sequence[int], since: datetim
         WHERE p.account_id = ANY(%(ids)s) AND NOT p.is_deleted AND t.occurred_at >= %(since)s
             AND t.machine IS NULL AND t.duplicate_of IS NULL
         UNION ALL
-        SELECT c.golden_id, NULL, t.touch_id, t.occurred_at, t.type, t.label, NULL, NULL,
+        SELECT c.golden_id, NULL, t.touch_id, t.occurred_at, t.type, t.label, NULL, NULL, false,
                e.saved_at IS NULL OR t.seen_at > e.saved_at
         FROM crosswalk c
         JOIN touchpoint t ON t.source = c.source AND t.account_ref = c.record_id AND t.person_ref IS NULL
@@ -88,14 +138,29 @@ def act_facts(connection: Connection, account_ids: Sequence[int], since: datetim
             AND t.machine IS NULL AND t.duplicate_of IS NULL
         ORDER BY 1, 4, 3
         """,
-        {"ids": list(account_ids), "since": since},
+        {"ids": list(account_ids), "since": since, "fields": list(opt_out_fields)},
         ACT_FACTS,
     )
 
 
+def opted_out_by(opt_out_fields: Sequence[str], *, email_opt_out: bool) -> str:
+    """
+    SQL that says whether person ``p`` opted out of being tracked; it binds ``%(fields)s``, the names of the fields.
+    """
+    opted_out = "coalesce(p.opted_out, false)" if email_opt_out else "false"
+    if opt_out_fields:
+        opted_out += """
+            OR EXISTS (SELECT 1 FROM crosswalk oc
+                JOIN source_person sp ON sp.record_id = oc.record_id AND sp.stream = oc.stream
+                CROSS JOIN unnest(%(fields)s::text[]) AS f(name)
+                WHERE oc.golden_id = p.id AND oc.kind = 'person' AND lower(sp.extra ->> f.name) IN ('true', '1', 'yes'))
+            """
+    return opted_out
+
+
 def accounts_to_review(connection: Connection, now: datetime, limit: int) -> list[int]:
     """
-    Accounts whose flag was said to lapse by ``now``.
+    Accounts whose flag was said to lapse by ``now``, or whose activity was last weighed a week ago.
     """
     rows = cursor_of(connection).execute(
         "SELECT account_id FROM engagement WHERE review_at <= %s ORDER BY review_at, account_id LIMIT %s", (now, limit)
@@ -108,8 +173,12 @@ def save_flags(connection: Connection, flags: pl.DataFrame, *, rule_version: int
     Keep flags (FLAG); a decision like the last one is not written. Turns are noted in the history. Returns the accounts
     whose decision changed.
     """
+    # A stage, a spike and a chance fade by themselves: whoever did anything lately is looked at again within a week.
+    week = (now + REVIEW).replace(hour=0, minute=0, second=0, microsecond=0)
+    fades = pl.when(pl.col("engaged") | (pl.col("points_milli") > 0)).then(pl.lit(week))
     rows = flags.with_columns(
-        rule_version=pl.lit(rule_version), review_at=pl.when(pl.col("engaged")).then(pl.col("until_at"))
+        rule_version=pl.lit(rule_version),
+        review_at=pl.min_horizontal(fades, pl.when(pl.col("engaged")).then(pl.col("until_at"))),
     )
     cursor = cursor_of(connection)
     kept = [name for name in rows.columns if name != "account_id"]
@@ -128,10 +197,11 @@ def save_flags(connection: Connection, flags: pl.DataFrame, *, rule_version: int
     )
     cursor.execute(
         """
-        INSERT INTO engagement_change (account_id, at, engaged, band, why, rule_version)
-        SELECT account_id, %s, engaged, band, why, rule_version FROM engagement WHERE account_id = ANY(%s)
+        INSERT INTO engagement_change (account_id, at, engaged, band, why, rule_version, alert)
+        SELECT account_id, %(now)s, engaged, band, why, rule_version, coalesce(alerted_at = %(now)s, false)
+        FROM engagement WHERE account_id = ANY(%(ids)s)
         """,
-        (now, [number for (number,) in turned]),
+        {"now": now, "ids": [number for (number,) in turned]},
     )
     return moved
 
@@ -141,7 +211,9 @@ def drop_engagement(connection: Connection, account_ids: Sequence[int]) -> None:
     Forget what was decided about accounts that are gone.
     """
     if account_ids:
-        cursor_of(connection).execute("DELETE FROM engagement WHERE account_id = ANY(%s)", (list(account_ids),))
+        cursor = cursor_of(connection)
+        for table in ("engagement", "account_standing", "list_membership"):
+            cursor.execute(f"DELETE FROM {table} WHERE account_id = ANY(%s)", (list(account_ids),))
 
 
 def deal_facts(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
@@ -152,12 +224,28 @@ def deal_facts(connection: Connection, opportunity_ids: Sequence[int]) -> pl.Dat
         connection,
         """
         SELECT id, account_id, currency, amount, replace((trim_scale(amount))::text, '.', ''),
-               scale(trim_scale(amount)), created_at, closed_at, outcome, type, record_type_ref, stage, is_deleted
+               scale(trim_scale(amount)), created_at, closed_at, outcome, type, record_type_ref,
+               (SELECT l.api_name FROM source_label l WHERE l.record_id = record_type_ref), stage, is_deleted
         FROM opportunity WHERE id = ANY(%(ids)s) ORDER BY id
         """,
         {"ids": list(opportunity_ids)},
         DEAL_FACTS,
     )
+
+
+def closed_between(connection: Connection, since: datetime, until: datetime) -> list[int]:
+    """
+    The deals that were won or lost from ``since`` on and before ``until``, ordered by id.
+    """
+    rows = cursor_of(connection).execute(
+        """
+        SELECT id FROM opportunity
+        WHERE outcome IN ('won', 'lost') AND closed_at >= %s AND closed_at < %s AND created_at IS NOT NULL
+            AND NOT is_deleted ORDER BY id
+        """,
+        (since, until),
+    )
+    return [number for (number,) in rows.fetchall()]
 
 
 def deal_people(connection: Connection, opportunity_ids: Sequence[int], *, always_account: bool) -> pl.DataFrame:
@@ -227,27 +315,27 @@ def stage_entries(connection: Connection, opportunity_ids: Sequence[int]) -> pl.
     )
 
 
-def save_attribution(
-    connection: Connection, decided: Sequence[int], attributions: pl.DataFrame, credits: pl.DataFrame, now: datetime
-) -> list[int]:
+def save_attribution(connection: Connection, attributions: pl.DataFrame, now: datetime) -> list[int]:
     """
-    Keep what was decided about the deals ``decided``: one attribution row a deal, and its credits.
-
-    Decisions that equal the last ones are not written. Returns the deals whose attribution changed.
+    Keep what was decided, one row a deal. Decisions that equal the last ones are not written. Returns the deals whose
+    attribution changed.
     """
     changed = [number for (number,) in upsert(connection, tables.attribution, attributions, ("opportunity_id",))]
     cursor = cursor_of(connection)
     cursor.execute("UPDATE attribution SET decided_at = %s WHERE opportunity_id = ANY(%s)", (now, changed))
-    replace_credits = _credits_that_differ(connection, decided, credits)
-    if replace_credits:
-        rows = credits.filter(pl.col("opportunity_id").is_in(replace_credits))
-        replace(connection, tables.credit, rows, owner="opportunity_id", owners=replace_credits)
     return changed
 
 
-def _credits_that_differ(connection: Connection, decided: Sequence[int], credits: pl.DataFrame) -> list[int]:
+def save_credits(connection: Connection, opportunity_ids: Sequence[int], credits: pl.DataFrame) -> None:
     """
-    The deals whose stored credits are not exactly those of ``credits``.
+    Have the store hold exactly these credits of the deals.
+    """
+    replace(connection, tables.credit, credits, owner="opportunity_id", owners=opportunity_ids)
+
+
+def note_credits(connection: Connection, decided: Sequence[int], credits: pl.DataFrame) -> list[int]:
+    """
+    The deals whose credits come out otherwise than they did last; what they come out as now is noted.
     """
     written_out = credits.group_by("opportunity_id", maintain_order=True).agg(
         pl.concat_str("clock", "item", "touch_id", "positions", "models", separator="|", ignore_nulls=True).str.join(
@@ -279,7 +367,7 @@ def drop_attribution(connection: Connection, opportunity_ids: Sequence[int]) -> 
     Forget what was decided about deals that are gone.
     """
     cursor = cursor_of(connection)
-    for table in ("attribution", "credit", "credit_digest"):
+    for table in ("attribution", "credit", "credit_digest", "adjustment"):
         cursor.execute(f"DELETE FROM {table} WHERE opportunity_id = ANY(%s)", (list(opportunity_ids),))
 
 
@@ -324,6 +412,8 @@ def put_in_force(connection: Connection, number: int) -> bool:
         """,
         (number,),
     )
+    if before != number:
+        cursor_of(connection).execute("INSERT INTO rules_in_force (number) VALUES (%s)", (number,))
     return before is not None and before != number
 
 
@@ -333,3 +423,11 @@ def rules_number(connection: Connection, digest: str) -> int | None:
     """
     found = cursor_of(connection).execute("SELECT number FROM rule_version WHERE digest = %s", (digest,)).fetchone()
     return found[0] if found else None
+
+
+def kept_rules(connection: Connection, number: int) -> dict[str, Any]:
+    """
+    The content of a version of the rules, by section; empty where there is none of this number.
+    """
+    found = cursor_of(connection).execute("SELECT rules FROM rule_version WHERE number = %s", (number,)).fetchone()
+    return found[0] if found else {}

@@ -71,6 +71,14 @@ def enqueue(
     ).scalar()
 
 
+def is_open(connection: Connection, lane: str) -> bool:
+    """
+    Whether a job of the lane waits or is being done.
+    """
+    statement = text("SELECT 1 FROM job WHERE lane = :lane AND state IN ('ready', 'leased') LIMIT 1")
+    return connection.execute(statement, {"lane": lane}).first() is not None
+
+
 _CLAIM = text(
     """
     UPDATE job SET state = 'leased', owner = :owner, until = clock_timestamp() + make_interval(secs => :lease),

@@ -284,6 +284,22 @@ def deals_of_history(connection: Connection, refs: pl.DataFrame) -> list[str]:
     return [key for (key,) in rows.fetchall()]
 
 
+def deals_of_labels(connection: Connection, refs: pl.DataFrame) -> list[int]:
+    """
+    The golden deals whose record type one of these labels names.
+    """
+    rows = cursor_of(connection).execute(
+        """
+        SELECT c.golden_id FROM source_opportunity o
+        JOIN crosswalk c ON c.kind = 'opportunity' AND c.source = split_part(o.stream, '.', 1)
+            AND c.record_id = o.record_id
+        WHERE o.record_type_ref = ANY(%(ids)s)
+        """,
+        {"ids": refs["record_id"].to_list()},
+    )
+    return [number for (number,) in rows.fetchall()]
+
+
 def every_deal(connection: Connection) -> list[str]:
     """
     Every deal there is, as "<stream>:<record id>".

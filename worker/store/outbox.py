@@ -110,10 +110,7 @@ def put(
             "object": object_name,
             "plan": plan_id,
             "ids": list(filled),
-            "changes": [
-                json.dumps([asdict(change) | {"rule_version": rule_version} for change in wanted])
-                for wanted in filled.values()
-            ],
+            "changes": [json.dumps(changes_as_json(wanted, rule_version)) for wanted in filled.values()],
             "in_flight": list(IN_FLIGHT),
         },
     )
@@ -266,24 +263,48 @@ def lost_track(connection: Connection) -> int:
     """
     Rows left ``sending`` by a holder that is gone: whether they arrived is unknown. Returns how many.
     """
-    number: int = cursor_of(connection).execute("UPDATE outbox SET state = 'unknown' WHERE state = 'sending'").rowcount
+    number: int = (
+        cursor_of(connection)
+        .execute("UPDATE outbox SET state = 'unknown' WHERE state = 'sending' AND bulk_job_id IS NULL")
+        .rowcount
+    )
     return number
 
 
-def ready(connection: Connection, limit: int) -> list[Row]:
+def next_object(connection: Connection, enough: int) -> tuple[str, int] | None:
     """
-    Rows of approved plans whose turn it is, of one object, those of one account side by side.
+    The object whose rows have their turn, and how many there are of it, counted no further than ``enough``. An object
+    of which a job is under way waits: two writers would be in each other's way.
+    """
+    row = (
+        cursor_of(connection)
+        .execute(
+            """
+            WITH turn AS (
+                SELECT o.object FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
+                WHERE o.state IN ('planned', 'unknown')
+                    AND (o.not_before IS NULL OR o.not_before <= clock_timestamp())
+                    AND NOT EXISTS (SELECT 1 FROM bulk_job b WHERE b.object = o.object)
+                ORDER BY o.object LIMIT 1
+            )
+            SELECT t.object, (SELECT count(*) FROM (
+                SELECT 1 FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
+                WHERE o.object = t.object AND o.state IN ('planned', 'unknown')
+                    AND (o.not_before IS NULL OR o.not_before <= clock_timestamp()) LIMIT %s) r)
+            FROM turn t
+            """,
+            (enough,),
+        )
+        .fetchone()
+    )
+    return None if row is None else (row[0], row[1])
+
+
+def ready(connection: Connection, object_name: str, limit: int) -> list[Row]:
+    """
+    Rows of one object, of approved plans, whose turn it is; those of one account side by side.
     """
     cursor = cursor_of(connection)
-    first = cursor.execute(
-        """
-        SELECT o.object FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
-        WHERE o.state IN ('planned', 'unknown') AND (o.not_before IS NULL OR o.not_before <= clock_timestamp())
-        ORDER BY o.object LIMIT 1
-        """
-    ).fetchone()
-    if first is None:
-        return []
     rows = cursor.execute(
         """
         SELECT o.object, o.record_id, o.generation, o.plan_id, o.state, o.changes, o.attempts
@@ -295,17 +316,41 @@ def ready(connection: Connection, limit: int) -> list[Row]:
         o.not_before <= clock_timestamp()) ORDER BY coalesce(d.account_ref, s.account_ref), o.record_id LIMIT %s FOR
         UPDATE OF o
         """,
-        (first[0], limit),
+        (object_name, limit),
     )
-    return [_row(*found) for found in rows.fetchall()]
+    return [row_of(*found) for found in rows.fetchall()]
 
 
-def _row(
+def row_of(
     object_name: str, record_id: str, generation: int, plan_id: int, state: str, changes: Any, attempts: int
 ) -> Row:
+    """
+    A row of the table, its columns in this order, with its changes as planned.
+    """
     version = changes[0]["rule_version"]
     planned = tuple(Change(each["field"], each["old"], each["new"], each["reason"]) for each in changes)
     return Row(object_name, record_id, generation, plan_id, state, planned, version, attempts)
+
+
+def changes_as_json(changes: Sequence[Change], rule_version: int) -> list[dict[str, Any]]:
+    """
+    Changes as the outbox keeps them.
+    """
+    return [asdict(change) | {"rule_version": rule_version} for change in changes]
+
+
+def narrow(connection: Connection, rows: Sequence[Row]) -> None:
+    """
+    Keep of each row only the changes it has here: the others are settled.
+    """
+    cursor_of(connection).execute(
+        """
+        UPDATE outbox o SET changes = w.changes
+        FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::jsonb[]) AS w(object, record_id, generation, changes)
+        WHERE o.object = w.object AND o.record_id = w.record_id AND o.generation = w.generation
+        """,
+        (*_keys(rows), [json.dumps(changes_as_json(row.changes, row.rule_version)) for row in rows]),
+    )
 
 
 def mark(connection: Connection, rows: Sequence[Row], state: str) -> None:
@@ -333,7 +378,7 @@ def put_off(
         cursor_of(connection)
         .execute(
             """
-            UPDATE outbox SET state = %(state)s, code = %(code)s, message = %(message)s,
+            UPDATE outbox SET state = %(state)s, code = %(code)s, message = %(message)s, bulk_job_id = NULL,
                 not_before = clock_timestamp() + make_interval(secs => %(after)s)
             WHERE object = %(object)s AND record_id = %(record_id)s AND generation = %(generation)s
             RETURNING decided_again AND state IN ('parked', 'refused')
@@ -444,8 +489,10 @@ def seconds_to_next(connection: Connection) -> float | None:
     seconds = connection.execute(
         text(
             """
-            SELECT min(extract(epoch FROM coalesce(o.not_before, clock_timestamp()) - clock_timestamp()))
+            SELECT min(extract(epoch FROM coalesce(b.not_before, o.not_before, clock_timestamp()) - clock_timestamp()))
             FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
+            -- Rows of an object that a job is under way of have their turn after it.
+            LEFT JOIN bulk_job b ON b.object = o.object
             WHERE o.state IN ('planned', 'unknown', 'sending')
             """
         )

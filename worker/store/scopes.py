@@ -3,17 +3,15 @@ Says which source records a request means: a record by id or e-mail, an account 
 by the commands that ask for a resync, and by ``why``.
 """
 
-from typing import Any, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
+from worker.core.records import RESOLVED
 from worker.store import tables
 from worker.store.bulk import cursor_of
-
-# Shapes that the resolve flow looks at record by record.
-RESOLVED: Final = frozenset(
-    {"person", "account", "opportunity", "role", "activity", "member", "campaign", "stage", "stage_change", "user"}
-)
 
 
 def find(connection: Connection, words: str) -> list[dict[str, Any]]:
@@ -82,6 +80,21 @@ def records_on_account(connection: Connection, account_id: int) -> dict[str, lis
         {"id": account_id},
     )
     return dict(rows.fetchall())
+
+
+def older_than(connection: Connection, stream: str, shape: str, record_ids: Sequence[str], at: datetime) -> list[str]:
+    """
+    Those of the records that are not stored, or with an older stamp than ``at``.
+    """
+    rows = cursor_of(connection).execute(
+        f"""
+        SELECT k.record_id FROM unnest(%s::text[]) AS k(record_id)
+        LEFT JOIN source_{shape} s ON s.stream = %s AND s.record_id = k.record_id
+        WHERE s.stamp_at IS NULL OR s.stamp_at < %s
+        """,
+        (list(record_ids), stream, at),
+    )
+    return [record_id for (record_id,) in rows.fetchall()]
 
 
 def stream_again(connection: Connection, shape: str, stream: str) -> None:

@@ -16,7 +16,7 @@ from psycopg.errors import DataError, IntegrityError
 from sqlalchemy import Connection
 
 from worker.core.errors import Retriable
-from worker.core.records import ENVELOPE, SHAPES
+from worker.core.records import ENVELOPE, RESOLVED, SHAPES
 from worker.store.dues import SLICE
 
 # The temporary table that a page of CSV is copied into.
@@ -36,9 +36,10 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class _Page:
+class Received:
     """
-    A page on its way into its table: where its text columns are to be had (``relation``) and the values bound in it.
+    A page on its way into its table: where its ``count`` rows of text columns are to be had (``relation``) and the
+    values bound in it.
     """
 
     stream: str
@@ -47,6 +48,7 @@ class _Page:
     relation: sql.Composable
     values: tuple[Any, ...]
     is_small: bool
+    count: int
 
     @property
     def types(self) -> dict[str, str]:
@@ -59,14 +61,10 @@ def save_rows(
     """
     Save rows of text values given in the order of ``columns`` (see ``connectors.base.Page``).
     """
-    turned = list(zip(*rows, strict=True))
-    if not turned:
+    if not columns:
         return Saved()
-    arrays = sql.SQL(", ").join(sql.SQL("%s::text[]") for _ in columns)
-    names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
-    relation = sql.SQL("unnest({}) AS page({})").format(arrays, names)
-    page = _Page(stream, shape, tuple(columns), relation, tuple(list(column) for column in turned), is_small=True)
-    return _save(connection, page, len(turned[0]))
+    page = receive_rows(stream, shape, columns, rows)
+    return _save(connection, page) if page.count else Saved()
 
 
 def save_csv(
@@ -83,6 +81,27 @@ def save_csv(
 
     Raises Retriable HW-216 when the page does not hold as many rows as the platform said (a cut answer).
     """
+    return _save(connection, receive_csv(connection, stream, shape, columns, chunks, expected_count))
+
+
+def receive_rows(stream: str, shape: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Received:
+    """
+    Rows of text values where statements can read them.
+    """
+    turned = list(zip(*rows, strict=True)) or [() for _ in columns]
+    arrays = sql.SQL(", ").join(sql.SQL("%s::text[]") for _ in columns)
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+    relation = sql.SQL("unnest({}) AS page({})").format(arrays, names)
+    values = tuple(list(column) for column in turned)
+    return Received(stream, shape, tuple(columns), relation, values, is_small=True, count=len(turned[0]))
+
+
+def receive_csv(
+    connection: Connection, stream: str, shape: str, columns: Sequence[str], chunks: Iterable[bytes], count: int | None
+) -> Received:
+    """
+    CSV where statements can read it, until the transaction ends. Raises as ``save_csv`` does.
+    """
     names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
     table = sql.Identifier(PAGE_TABLE)
     definition = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in columns)
@@ -95,46 +114,55 @@ def save_csv(
         with cursor.copy(statement) as copy:
             for chunk in chunks:
                 copy.write(chunk)
-        received = cursor.rowcount
-    if expected_count is not None and received != expected_count:
+        came = cursor.rowcount
+    if count is not None and came != count:
         raise Retriable(
             "HW-216",
-            f"a page of {stream} was cut: {received:,} rows came of the {expected_count:,} that were announced",
+            f"a page of {stream} was cut: {came:,} rows came of the {count:,} that were announced",
             actions=["nothing: the page is asked for again"],
         )
     relation = sql.SQL("pg_temp.{} AS page").format(table)
-    return _save(connection, _Page(stream, shape, tuple(columns), relation, (), is_small=False), received)
+    return Received(stream, shape, tuple(columns), relation, (), is_small=False, count=came)
 
 
-def _save(connection: Connection, page: _Page, received: int) -> Saved:
+def refresh(connection: Connection, page: Received) -> Saved:
+    """
+    Give known records the values of the page, as far as it is not older than what is stored. No record comes into
+    being, and neither stamp nor deletion moves: a page of some columns is no news of the record.
+    """
+    return _save(connection, page, only_known=True) if page.count else Saved()
+
+
+def _save(connection: Connection, page: Received, *, only_known: bool = False) -> Saved:
     """
     The quick way first; only a page that PostgreSQL refuses is looked at row by row.
     """
     driver: Any = connection.connection.driver_connection
     try:
         with driver.transaction():
-            written, changed = _upsert(driver, page, distinct=page.is_small, only_valid=False)
+            written, changed = _upsert(driver, page, distinct=page.is_small, only_known=only_known)
         quarantined = 0
     except (DataError, IntegrityError):
         # A value that its column cannot hold, or a record that stands in the page twice.
         with driver.transaction():
             quarantined = _quarantine(driver, page)
-            written, changed = _upsert(driver, page, distinct=True, only_valid=True)
-    _release(driver, page)
-    return Saved(received, written, changed, quarantined)
+            written, changed = _upsert(driver, page, distinct=True, only_valid=True, only_known=only_known)
+    if not only_known:
+        _release(driver, page)
+    return Saved(page.count, written, changed, quarantined)
 
 
 def _cell(name: str) -> sql.Composed:
     return sql.SQL("page.{}").format(sql.Identifier(name))
 
 
-def _plain(page: _Page) -> list[str]:
+def _plain(page: Received) -> list[str]:
     return [name for name in page.columns if "." not in name]
 
 
-def _gathered(page: _Page, prefix: str) -> sql.Composed | None:
+def _gathered(page: Received, prefix: str) -> sql.Composed | None:
     """
-    ``ours.X`` and ``extra.X`` columns as one JSON object without its empty members; None where the page has none.
+    ``ours.X`` and ``extra.X`` columns as one JSON object, empty members too; None where the page has none.
     """
     members = [name for name in page.columns if name.startswith(f"{prefix}.")]
     if not members:
@@ -142,10 +170,22 @@ def _gathered(page: _Page, prefix: str) -> sql.Composed | None:
     pairs = sql.SQL(", ").join(
         sql.SQL("{}, {}").format(sql.Literal(name.removeprefix(f"{prefix}.")), _cell(name)) for name in members
     )
-    return sql.SQL("jsonb_strip_nulls(jsonb_build_object({}))").format(pairs)
+    return sql.SQL("jsonb_build_object({})").format(pairs)
 
 
-def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tuple[int, int]:
+def _merged(alias: str, name: str) -> sql.Composed:
+    """
+    What is stored of such an object with the page's members put over it: members that a page does not name stay.
+    """
+    given = sql.SQL("p.{}").format(sql.Identifier(name))
+    return sql.SQL("CASE WHEN {0} IS NULL THEN jsonb_strip_nulls({1}) ELSE jsonb_strip_nulls({0} || {1}) END").format(
+        sql.SQL(f"{alias}.{{}}").format(sql.Identifier(name)), given
+    )
+
+
+def _upsert(
+    driver: Any, page: Received, *, distinct: bool, only_valid: bool = False, only_known: bool = False
+) -> tuple[int, int]:
     typed: dict[str, sql.Composable] = {
         name: sql.SQL("{}::{}").format(_cell(name), sql.SQL(page.types[name])) for name in _plain(page)
     }
@@ -153,28 +193,34 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
         gathered = _gathered(page, prefix)
         if gathered is not None:
             typed[prefix] = gathered
-    targets = list(typed)
+    # A page of some columns says nothing of the record's version, and one of deletions alone has no version to say.
+    targets = [name for name in typed if not (only_known and name in {"stamp_at", "is_deleted"})]
+    only_known = only_known or set(page.columns) <= {"record_id", "is_deleted"}
     content = [name for name in targets if name not in {"record_id", "stamp_at", "ours"}]
     table = sql.Identifier(f"source_{page.shape}")
     newer = sql.SQL("(p.stamp_at IS NULL OR t.stamp_at IS NULL OR p.stamp_at >= t.stamp_at)")
 
-    def row(alias: str, names: Sequence[str]) -> sql.Composed:
-        cells = sql.SQL(", ").join(sql.SQL(f"{alias}.{{}}").format(sql.Identifier(name)) for name in names)
-        return sql.SQL("ROW({})").format(cells)
+    values: dict[str, sql.Composable] = {
+        name: _merged("t", name) if name in {"ours", "extra"} else sql.SQL("p.{}").format(sql.Identifier(name))
+        for name in targets
+    }
 
     def differs(names: Sequence[str]) -> sql.Composed:
         if not names:
             return sql.SQL("false").format()
-        return sql.SQL("{} IS DISTINCT FROM {}").format(row("p", names), row("t", names))
+        new = sql.SQL(", ").join(values[name] for name in names)
+        old = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names)
+        return sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(new, old)
 
     statement = sql.SQL(
         """
         WITH typed AS (
             SELECT {distinct} {casts} FROM {relation} {where} {order}
         ), moved AS MATERIALIZED (
-            SELECT p.*, NOT ({plausible}) AS implausible, t.record_id IS NULL AS is_new, t.record_id IS NULL OR {content_differs} AS content_moved,
+            SELECT {values}, NOT ({plausible}) AS implausible, t.record_id IS NULL AS is_new,
+                   t.record_id IS NULL OR {content_differs} AS content_moved,
                    t.record_id IS NOT NULL AND {ours_differ} AS ours_moved
-            FROM typed p LEFT JOIN {table} t ON t.stream = {stream} AND t.record_id = p.record_id
+            FROM typed p {join} {table} t ON t.stream = {stream} AND t.record_id = p.record_id
             WHERE t.record_id IS NULL OR ({newer} AND {any_differs})
         ), saved AS (
             INSERT INTO {table} (stream, {names}) SELECT {stream}, {names} FROM moved WHERE is_new
@@ -203,6 +249,10 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
         order=sql.SQL("ORDER BY page.record_id, {} DESC NULLS LAST").format(typed.get("stamp_at", sql.SQL("1")))
         if distinct
         else sql.SQL(""),
+        values=sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(value, sql.Identifier(name)) for name, value in values.items()
+        ),
+        join=sql.SQL("JOIN" if only_known else "LEFT JOIN"),
         content_differs=differs(content),
         ours_differ=differs(["ours"] if "ours" in typed else []),
         any_differs=differs([name for name in targets if name != "record_id"]),
@@ -226,10 +276,13 @@ def _upsert(driver: Any, page: _Page, *, distinct: bool, only_valid: bool) -> tu
     return written, changed
 
 
-def _noting(page: _Page) -> sql.Composed:
+def _noting(page: Received) -> sql.Composed:
     """
-    How the changed records are noted for ``resolve``: a row each, or a row a thousand where a page is large.
+    How the changed records are noted for ``resolve``: a row each, or a row a thousand where a page is large. Records of
+    a shape that nothing is resolved from are not noted.
     """
+    if page.shape not in RESOLVED:
+        return sql.SQL("SELECT").format()
     values = {"shape": sql.Literal(page.shape), "stream": sql.Literal(page.stream)}
     if page.is_small:
         return sql.SQL(
@@ -248,7 +301,7 @@ def _noting(page: _Page) -> sql.Composed:
     ).format(slice=sql.Literal(SLICE), **values)
 
 
-def _valid(page: _Page) -> sql.Composed:
+def _valid(page: Received) -> sql.Composed:
     """
     A row that its table can hold: it has an id, and every typed value can be read as its type.
     """
@@ -256,7 +309,7 @@ def _valid(page: _Page) -> sql.Composed:
     return sql.SQL(" AND ").join([sql.SQL("page.record_id IS NOT NULL").format(), *readable])
 
 
-def _readable(page: _Page, name: str) -> sql.Composed:
+def _readable(page: Received, name: str) -> sql.Composed:
     """
     Whether a cell can be read as its type, and is a value one can reckon with.
     """
@@ -284,7 +337,7 @@ def _all_of(tests: Iterable[sql.Composed | None]) -> sql.Composable:
     return sql.SQL(" AND ").join(found) if found else sql.SQL("true")
 
 
-def _quarantine(driver: Any, page: _Page) -> int:
+def _quarantine(driver: Any, page: Received) -> int:
     """
     Put aside the rows that cannot be held, each with the columns at fault. Returns how many.
     """
@@ -320,18 +373,27 @@ def _quarantine(driver: Any, page: _Page) -> int:
     return counted
 
 
-def _release(driver: Any, page: _Page) -> None:
+def _release(driver: Any, page: Received) -> None:
     """
-    A record that came whole this time leaves quarantine.
+    A record that came whole this time leaves quarantine, and one that came at all is not hidden any more.
     """
     with driver.cursor() as cursor:
-        found = cursor.execute("SELECT 1 FROM quarantine WHERE stream = %s LIMIT 1", (page.stream,)).fetchone()
-        if found is None:
-            return
-        statement = sql.SQL(
-            """
-            DELETE FROM quarantine q USING (SELECT page.record_id FROM {relation} WHERE {valid}) p
-            WHERE q.stream = {stream} AND q.record_id = p.record_id
-            """
-        ).format(relation=page.relation, valid=_valid(page), stream=sql.Literal(page.stream))
-        cursor.execute(statement, page.values or None)
+        in_quarantine, is_hidden = cursor.execute(
+            "SELECT EXISTS (SELECT FROM quarantine WHERE stream = %(stream)s),"
+            " EXISTS (SELECT FROM hidden_record WHERE stream = %(stream)s)",
+            {"stream": page.stream},
+        ).fetchone()
+        for is_there, table, came in (
+            (in_quarantine, "quarantine", _valid(page)),
+            (is_hidden, "hidden_record", sql.SQL("true")),
+        ):
+            if is_there:
+                statement = sql.SQL(
+                    """
+                    DELETE FROM {table} q USING (SELECT page.record_id FROM {relation} WHERE {came}) p
+                    WHERE q.stream = {stream} AND q.record_id = p.record_id
+                    """
+                ).format(
+                    table=sql.Identifier(table), relation=page.relation, came=came, stream=sql.Literal(page.stream)
+                )
+                cursor.execute(statement, page.values or None)

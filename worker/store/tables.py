@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -69,11 +70,18 @@ def _now(name: str) -> Column[Any]:
 # the planner takes a leading column of few values for a good way in, and a first load of 12,000 people took 175 s.
 
 
+# Shapes whose records are dated themselves, so that one may ask what was known of a past moment then: ``seen_at`` is
+# when a record came to the store, by the database's clock, null where that was not noted yet.
+DATED = ("activity", "member", "role", "stage_change")
+
+
 def _source_table(shape: str) -> Table:
     columns = [Column(name, _TYPES[kind]) for name, kind in (ENVELOPE | SHAPES[shape]).items()]
     for column in columns:
         if column.name in {"stream", "record_id"}:
             column.nullable = False
+    if shape in DATED:
+        columns.append(Column("seen_at", AT, server_default=func.now()))
     return Table(f"source_{shape}", metadata, *columns, PrimaryKeyConstraint("record_id", "stream"))
 
 
@@ -87,11 +95,19 @@ for _shape, _columns in {
     "member": ("contact_ref", "lead_ref", "campaign_ref"),
     "opportunity": ("account_ref",),
     "person": ("account_ref",),
+    "account": ("parent_ref",),
     "campaign": ("record_id", "linked_ref"),
     "user": ("record_id",),
+    "field_change": ("record_ref",),
 }.items():
     for _column in _columns:
         Index(None, SOURCE[_shape].c[_column], postgresql_where=SOURCE[_shape].c[_column].is_not(None))
+
+Index(
+    "ix_source_activity_account_ref",
+    SOURCE["activity"].c.account_ref,
+    postgresql_where=text("account_ref IS NOT NULL AND person_ref IS NULL"),
+)
 
 # ---------------------------------------------------------------------------------------------- golden records
 
@@ -200,6 +216,14 @@ rule_version = Table(
     _now("first_used_at"),
 )
 
+rules_in_force = Table(
+    "rules_in_force",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("number", Integer, nullable=False),  # of rule_version
+    _now("since_at"),
+)
+
 engagement = Table(
     "engagement",
     metadata,
@@ -216,6 +240,7 @@ engagement = Table(
     Column("decided_at", AT),  # by the organisation's clock
     _now("saved_at"),  # by the database's
     Column("review_at", AT),
+    Column("alerted_at", AT),  # when somebody was last told that it is engaged
     Index("ix_engagement_review_at", "review_at", postgresql_where=text("review_at IS NOT NULL")),
 )
 
@@ -229,6 +254,75 @@ engagement_change = Table(
     Column("band", Text, nullable=False),
     Column("why", Text),
     Column("rule_version", Integer, nullable=False),
+    Column("alert", Boolean, nullable=False, server_default=text("false")),  # this turn is worth telling somebody
+)
+
+account_standing = Table(
+    "account_standing",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("tier", Text),
+    Column("in_profile", Boolean, nullable=False),  # in the ideal customer profile
+    Column("fit", Integer),  # 0 to 100; null while it cannot be told
+    Column("fit_band", Text),
+    Column("intent_milli", BigInteger, nullable=False),
+    Column("spiked_at", AT),  # the decision that saw a peak of this week
+    Column("stage", Text, nullable=False),
+    Column("in_market", Float),  # the chance of an opportunity in 90 days; null where none is told
+    Column("group_engaged", Integer, nullable=False),
+    Column("group_needed", Integer, nullable=False),
+    Column("group_gap", Text),
+    Column("qualified", Boolean, nullable=False),
+    Column("qualified_since_at", AT),
+    _json("detail"),
+    Column("rule_version", Integer, nullable=False),
+    Column("decided_at", AT),
+)
+
+standing_change = Table(
+    "standing_change",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("account_id", BigInteger, nullable=False, index=True),
+    Column("at", AT, nullable=False),
+    Column("what", Text, nullable=False),  # tier in_profile fit_band stage qualified
+    Column("old", Text),
+    Column("new", Text),
+    Column("rule_version", Integer, nullable=False),
+)
+
+list_membership = Table(
+    "list_membership",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("list", Text, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("entered_at", AT, nullable=False),
+    Column("left_at", AT),  # null while it is in it
+    Column("rule_version", Integer, nullable=False),
+    Index("ix_list_membership_account", "account_id"),
+    Index("uq_list_membership_open", "list", "account_id", unique=True, postgresql_where=text("left_at IS NULL")),
+)
+
+learnt = Table(
+    "learnt",
+    metadata,
+    Column("kind", Text, primary_key=True),  # in_market fit
+    Column("model", JSONB),  # null where the history is too short
+    Column("told", Text, nullable=False),  # what was learnt, or why nothing was, in a sentence
+    Column("rule_version", Integer, nullable=False),
+    Column("learnt_at", AT, nullable=False),
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("account_id", BigInteger, nullable=False, index=True),
+    Column("at", AT, nullable=False),
+    Column("verdict", Text, nullable=False),  # wrong, not interested
+    Column("said_by", Text),
+    Column("rule_version", Integer),  # of the flag that was spoken of
 )
 
 attribution = Table(
@@ -247,6 +341,8 @@ attribution = Table(
     Column("remark", Text),  # data that are shown as what they are ("won before its first touch")
     Column("rule_version", Integer, nullable=False),
     Column("decided_at", AT),
+    Column("pipeline_rate_ref", Text),  # the exchange rate its pipeline was converted by; null in our own currency
+    Column("revenue_rate_ref", Text),
     Index("ix_attribution_source_channel", "source_channel"),
 )
 
@@ -261,7 +357,7 @@ credit = Table(
     Column("positions", Text, nullable=False),
     Column(
         "models", JSONB, nullable=False
-    ),  # {"w": {"share": "3/10", "units": 2520000}}; exact; units null without amount
+    ),  # {"w": {"share": "3/10", "units": 2520000}}; exact; units null without amount; corporate_units where converted
     Index("ix_credit_opportunity", "opportunity_id"),
 )
 
@@ -269,7 +365,40 @@ credit_digest = Table(
     "credit_digest",
     metadata,
     Column("opportunity_id", BigInteger, primary_key=True),
-    Column("digest", Text),  # of the deal's credits as stored, so that equal ones are not written again
+    Column("digest", Text),  # of the deal's credits as computed last, so that equal ones are not written again
+)
+
+# Inside these days (both counted) no credit moves; what changes later is an adjustment on the day it was found.
+locked_period = Table(
+    "locked_period",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("starts_on", Date, nullable=False),
+    Column("ends_on", Date, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("locked_by", Text),
+    _now("locked_at"),
+    CheckConstraint("ends_on >= starts_on", name="order"),
+)
+
+adjustment = Table(
+    "adjustment",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("opportunity_id", BigInteger, nullable=False),
+    Column("clock", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("touch_id", Text),
+    Column("share_before", Text, nullable=False),
+    Column("share_after", Text, nullable=False),
+    Column("units_delta", BigInteger),
+    Column("kind", Text, nullable=False),  # restated: the credits hold it; booked: add it to them on its day
+    Column("cause", Text, nullable=False),  # late data, rules
+    Column("adjusted_on", Date, nullable=False),
+    Column("adjusted_at", AT, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Index("ix_adjustment_opportunity", "opportunity_id"),
 )
 
 # --------------------------------------------------------------------------------------------------- machinery
@@ -369,6 +498,68 @@ source_state = Table(
     _now("answered_at"),
 )
 
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sealed", Text),  # null: nothing has replaced what the settings give
+    _now("kept_at"),
+)
+
+api_use = Table(
+    "api_use",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("hour_at", AT, nullable=False),  # by the organisation's clock
+    Column("purpose", Text, nullable=False),  # writes changes history
+    Column("calls", BigInteger, nullable=False),  # ours alone
+    PrimaryKeyConstraint("source", "hour_at", "purpose"),
+)
+
+api_level = Table(
+    "api_level",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("hour_at", AT, nullable=False),
+    Column("used", BigInteger, nullable=False),  # everybody's of the rolling day, as last answered within the hour
+    Column("allowed", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "hour_at"),
+)
+
+sweep = Table(
+    "sweep",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("is_due", Boolean, nullable=False, server_default=text("true")),
+    Column("fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # to be filled in along the way
+    Column("began_at", AT),  # by the organisation's clock; null between sweeps
+    Column("place", JSONB),  # how far the census came
+    Column("is_counted", Boolean, nullable=False, server_default=text("false")),  # the census is whole
+    Column("calls", Integer, nullable=False, server_default="0"),
+    Column("proof", JSONB),  # the last sweep's line, see store.census.prove
+    Column("error", Text),  # why it could not be swept
+)
+
+# Ids, stamps and deletions as a sweep that is under way saw them.
+census = Table(
+    "census",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("stamp_at", AT),
+    Column("is_deleted", Boolean, nullable=False),
+)
+
+# Stored records that the platform no longer shows and does not call deleted: kept as last seen.
+hidden_record = Table(
+    "hidden_record",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    _now("since_at"),
+    PrimaryKeyConstraint("record_id", "stream"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,
@@ -417,6 +608,20 @@ plan = Table(
     Index("ix_plan_open", "state", postgresql_where=text("state <> 'done'")),
 )
 
+# Jobs of a platform's own that writes were handed over to, at most one an object.
+bulk_job = Table(
+    "bulk_job",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("sink", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("vendor_id", Text, nullable=False),  # the platform's id of it
+    Column("polls", Integer, nullable=False, server_default="0"),
+    Column("not_before", AT),
+    _now("asked_at"),
+    UniqueConstraint("object", "sink"),
+)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -432,8 +637,10 @@ outbox = Table(
     Column("decided_again", Boolean, nullable=False, server_default=text("false")),  # while it was on its way
     Column("code", Text),
     Column("message", Text),
+    Column("bulk_job_id", BigInteger),  # the job it rides in
     PrimaryKeyConstraint("record_id", "object"),
     Index("ix_outbox_plan", "plan_id", "state"),
+    Index("ix_outbox_bulk_job_id", "bulk_job_id", postgresql_where=text("bulk_job_id IS NOT NULL")),
 )
 
 written = Table(

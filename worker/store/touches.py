@@ -9,10 +9,11 @@ from typing import Final
 import polars as pl
 from sqlalchemy import Connection
 
+from worker.core.frames import INSTANT
 from worker.core.touchpoints.classify import ACTIVITY, TOUCHPOINT
 from worker.core.touchpoints.members import MEMBER
 from worker.store import tables
-from worker.store.bulk import cursor_of, fetch, upsert
+from worker.store.bulk import Schema, cursor_of, fetch, upsert
 
 _CAMPAIGN: Final = """
     LEFT JOIN source_campaign c ON c.record_id = a.campaign_ref
@@ -24,20 +25,46 @@ _CAMPAIGN_KEY: Final = """
 """
 
 
+_ACTIVITY: Final = f"""
+    a.stream || ':' || a.record_id, split_part(a.stream, '.', 1) || '.activity', split_part(a.stream, '.', 1),
+    a.person_ref, a.account_ref, a.occurred_at, a.native_type, a.asset, a.attributes::text, c.name, c.type, c.status,
+    {_CAMPAIGN_KEY}, NULL, u.department, u.title, u.user_type
+"""
+_MEMBER: Final = f"""
+    a.stream || ':' || a.record_id, split_part(a.stream, '.', 1) || '.member', split_part(a.stream, '.', 1),
+    coalesce(a.contact_ref, a.lead_ref), NULL, NULL, NULL, '{{}}', c.name, c.type, c.status, {_CAMPAIGN_KEY}, a.status,
+    NULL, NULL, NULL, a.has_responded, a.responded_on, c.start_on, a.created_at
+"""
+_USER: Final = "LEFT JOIN source_user u ON u.record_id = a.actor_ref"
+# Whose an act is, and when it came to the store, by the database's clock.
+OWNED: Final[Schema] = {"golden_id": pl.Int64, "seen_at": INSTANT}
+_SEEN: Final = "LEFT JOIN touchpoint t ON t.touch_id = a.stream || ':' || a.record_id"
+
+
 def activities(connection: Connection, refs: pl.DataFrame) -> pl.DataFrame:
     """
     ACTIVITY rows of the live activities named by ``refs``, ordered by touch id.
     """
     statement = f"""
-        SELECT a.stream || ':' || a.record_id, split_part(a.stream, '.', 1) || '.activity',
-               split_part(a.stream, '.', 1), a.person_ref, a.account_ref, a.occurred_at, a.native_type, a.asset,
-               a.attributes::text, c.name, c.type, c.status, {_CAMPAIGN_KEY}, NULL, u.department, u.title, u.user_type
-        FROM unnest(%(streams)s::text[], %(ids)s::text[]) AS r(stream, record_id)
-        JOIN source_activity a USING (stream, record_id) {_CAMPAIGN}
-        LEFT JOIN source_user u ON u.record_id = a.actor_ref
+        SELECT {_ACTIVITY} FROM unnest(%(streams)s::text[], %(ids)s::text[]) AS r(stream, record_id)
+        JOIN source_activity a USING (stream, record_id) {_CAMPAIGN} {_USER}
         WHERE NOT coalesce(a.is_deleted, false) ORDER BY 1
     """
     return fetch(connection, statement, _bound(refs), ACTIVITY)
+
+
+def activities_of(connection: Connection, kind: str, golden_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    ACTIVITY and OWNED of every live activity of these persons, or (kind ``account``) of these accounts themselves.
+    """
+    owner = "a.person_ref = k.record_id" if kind == "person" else "a.account_ref = k.record_id AND a.person_ref IS NULL"
+    statement = f"""
+        SELECT {_ACTIVITY}, k.golden_id, coalesce(a.seen_at, t.seen_at, a.created_at, a.occurred_at)
+        FROM crosswalk k JOIN source_activity a ON {owner} AND split_part(a.stream, '.', 1) = k.source
+        {_CAMPAIGN} {_USER} {_SEEN}
+        WHERE k.kind = %(kind)s AND k.golden_id = ANY(%(ids)s) AND NOT coalesce(a.is_deleted, false) ORDER BY 1
+    """
+    return fetch(connection, statement, {"kind": kind, "ids": list(golden_ids)}, {**ACTIVITY, **OWNED})
 
 
 def members(connection: Connection, refs: pl.DataFrame) -> pl.DataFrame:
@@ -45,14 +72,27 @@ def members(connection: Connection, refs: pl.DataFrame) -> pl.DataFrame:
     MEMBER rows of the live campaign members named by ``refs``, ordered by touch id.
     """
     statement = f"""
-        SELECT a.stream || ':' || a.record_id, split_part(a.stream, '.', 1) || '.member', split_part(a.stream, '.', 1),
-               coalesce(a.contact_ref, a.lead_ref), NULL, NULL, NULL, '{{}}', c.name, c.type, c.status, {_CAMPAIGN_KEY},
-               a.status, NULL, NULL, NULL, a.has_responded, a.responded_on, c.start_on, a.created_at
-        FROM unnest(%(streams)s::text[], %(ids)s::text[]) AS r(stream, record_id)
+        SELECT {_MEMBER} FROM unnest(%(streams)s::text[], %(ids)s::text[]) AS r(stream, record_id)
         JOIN source_member a USING (stream, record_id) {_CAMPAIGN}
         WHERE NOT coalesce(a.is_deleted, false) ORDER BY 1
     """
     return fetch(connection, statement, _bound(refs), MEMBER)
+
+
+def members_of(connection: Connection, person_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    MEMBER and OWNED of every live campaign membership of these persons. One that became a touch after it had come was
+    seen when it did.
+    """
+    statement = f"""
+        SELECT {_MEMBER}, k.golden_id, coalesce(t.seen_at, a.seen_at, a.created_at)
+        FROM crosswalk k
+        JOIN source_member a ON (a.contact_ref = k.record_id OR (a.contact_ref IS NULL AND a.lead_ref = k.record_id))
+            AND split_part(a.stream, '.', 1) = k.source
+        {_CAMPAIGN} {_SEEN}
+        WHERE k.kind = 'person' AND k.golden_id = ANY(%(ids)s) AND NOT coalesce(a.is_deleted, false) ORDER BY 1
+    """
+    return fetch(connection, statement, {"ids": list(person_ids)}, {**MEMBER, **OWNED})
 
 
 def save(connection: Connection, judged: Sequence[str], touchpoints: pl.DataFrame) -> list[str]:

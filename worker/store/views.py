@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from worker.core.survivorship.merge import read_provenance
-from worker.store import findings, jobs
+from worker.store import census, findings, jobs
 from worker.store.tables import GOLDEN, metadata
 
 NO_TOUCH: Final = "No marketing touch"
@@ -50,7 +50,7 @@ def plain(value: object) -> Any:
 
 def status(connection: Connection) -> dict[str, Any]:
     """
-    streams, lanes, calls, writes, findings, quarantine, refused: how everything stands now.
+    streams, lanes, calls, sweeps, writes, findings, quarantine, refused: how everything stands now.
     """
     return {
         "streams": rows(
@@ -73,6 +73,7 @@ def status(connection: Connection) -> dict[str, Any]:
             FROM source_state ORDER BY source
             """,
         ),
+        "sweeps": [{name: plain(value) for name, value in each.items()} for each in census.lines(connection)],
         "writes": {
             "approved": connection.execute(text("SELECT value FROM setting WHERE key = 'writes_approved'")).scalar(),
             "plans": rows(
@@ -110,6 +111,21 @@ def status(connection: Connection) -> dict[str, Any]:
             """,
         )[0],
     }
+
+
+def changed_by_others(connection: Connection, days: int = 30) -> list[dict[str, Any]]:
+    """
+    Fields of ours that somebody else had changed when they were to be written: object, field, how many records, one of
+    them.
+    """
+    return rows(
+        connection,
+        """
+        SELECT object, field, count(DISTINCT record_id) AS records, min(record_id) AS example FROM written
+        WHERE result = 'skipped' AND at > now() - make_interval(days => :days) GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        days=days,
+    )
 
 
 def why(connection: Connection, kind: str, golden_id: int) -> dict[str, Any]:
@@ -211,9 +227,34 @@ def _about_account(connection: Connection, golden_id: int, row: Mapping[str, Any
         "engagement": flag[0] if flag else None,
         "history": rows(
             connection,
-            "SELECT at, engaged, band, why, rule_version FROM engagement_change WHERE account_id = :id ORDER BY id DESC",
+            """
+            SELECT at, engaged, band, why, rule_version, alert FROM engagement_change
+            WHERE account_id = :id ORDER BY id DESC
+            """,
             id=golden_id,
         ),
+        "standing": next(
+            iter(rows(connection, "SELECT * FROM account_standing WHERE account_id = :id", id=golden_id)), None
+        ),
+        "turns": rows(
+            connection,
+            "SELECT at, what, old, new, rule_version FROM standing_change WHERE account_id = :id ORDER BY id DESC LIMIT 40",
+            id=golden_id,
+        ),
+        "lists": rows(
+            connection,
+            """
+            SELECT list, entered_at, left_at, rule_version FROM list_membership
+            WHERE account_id = :id ORDER BY left_at IS NOT NULL, entered_at DESC, list
+            """,
+            id=golden_id,
+        ),
+        "verdicts": rows(
+            connection,
+            "SELECT at, verdict, said_by, rule_version FROM verdict WHERE account_id = :id ORDER BY id DESC",
+            id=golden_id,
+        ),
+        "below": _below(connection, golden_id),
         "people": rows(
             connection,
             """
@@ -228,6 +269,29 @@ def _about_account(connection: Connection, golden_id: int, row: Mapping[str, Any
             id=golden_id,
         ),
     }
+
+
+def _below(connection: Connection, account_id: int) -> dict[str, Any]:
+    """
+    How many accounts stand below this one, however far down, and how many of them are engaged: a flag sits on the
+    account itself, and its parents show the count.
+    """
+    return rows(
+        connection,
+        """
+        WITH RECURSIVE tree(id) AS (
+            SELECT CAST(:id AS bigint)
+            UNION
+            SELECT k.golden_id FROM tree t
+            JOIN crosswalk c ON c.kind = 'account' AND c.golden_id = t.id
+            JOIN source_account s ON s.parent_ref = c.record_id AND NOT coalesce(s.is_deleted, false)
+            JOIN crosswalk k ON k.kind = 'account' AND k.record_id = s.record_id AND k.stream = s.stream
+        )
+        SELECT count(*) AS accounts, count(*) FILTER (WHERE e.engaged) AS engaged
+        FROM tree t LEFT JOIN engagement e ON e.account_id = t.id WHERE t.id <> :id
+        """,
+        id=account_id,
+    )[0]
 
 
 def _about_opportunity(connection: Connection, golden_id: int, row: Mapping[str, Any]) -> dict[str, Any]:

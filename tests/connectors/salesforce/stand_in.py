@@ -54,7 +54,7 @@ def describe_of(object_name: str, *extra: str, without: tuple[str, ...] = ()) ->
         for name in dict.fromkeys(names)
         if name not in without
     ]
-    return {"name": object_name, "fields": fields}
+    return {"name": object_name, "fields": fields, "deletable": True, "replicateable": True}
 
 
 @dataclass

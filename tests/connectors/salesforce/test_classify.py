@@ -9,10 +9,15 @@ import pytest
 
 from worker.connectors.http import Ambiguous, Passing
 from worker.connectors.salesforce.classify import (
+    CLASSES,
+    ORG_WIDE,
+    CallRefused,
     FieldGone,
     LocatorLost,
+    SessionBarred,
     SessionRefused,
     call_error,
+    class_of,
     vendor_error,
     verdict_of,
 )
@@ -55,8 +60,8 @@ def test_a_failed_call_is_named_for_what_to_do(status: int, body: Any, kind: typ
 )
 def test_two_refusals_look_like_an_expired_session_and_ask_for_no_login(message: str) -> None:
     error = call_error(401, said("INVALID_SESSION_ID", message), is_harmless=True)
+    assert isinstance(error, SessionBarred)
     assert not isinstance(error, SessionRefused)
-    assert isinstance(error, Fatal)
 
 
 def test_a_day_without_calls_is_waited_out_longer_than_a_crowded_second() -> None:
@@ -73,27 +78,99 @@ def test_a_write_that_ended_in_a_server_error_may_have_happened(status: int, kin
     assert type(call_error(status, None, is_harmless=False)) is kind
 
 
-@pytest.mark.parametrize(
-    ("code", "verdict"),
-    [
-        ("UNABLE_TO_LOCK_ROW", "retry"),
-        ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "retry"),
-        ("ENTITY_IS_DELETED", "gone"),
-        ("CANNOT_UPDATE_CONVERTED_LEAD", "gone"),
-        ("INVALID_CROSS_REFERENCE_KEY", "gone"),
-        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "parked"),
-        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "parked"),
-        ("DUPLICATES_DETECTED", "parked"),
-        ("INSUFFICIENT_ACCESS_OR_READONLY", "parked"),
-        ("INVALID_FIELD_FOR_INSERT_UPDATE", "refused"),
-        ("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "refused"),
-        ("STRING_TOO_LONG", "refused"),
-        ("SOMETHING_SALESFORCE_INVENTS_NEXT_YEAR", "parked"),
-        (None, "parked"),
-    ],
-)
-def test_a_records_error_has_one_verdict(code: str | None, verdict: str) -> None:
-    assert verdict_of(code) == verdict
+# Every code that Salesforce is known to answer with, what is to be done about it, what becomes of a record that has it,
+# and what a whole call that fails with it raises.
+KNOWN: list[tuple[str, str, str, type[Exception], str]] = [
+    ("UNABLE_TO_LOCK_ROW", "row", "retry", Passing, "HW-202"),
+    ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "row", "retry", Passing, "HW-202"),
+    ("PROCESSING_HALTED", "row", "retry", Passing, "HW-202"),
+    ("SERVER_UNAVAILABLE", "call", "retry", Passing, "HW-202"),
+    ("UNKNOWN_EXCEPTION", "call", "retry", Passing, "HW-202"),
+    ("REQUEST_LIMIT_EXCEEDED", "later", "retry", Retriable, "HW-206"),
+    ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "later", "retry", Retriable, "HW-213"),
+    ("QUERY_TIMEOUT", "later", "retry", Retriable, "HW-214"),
+    ("REQUEST_RUNNING_TOO_LONG", "later", "retry", Retriable, "HW-214"),
+    ("OPERATION_TOO_LARGE", "later", "retry", Retriable, "HW-214"),
+    ("INVALID_QUERY_LOCATOR", "resume", "retry", LocatorLost, "HW-212"),
+    ("INVALID_LOCATOR", "resume", "retry", LocatorLost, "HW-212"),
+    ("INVALID_SESSION_ID", "login", "retry", SessionRefused, "HW-205"),
+    ("INVALID_AUTH_HEADER", "login", "retry", SessionRefused, "HW-205"),
+    ("INVALID_FIELD", "describe", "refused", FieldGone, "HW-209"),
+    ("INVALID_TYPE", "describe", "refused", FieldGone, "HW-209"),
+    ("INVALID_FIELD_FOR_INSERT_UPDATE", "describe", "refused", FieldGone, "HW-209"),
+    ("ENTITY_IS_DELETED", "resolve", "gone", CallRefused, "HW-208"),
+    ("INVALID_CROSS_REFERENCE_KEY", "resolve", "gone", CallRefused, "HW-208"),
+    ("MALFORMED_ID", "resolve", "gone", CallRefused, "HW-208"),
+    ("NOT_FOUND", "resolve", "gone", CallRefused, "HW-208"),
+    ("CANNOT_UPDATE_CONVERTED_LEAD", "resolve", "gone", CallRefused, "HW-208"),
+    ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "park", "parked", CallRefused, "HW-208"),
+    ("FIELD_FILTER_VALIDATION_EXCEPTION", "park", "parked", CallRefused, "HW-208"),
+    ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "park", "parked", CallRefused, "HW-208"),
+    ("CANNOT_EXECUTE_FLOW_TRIGGER", "park", "parked", CallRefused, "HW-208"),
+    ("REQUIRED_FIELD_MISSING", "park", "parked", CallRefused, "HW-208"),
+    ("ENTITY_IS_LOCKED", "park", "parked", CallRefused, "HW-208"),
+    ("INSUFFICIENT_ACCESS_OR_READONLY", "park", "parked", CallRefused, "HW-208"),
+    ("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "park", "parked", CallRefused, "HW-208"),
+    ("DUPLICATES_DETECTED", "park", "parked", CallRefused, "HW-208"),
+    ("DUPLICATE_VALUE", "park", "parked", CallRefused, "HW-208"),
+    ("DUPLICATE_EXTERNAL_ID", "never", "refused", CallRefused, "HW-208"),
+    ("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "never", "refused", CallRefused, "HW-208"),
+    ("STRING_TOO_LONG", "never", "refused", CallRefused, "HW-208"),
+    ("NUMBER_OUTSIDE_VALID_RANGE", "never", "refused", CallRefused, "HW-208"),
+    ("JSON_PARSER_ERROR", "never", "refused", CallRefused, "HW-208"),
+    ("INVALID_TYPE_ON_FIELD_IN_RECORD", "never", "refused", CallRefused, "HW-208"),
+    ("FIELD_INTEGRITY_EXCEPTION", "never", "refused", CallRefused, "HW-208"),
+    ("MALFORMED_QUERY", "never", "refused", CallRefused, "HW-208"),
+    ("QUERY_TOO_COMPLICATED", "never", "refused", CallRefused, "HW-208"),
+    ("EXCEEDED_ID_LIMIT", "never", "refused", CallRefused, "HW-208"),
+    ("INVALID_REPLICATION_DATE", "never", "refused", CallRefused, "HW-208"),
+    ("INSUFFICIENT_ACCESS", "never", "refused", CallRefused, "HW-208"),
+    ("FUNCTIONALITY_NOT_ENABLED", "never", "refused", CallRefused, "HW-208"),
+    ("UNSUPPORTED_API_VERSION", "page", "refused", Fatal, "HW-210"),
+    ("API_DISABLED_FOR_ORG", "page", "refused", Fatal, "HW-211"),
+    ("API_CURRENTLY_DISABLED", "page", "refused", Fatal, "HW-211"),
+    ("STORAGE_LIMIT_EXCEEDED", "page", "refused", Fatal, "HW-211"),
+    ("TXN_SECURITY_METERING_ERROR", "page", "refused", Fatal, "HW-211"),
+    ("INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "page", "refused", Fatal, "HW-211"),
+]
+
+
+@pytest.mark.parametrize(("code", "what", "verdict", "kind", "ours"), KNOWN)
+def test_each_known_code_has_one_class_for_records_and_calls_alike(
+    code: str, what: str, verdict: str, kind: type[Exception], ours: str
+) -> None:
+    assert (class_of(code), verdict_of(code)) == (what, verdict)
+    error = call_error(400, said(code, "words"), is_harmless=True)
+    assert type(error) is kind
+    assert (error.code, error.vendor) == (ours, f"{code}: words")
+
+
+def test_the_table_of_this_test_is_the_whole_table() -> None:
+    assert {code: what for code, what, *_ in KNOWN} == CLASSES
+
+
+@pytest.mark.parametrize("code", ["SOMETHING_SALESFORCE_INVENTS_NEXT_YEAR", None])
+def test_an_unknown_code_loses_nothing_and_hammers_at_nothing(code: str | None) -> None:
+    assert verdict_of(code) == "parked"
+    assert type(call_error(400, said(code or ""), is_harmless=True)) is CallRefused
+    assert type(call_error(500, said(code or ""), is_harmless=True)) is Passing
+
+
+@pytest.mark.parametrize("code", ["API_DISABLED_FOR_ORG", "INVALID_SESSION_ID", "REQUEST_LIMIT_EXCEEDED"])
+def test_what_concerns_everybody_ends_the_whole_cycle(code: str) -> None:
+    assert call_error(403, said(code), is_harmless=True).code in ORG_WIDE
+
+
+def test_what_a_person_has_to_act_on_says_what_to_do() -> None:
+    for code, what, *_ in KNOWN:
+        if what in ("login", "describe", "page"):
+            error = call_error(400, said(code), is_harmless=True)
+            assert error.actions, code
+
+
+def test_a_lock_is_a_write_that_was_not_made() -> None:
+    assert type(call_error(400, said("UNABLE_TO_LOCK_ROW"), is_harmless=False)) is Passing
+    assert type(call_error(500, said("UNKNOWN_EXCEPTION"), is_harmless=False)) is Ambiguous
 
 
 def test_both_spellings_of_a_code_are_read() -> None:

@@ -16,6 +16,7 @@ from tests.connectors.salesforce.stand_in import HOST, ORG_ID, StandIn, client_o
 from worker.connectors.base import Usage
 from worker.connectors.http import Ambiguous, Passing
 from worker.connectors.salesforce.client import Credentials
+from worker.connectors.salesforce.hosts import suffixes_of
 from worker.core.errors import Fatal, Retriable
 
 
@@ -56,6 +57,15 @@ def test_a_sandbox_is_another_audience(org: StandIn, key: rsa.RSAPrivateKey) -> 
     client_of(credentials=sandbox).ask("GET", "limits")
     form = dict(pair.split("=") for pair in str(org.seen[0].body).split("&"))
     assert jwt.decode(form["assertion"], options={"verify_signature": False})["aud"] == "https://test.salesforce.com"
+
+
+def test_a_cloud_of_its_own_is_its_own_audience(org: StandIn, key: rsa.RSAPrivateKey) -> None:
+    org.instance_url = "https://army.my.salesforce.mil"
+    there = Credentials(org.instance_url, "headwater", username="u@army.mil", private_key=pem(key))
+    client_of(credentials=there, host_suffixes=suffixes_of(org.instance_url)).ask("GET", "limits")
+    form = dict(pair.split("=") for pair in str(org.seen[0].body).split("&"))
+    claims = jwt.decode(form["assertion"], options={"verify_signature": False})
+    assert claims["aud"] == "https://army.my.salesforce.mil"
 
 
 def test_an_assertion_refused_for_our_wrong_clock_is_signed_again_by_theirs(

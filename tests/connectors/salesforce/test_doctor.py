@@ -2,16 +2,24 @@
 Looking an organisation over: the shipped package on a practice org, and what is wrong named with its cure.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.connectors.salesforce.stand_in import client_of, json_reply, stand_in
 from tests.practice_org import PracticeOrg
 from worker.connectors.http import HttpOptions
 from worker.connectors.salesforce.client import Credentials, SalesforceClient
-from worker.connectors.salesforce.doctor import PACKAGE_FIELDS, Finding, examine
+from worker.connectors.salesforce.doctor import PACKAGE_FIELDS, Finding, certificate_finding, examine
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +95,122 @@ def test_each_wrong_field_is_named_with_its_cure(org: PracticeOrg, connect: Call
     assert all(each.actions for each in messages.values())
 
 
+def test_every_finding_that_is_bad_has_a_code_and_a_cure(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    org.control("POST", "salesforce/hide_fields", {"object": "Lead", "fields": ["Email"]})
+    org.control("POST", "salesforce/limits", {"used": 95_000})
+    try:
+        findings = examine(connect(), write_fields={"Account": ["HW_Nowhere__c", "CreatedDate"]})
+    finally:
+        org.control("POST", "salesforce/show_fields", {"object": "Lead", "fields": ["Email"]})
+        org.control("POST", "salesforce/limits", {"used": 0})
+    wrong = [each for each in findings if each.level != "ok"]
+    assert {each.code for each in wrong} >= {"HW-206", "HW-209", "HW-234"}
+    assert all(each.code and each.actions for each in wrong)
+
+
+def test_a_field_that_may_only_be_read_is_named_apart_from_one_that_is_not_there(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    findings = examine(connect(), write_fields={"Account": ["LastActivityDate", "HW_Gone__c"]})
+    by_code = {each.code: each for each in bad(findings)}
+    assert by_code["HW-234"].message == "Account.LastActivityDate cannot be edited by the integration user"
+    assert "permission set" in by_code["HW-234"].actions[0]
+    assert by_code["HW-209"].message == "Account.HW_Gone__c does not exist or is not visible"
+    assert "sf project deploy" in by_code["HW-209"].actions[0]
+
+
+def test_a_user_that_sees_everything_is_well(org: PracticeOrg, connect: Callable[[], SalesforceClient]) -> None:
+    (finding,) = [each for each in examine(connect()) if each.check == "permissions"]
+    assert (finding.level, finding.message) == ("ok", "the integration user has View All Data")
+
+
+def test_who_it_is_that_logged_in_is_said(org: PracticeOrg, connect: Callable[[], SalesforceClient]) -> None:
+    (finding,) = [each for each in examine(connect()) if each.check == "user"]
+    assert finding.message == "integration@practice.test, profile Integration"
+
+
+def test_an_administrator_is_too_much_of_an_integration_user(org: PracticeOrg) -> None:
+    key = Path(org.private_key_file).read_text()
+    credentials = Credentials(org.https_url, "headwater", username="admin@practice.test", private_key=key)
+    findings = examine(SalesforceClient(credentials, options=HttpOptions(ca_file=org.ca_file)))
+    (finding,) = [each for each in findings if each.code == "HW-241"]
+    assert finding.level == "warning"
+    assert "Modify All Data" in finding.message
+
+
+def restricted(org: PracticeOrg) -> SalesforceClient:
+    key = Path(org.private_key_file).read_text()
+    credentials = Credentials(org.https_url, "headwater", username="restricted@practice.test", private_key=key)
+    return SalesforceClient(credentials, options=HttpOptions(ca_file=org.ca_file, attempts=3, pause_seconds=0.01))
+
+
+def test_a_user_without_view_all_is_told_which_records_it_misses(org: PracticeOrg) -> None:
+    (finding,) = [each for each in examine(restricted(org)) if each.check == "permissions"]
+    assert (finding.level, finding.code) == ("warning", "HW-236")
+    assert "no View All on Account, Contact, Lead, Opportunity, Campaign" in finding.message
+    assert "View All" in finding.actions[0]
+
+
+def test_view_all_on_every_object_is_as_good_as_view_all_data(org: PracticeOrg) -> None:
+    client = restricted(org)
+    (made,) = org.create("PermissionSet", [{"Name": "Headwater_Sees", "Label": "Headwater sees", "IsCustom": True}])
+    ids = [made]
+    names = ["Account", "Contact", "Lead", "Opportunity"]
+    org.create("PermissionSetAssignment", [{"PermissionSetId": made, "AssigneeId": client.user_id()}])
+    grants = [{"ParentId": made, "SobjectType": name, "PermissionsViewAllRecords": True} for name in names]
+    org.create("ObjectPermissions", grants)
+    (finding,) = [each for each in examine(client) if each.check == "permissions"]
+    assert "no View All on Campaign:" in finding.message
+    org.create("ObjectPermissions", [{**grants[0], "SobjectType": "Campaign"}])
+    (finding,) = [each for each in examine(client) if each.check == "permissions"]
+    assert finding.level == "ok"
+    org.control("POST", "salesforce/hard_delete", {"object": "PermissionSet", "ids": ids})
+
+
+def test_a_quota_used_up_is_one_finding_and_not_one_for_each_object(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    org.control("POST", "salesforce/limits", {"used": 100_000, "allowed": 100_000})
+    try:
+        findings = examine(connect(), write_fields=WRITTEN)
+    finally:
+        org.control("POST", "salesforce/limits", {"used": 0})
+    (finding,) = bad(findings)
+    assert (finding.check, finding.code) == ("quota", "HW-206")
+    assert "used up" in finding.message
+    assert any("Company Information" in action for action in finding.actions)
+    assert len(findings) <= 4
+
+
+def test_a_host_that_does_not_answer_is_named_with_where_to_find_the_right_one(org: PracticeOrg) -> None:
+    key = Path(org.private_key_file).read_text()
+    credentials = Credentials("https://127.0.0.1:1", "headwater", username="integration@practice.test", private_key=key)
+    (finding,) = examine(SalesforceClient(credentials, options=HttpOptions(attempts=2, pause_seconds=0.01)))
+    assert (finding.check, finding.level, finding.code) == ("host", "error", "HW-202")
+    assert "127.0.0.1 does not answer as Salesforce does" in finding.message
+    assert "Setup > My Domain" in finding.actions[0]
+
+
+def test_a_host_that_is_somebody_elses_is_not_an_outage(org: PracticeOrg) -> None:
+    org.fault({"status": 404, "body": "<html>no such site</html>", "content_type": "text/html"}, path_contains="oauth2")
+    key = Path(org.private_key_file).read_text()
+    credentials = Credentials(org.https_url, "headwater", username="integration@practice.test", private_key=key)
+    (finding,) = examine(SalesforceClient(credentials, options=HttpOptions(ca_file=org.ca_file)))
+    assert (finding.check, finding.code) == ("host", "HW-201")
+    assert "html" not in finding.message
+
+
+def test_a_key_that_salesforce_does_not_know_any_more_is_named_with_how_to_make_a_certificate(org: PracticeOrg) -> None:
+    stranger = pem_of(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    credentials = Credentials(org.https_url, "headwater", username="integration@practice.test", private_key=stranger)
+    (finding,) = examine(SalesforceClient(credentials, options=HttpOptions(ca_file=org.ca_file)))
+    assert (finding.check, finding.code) == ("login", "HW-204")
+    assert "invalid assertion" in finding.message
+    assert finding.actions[1].startswith("openssl req -new -x509")
+
+
 def test_a_hidden_field_that_is_read_is_a_warning(org: PracticeOrg, connect: Callable[[], SalesforceClient]) -> None:
     org.control("POST", "salesforce/hide_fields", {"object": "Lead", "fields": ["Email", "Rating"]})
     try:
@@ -105,15 +229,56 @@ def test_a_quota_nearly_used_up_is_a_warning(org: PracticeOrg, connect: Callable
         org.control("POST", "salesforce/limits", {"used": 0})
     (finding,) = [each for each in findings if each.check == "quota"]
     assert finding.level == "warning"
-    assert "of 100000 API calls" in finding.message
+    assert "of 100,000 API calls" in finding.message
 
 
 def test_a_clock_that_is_off_is_named_with_its_direction(
     org: PracticeOrg, connect: Callable[[], SalesforceClient]
 ) -> None:
     (finding,) = [each for each in examine(connect()) if each.check == "clock"]
-    assert finding.level == "warning"
+    assert (finding.level, finding.code) == ("warning", "HW-237")
     assert "behind Salesforce's" in finding.message
+    assert finding.actions == ("timedatectl set-ntp true",)
+
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+TODAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def pem_of(key: rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def certificate(days: int, key: rsa.RSAPrivateKey = KEY) -> bytes:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "headwater")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(TODAY - timedelta(days=700))
+    return made.not_valid_after(TODAY + timedelta(days=days)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "words"),
+    [
+        (-1, "error", "the certificate has expired on 2026-11-21"),
+        (29, "warning", "the certificate expires on 2026-12-21, in 29 days"),
+        (31, "ok", "the certificate is the key's and holds until 2026-12-23"),
+    ],
+)
+def test_a_certificate_is_told_of_before_it_ends(days: int, level: str, words: str) -> None:
+    found = certificate_finding(certificate(days), pem_of(KEY), TODAY)
+    assert (found.level, found.message) == (level, words)
+    assert found.level == "ok" or (found.code == "HW-238" and "openssl req" in found.actions[0])
+
+
+def test_a_certificate_of_another_key_is_an_error() -> None:
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    found = certificate_finding(certificate(300, other), pem_of(KEY), TODAY)
+    assert (found.level, found.code) == ("error", "HW-238")
+    assert "of another key" in found.message
+
+
+def test_what_is_no_certificate_is_said_to_be_none() -> None:
+    assert certificate_finding(b"hello", pem_of(KEY), TODAY).level == "error"
 
 
 def test_a_login_that_fails_ends_the_examination_with_the_cure(org: PracticeOrg) -> None:
@@ -130,6 +295,16 @@ def test_a_certificate_nobody_vouches_for_is_refused(org: PracticeOrg) -> None:
     credentials = Credentials(org.https_url, "headwater", username="integration@practice.test", private_key=key)
     (finding,) = examine(SalesforceClient(credentials))
     assert "certificate" in finding.message
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(-600, "ahead of"), (600, "behind")])
+def test_a_clock_is_compared_with_the_date_of_the_answer(seconds: int, words: str) -> None:
+    with stand_in() as org:
+        at = formatdate(time.time() + seconds, usegmt=True)
+        org.on("GET ", json_reply({"sobjects": "/services/data/v64.0/sobjects"}, headers={"Date": at}))
+        findings = {each.check: each for each in examine(client_of())}
+    assert f" s {words} Salesforce's" in findings["clock"].message
+    assert findings["clock"].level == "warning"
 
 
 def test_the_common_login_host_works_and_is_advised_against() -> None:

@@ -5,7 +5,7 @@ The table of addresses: what is Salesforce, and what only looks like it.
 import pytest
 
 from worker.connectors.salesforce.client import Credentials, SalesforceClient
-from worker.connectors.salesforce.hosts import HostRule, checked_address
+from worker.connectors.salesforce.hosts import HostRule, checked_address, suffixes_of
 from worker.core.errors import Fatal
 
 GOOD = [
@@ -111,3 +111,17 @@ def test_a_real_org_never_reaches_this_machine() -> None:
     assert not rule.allows("127.0.0.1", None)
     assert not rule.allows("localhost", 443)
     assert not rule.allows("acme.my.salesforce.com", 8443)
+
+
+@pytest.mark.parametrize(
+    ("url", "suffixes"),
+    [
+        ("https://army.my.salesforce.mil", (".my.salesforce.mil",)),
+        ("https://acme.my.sfcrmproducts.cn", (".my.sfcrmproducts.cn",)),
+        ("https://acme.my.salesforce.com", ()),
+        ("https://my.salesforce.mil.evil.example", ()),
+        ("http://127.0.0.1:8380", ()),
+    ],
+)
+def test_a_cloud_of_its_own_is_known_by_the_configured_address(url: str, suffixes: tuple[str, ...]) -> None:
+    assert suffixes_of(url) == suffixes

@@ -55,7 +55,7 @@ def test_an_idle_cycle_over_all_objects_is_one_call(org: PracticeOrg, make: Make
     source = make()
     reader = Reader(*(stream.name for stream in source.streams))
     reader.read(source)
-    assert len(reader.cursors) == 12
+    assert len(reader.cursors) == 23
     before = mark(org)
     reader.read(source)
     assert calls(org, before) == [("POST", "/services/data/v64.0/composite/batch")]
@@ -220,7 +220,7 @@ def test_a_field_that_becomes_visible_is_named(org: PracticeOrg, make: Make) -> 
     fields = [{"name": "HW_Late__c", "type": "string", "length": 80}]
     org.control("POST", "salesforce/fields", {"object": "Account", "fields": fields})
     reader.read(make(**wanted))
-    assert reader.known["appeared"] == {"Account": ["HW_Late__c"]}
+    assert reader.known["appeared"] == {"salesforce.account": ["HW_Late__c"]}
     assert reader.known["objects"]["Account"]["missing"] == {}
     reader.read(make(**wanted))
     assert reader.known["appeared"] == {}
@@ -336,12 +336,10 @@ def test_a_census_finds_what_no_window_can_tell(org: PracticeOrg, make: Make, bu
     reader = Reader(stream)
     reader.read(make())
     org.control("POST", "salesforce/hard_delete", {"object": "Opportunity", "ids": [purged]})
-    reader.read(make())
-    assert reader.rows[stream][purged]["is_deleted"] == "false"
     counted: dict[str | None, dict[str, str | None]] = {}
-    cursor = Cursor(stream, hi=make().now())
+    cursor = Cursor(stream, only=())
     for _ in range(40):
-        for page in make(limits=ReadLimits(bulk_above=bulk_above, bulk_page=7)).census(cursor, reader.known):
+        for page in make(limits=ReadLimits(bulk_above=bulk_above, bulk_page=7)).read([cursor], reader.known):
             counted |= {row["record_id"]: row for row in rows_of(page)}
             cursor = replace(cursor, place=page.place)
         if page.last:
@@ -353,16 +351,22 @@ def test_a_census_finds_what_no_window_can_tell(org: PracticeOrg, make: Make, bu
     assert counted[kept] == {name: stored[name] for name in ("record_id", "is_deleted", "stamp_at")}
 
 
-def test_named_records_come_as_they_stand_and_missing_ones_as_deleted(org: PracticeOrg, make: Make) -> None:
+def test_named_records_come_as_they_stand_and_what_is_not_shown_is_deleted_only_where_the_log_says_so(
+    org: PracticeOrg, make: Make
+) -> None:
     source = make()
-    kept, deleted = org.create("Lead", leads(2))
+    kept, deleted, purged, hidden = org.create("Lead", leads(4))
     org.control("POST", "salesforce/delete", {"object": "Lead", "ids": [deleted]})
+    org.control("POST", "salesforce/hard_delete", {"object": "Lead", "ids": [purged]})
+    org.control("POST", "salesforce/hide_records", {"ids": [hidden]})
     nobody = "00Q000000000000AAA"
-    (page,) = source.read_records(LEAD, [kept, deleted, nobody], {})
-    rows = {row["record_id"]: row for row in rows_of(page)}
-    assert [rows[each]["is_deleted"] for each in (kept, deleted, nobody)] == ["false", "true", "true"]
-    assert rows[nobody]["last_name"] is None
-    assert page.place is None
+    shown, others = source.read_records(LEAD, [kept, deleted, purged, hidden, nobody], {})
+    rows = {row["record_id"]: row["is_deleted"] for row in rows_of(shown)}
+    assert rows == {kept: "false", deleted: "true"}
+    assert list(rows_of(others)) == [{"record_id": purged, "is_deleted": "true"}]
+    assert others.unseen == [hidden, nobody]
+    assert shown.place is None
+    org.control("POST", "salesforce/show_records", {"ids": [hidden]})
 
 
 def test_an_id_that_is_none_is_refused_and_not_asked(org: PracticeOrg, make: Make) -> None:

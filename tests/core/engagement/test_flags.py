@@ -357,6 +357,32 @@ def test_a_flag_never_turns_off_within_its_hold(seed: int, rules: EngagementRule
     assert ended > 40
 
 
+@settings(max_examples=12, deadline=None)
+@given(histories(), st.lists(st.floats(0, 40), min_size=25, max_size=25), st.sampled_from([RULES, SMALL_POINTS]))
+def test_no_flag_flickers_inside_its_hold_however_late_acts_arrive(
+    history: list[dict[str, Any]], delays: list[float], rules: EngagementRules
+) -> None:
+    arrives = [row["occurred_at"] + timedelta(days=late) for row, late in zip(history, delays, strict=False)]
+    memory: dict[str, Any] = {}
+    for day in range(-60, 25):
+        now = NOW + timedelta(days=day)
+        known = [row for row, at in zip(history, arrives, strict=True) if at <= now]
+        found = flagged(*known, now=now, rules=rules, **memory)
+        if memory.get("was_engaged") and not found["engaged"]:
+            assert (now.date() - memory["engaged_since_at"].date()).days >= rules.hold_days
+        memory = carried(found, has_new_act=True)
+
+
+def test_a_turn_is_told_at_most_every_ninety_days() -> None:
+    told = {"alerted_at": NOW - timedelta(days=89)}
+    assert flagged(act("demo_request"))["alerted_at"] == NOW
+    assert flagged(act("demo_request"), **told)["alerted_at"] == told["alerted_at"]
+    assert flagged(act("demo_request"), alerted_at=NOW - timedelta(days=90))["alerted_at"] == NOW
+    assert flagged(act("form"), **told)["alerted_at"] == told["alerted_at"]
+    stays = {"was_engaged": True, "engaged_since_at": NOW - timedelta(days=120)}
+    assert flagged(act("demo_request"), **stays, alerted_at=NOW - timedelta(days=120))["alerted_at"] != NOW
+
+
 @settings(max_examples=40, deadline=None)
 @given(histories(), situations())
 def test_the_listed_points_sum_to_the_score(history: list[dict[str, Any]], situation: dict[str, Any]) -> None:

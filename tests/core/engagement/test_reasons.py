@@ -64,7 +64,7 @@ def test_it_says_what_is_missing(acts: list[dict[str, Any]], why: str) -> None:
 
 def test_the_list_says_what_is_missing_in_numbers() -> None:
     detail = json.loads(flagged(act("event_attended", 1))["detail"])
-    assert detail["missing"] == {"points_milli": 30_000, "people": 1, "human_act": False}
+    assert detail["missing"] == {"points_milli": 30_000, "people": 1, "human_act": False, "target": False}
     assert (detail["lapses_on"], detail["rule_version"], detail["window_days"]) == (None, "2026-11", 90)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.reconcile.diff import Change, Wanted, diff
-from worker.core.reconcile.rules import Target
+from worker.core.reconcile.rules import Target, fitted
 
 TARGETS = {
     "engaged": Target("HW_Engaged__c", "Checkbox"),
@@ -117,3 +117,15 @@ def test_what_was_written_once_is_not_written_again(values: dict[str, Any], held
     assert all(change.old != change.new for change in found)
     after = {**held, **{change.field: change.new for change in found}}
     assert diff(wanted(**values), after, TARGETS, READABLE) == []
+
+
+def test_a_sentence_is_cut_to_the_field_the_organisation_has_and_the_reason_says_so() -> None:
+    shorter = fitted(TARGETS, {"HW_Engaged_Why__c": 12, "HW_Engaged__c": 0, "HW_Marketing_Share__c": 5})
+    (change,) = diff(wanted(engaged_why=WHY), {}, shorter, READABLE)
+    assert change.new == WHY[:12].rstrip()
+    assert change.reason == f"engagement rules v3 (cut from {len(WHY)} to 12 characters, the length of the field)"
+    assert diff(wanted(engaged_why=WHY), {"HW_Engaged_Why__c": change.new}, shorter, READABLE) == []
+
+
+def test_a_field_that_is_longer_than_the_rule_says_changes_nothing() -> None:
+    assert fitted(TARGETS, {"HW_Engaged_Why__c": 255}) == TARGETS

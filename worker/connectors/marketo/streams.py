@@ -75,6 +75,12 @@ class MarketoSource:
         """
         return None
 
+    def calls(self) -> int:
+        """
+        The calls of this process so far.
+        """
+        return self._client.calls
+
     def learned(self) -> Mapping[str, Any]:
         """
         JSON for the next run: costs of programs, fields of people that Marketo does not have.

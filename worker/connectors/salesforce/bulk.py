@@ -5,23 +5,22 @@ The place holds the job's id before it is first polled, then the locator of the 
 is gone begins again. Streams calls it for first loads of large objects.
 """
 
-import csv
-from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from itertools import chain
 from typing import Any, Final
 
 import requests
+import structlog
 
 from worker.connectors.base import Cursor, Page
-from worker.connectors.http import translated
 from worker.connectors.salesforce.classify import CallRefused
 from worker.connectors.salesforce.client import SalesforceClient
-from worker.connectors.salesforce.hosts import DOOR
+from worker.connectors.salesforce.csvtext import NoHeader, cells, clean, split_header
 from worker.connectors.salesforce.mapping import Selection
 from worker.connectors.salesforce.soql import instant, select
 from worker.core.errors import HeadwaterError, Retriable
+
+log = structlog.get_logger()
 
 # Pauses between polls of a job, in seconds; the last one holds for all further ones.
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
@@ -29,9 +28,7 @@ _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 MOST_FAILURES: Final = 3
 # A job that is unfinished after so many polls (about two hours) is given up.
 _MOST_POLLS: Final = 130
-_HEADER_BYTES: Final = 256 * 1024
 _COUNT_DIGITS: Final = 15
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 class JobLost(Retriable):
@@ -72,7 +69,7 @@ class BulkWindow:
 
         There is no order in the query: sorting would keep Salesforce from splitting the work.
         """
-        where = []
+        where = list(self._selection.source.conditions)
         if self._selection.stamp is not None:
             if self._cursor.lo is not None:
                 where.append(f"{self._selection.stamp} >= {instant(self._cursor.lo)}")
@@ -110,6 +107,7 @@ class BulkWindow:
                 return
             yield from self._results(expected)
         except JobLost as lost:
+            log.warning("bulk job begun again", stream=self._cursor.stream, code=lost.code, reason=lost.message)
             # The place is saved first, so that the next run begins a new job and knows of this one's failure.
             yield Page(
                 stream=self._cursor.stream, place={"failures": int(self._place["failures"]) + 1}, again_after=lost.after
@@ -171,7 +169,10 @@ class BulkWindow:
                 "HW-216", f"a bulk job for {self._cursor.stream} processed {expected} records and gave {read}"
             )
         self._place |= {"locator": None if is_last else locator, "read": read}
-        header, chunks = _split_header(_clean(self._client, response))
+        try:
+            header, chunks = split_header(clean(self._client, response))
+        except NoHeader as error:
+            raise JobLost(error.code, error.message) from error
         columns, rows, passed_on = self._content(header, chunks)
         return Page(
             stream=self._cursor.stream,
@@ -205,10 +206,10 @@ class BulkWindow:
     def _worked_out(self, names: Sequence[str], chunks: Iterator[bytes]) -> Iterator[list[str | None]]:
         spelled = {name.casefold(): name for name in self._place["fields"]}
         names = [spelled[name.casefold()] for name in names]
-        for cells in _cells(chunks):
-            if len(cells) != len(names):
-                raise Retriable("HW-203", f"a line of {self._cursor.stream} has {len(cells)} values, not {len(names)}")
-            yield self._selection.row({name: cell or None for name, cell in zip(names, cells, strict=True)})
+        for line in cells(chunks):
+            if len(line) != len(names):
+                raise Retriable("HW-203", f"a line of {self._cursor.stream} has {len(line)} values, not {len(names)}")
+            yield self._selection.row({name: cell or None for name, cell in zip(names, line, strict=True)})
 
     def _lost_or(self, error: HeadwaterError) -> HeadwaterError:
         # A job that is gone, or that another version of the API made.
@@ -228,51 +229,3 @@ class BulkWindow:
             self._client.tell(method, f"jobs/query/{self._place['job']}", body)
         except HeadwaterError:
             return
-
-
-def _clean(client: SalesforceClient, response: requests.Response) -> Iterator[bytes]:
-    # PostgreSQL takes neither NUL nor what is no UTF-8, and Salesforce's CSVs do hold some NULs. A character may be cut
-    # by the end of a piece: the decoder keeps its beginning.
-    decoder = getincrementaldecoder("utf-8")("replace")
-    with translated(DOOR, is_harmless=True):
-        for piece in client.session.body(response):
-            whole = piece
-            if not piece.isascii() or decoder.getstate()[0]:
-                whole = decoder.decode(piece).encode()
-            yield whole.replace(b"\0", b"") if b"\0" in whole else whole
-        if rest := decoder.decode(b"", final=True):
-            yield rest.encode()
-
-
-def _split_header(chunks: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:
-    head = b""
-    for piece in chunks:
-        head += piece
-        if b"\n" in head:
-            break
-        if len(head) > _HEADER_BYTES:
-            raise JobLost("HW-203", "a bulk result has no header line")
-    line, _, rest = head.removeprefix(_BOM).partition(b"\n")
-    try:
-        names = next(csv.reader([line.decode("utf-8", "replace").strip("\r")]), [])
-    except csv.Error as error:
-        raise JobLost("HW-203", "a bulk result has no header line that can be read") from error
-    return names, chain([rest] if rest else [], chunks)
-
-
-def _cells(chunks: Iterator[bytes]) -> Iterator[list[str]]:
-    try:
-        yield from csv.reader(_lines(chunks))
-    except csv.Error as error:
-        raise Retriable("HW-203", "a bulk result cannot be read as CSV", vendor=str(error)) from error
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    # Broken at line feeds alone: text holds other characters that Python takes for the end of a line.
-    kept = b""
-    for piece in chunks:
-        *lines, kept = (kept + piece).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8") + "\n"
-    if kept:
-        yield kept.decode("utf-8")

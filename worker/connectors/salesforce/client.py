@@ -8,7 +8,6 @@ path and its Bulk helper are not used: they lose headers on a new login, repeat 
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,9 +22,10 @@ from simple_salesforce.exceptions import SalesforceError
 
 from worker.connectors.base import Usage
 from worker.connectors.http import HttpOptions, HttpSession, Passing, json_of, repeated, translated
-from worker.connectors.salesforce.classify import SessionRefused, call_error
+from worker.connectors.salesforce.classify import SessionBarred, SessionRefused, call_error
 from worker.connectors.salesforce.hosts import DOOR, HostRule, checked_address
-from worker.connectors.salesforce.login import Credentials, Login, log_in
+from worker.connectors.salesforce.login import Credentials, Login, Vault
+from worker.connectors.salesforce.session import LOGINS_PER_HOUR, SessionKeeper, Shelf
 from worker.core.errors import Fatal
 
 __all__ = ["BATCH_CALLS", "Credentials", "Part", "SalesforceClient"]
@@ -34,9 +34,8 @@ T = TypeVar("T")
 
 # Subrequests in one composite/batch call, a limit of Salesforce's (read 2026-11).
 BATCH_CALLS: Final = 25
-# Fresh sessions refused in a row before we stop asking: accounts get locked by storms of logins.
-_LOGINS_REFUSED: Final = 3
-_LOGIN_REST_SECONDS: Final = 900.0
+# Sessions tried for one call: the one at hand, one that another process has opened meanwhile, one of our own.
+_SESSIONS_A_CALL: Final = 3
 _USAGE: Final = re.compile(r"(?<![\w-])api-usage=(\d+)/(\d+)")
 _LOCATOR_PATH: Final = re.compile(r"/services/data/v\d{2,3}\.\d/query(?:All)?/[A-Za-z0-9_-]+")
 
@@ -71,7 +70,8 @@ class SalesforceClient:
     One organisation, one session at a time, logged in at the first call and once more when the session is refused.
 
     ``version`` is the API's ("64.0"). ``host_suffixes`` admits other clouds' My Domain suffixes (".my.salesforce.mil").
-    Numbers of answers are Decimal or int. Raises Fatal and Retriable with codes HW-2xx.
+    ``shelf`` and ``vault`` as in ``session`` and ``login``: without them this process logs in for itself. Numbers of
+    answers are Decimal or int. Raises Fatal and Retriable with codes HW-2xx.
     """
 
     def __init__(
@@ -81,23 +81,25 @@ class SalesforceClient:
         version: str = "64.0",
         options: HttpOptions | None = None,
         host_suffixes: Sequence[str] = (),
+        shelf: Shelf | None = None,
+        vault: Vault | None = None,
+        logins_per_hour: int = LOGINS_PER_HOUR,
     ) -> None:
         if not re.fullmatch(r"\d{2,3}\.0", version):
             raise Fatal("HW-210", f"{version} is not a version of the Salesforce API", actions=["Use one like 64.0."])
         self.version = version
-        self._credentials = credentials
-        self._suffixes = tuple(host_suffixes)
-        address = checked_address(credentials.login_url, self._suffixes)
+        address = checked_address(credentials.login_url, host_suffixes)
         self.login_host = address.host
-        rule = HostRule(address, self._suffixes)
+        rule = HostRule(address, tuple(host_suffixes))
         self._session = HttpSession(DOOR, options or HttpOptions(), rule.allows, self._read_usage)
         self._session.headers.update(SESSION_HEADERS)
+        self._keeper = SessionKeeper(
+            self._session, credentials, host_suffixes, shelf=shelf, vault=vault, logins_per_hour=logins_per_hour
+        )
         self._lock = threading.Lock()
-        self._salesforce: Salesforce | None = None
-        self._login: Login | None = None
-        self._logins_refused = 0
-        self._refused_at = 0.0
+        self._wires: tuple[Login, Salesforce] | None = None
         self._usage: Usage | None = None
+        self._calls_made = 0
 
     @property
     def session(self) -> HttpSession:
@@ -119,34 +121,41 @@ class SalesforceClient:
         """
         return self._usage
 
+    @property
+    def calls_made(self) -> int:
+        """
+        The API calls of this process so far, logins aside, whether or not they were answered.
+        """
+        return self._calls_made
+
     def now(self) -> datetime:
         """
-        The organisation's present instant, rounded up to the second; logs in only where no answer has come yet.
+        The organisation's present instant, rounded up to the second. Costs a call only where no answer has come yet: a
+        login, or the list of versions where another process has opened the session.
         """
         if not self._session.has_answered:
-            self._connected()
+            self._keeper.current()
+        if not self._session.has_answered:
+            self.ask("GET", "")
         return self._session.platform_now()
 
     def org_id(self) -> str | None:
         """
         The organisation's id as the login gave it; logs in when nothing was asked yet.
         """
-        self._connected()
-        return self._login.org_id if self._login else None
+        return self._keeper.current().org_id
 
     def user_id(self) -> str | None:
         """
         The integration user's id as the login gave it.
         """
-        self._connected()
-        return self._login.user_id if self._login else None
+        return self._keeper.current().user_id
 
     def host(self) -> str:
         """
         The host that serves the session.
         """
-        self._connected()
-        return self._login.instance.netloc if self._login else ""
+        return self._keeper.current().instance.netloc
 
     def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
         """
@@ -218,13 +227,34 @@ class SalesforceClient:
 
         return repeated(lambda: self._attempt(call, is_harmless=True), self._session.bounds)
 
+    def send_csv(self, path: str, content: bytes) -> None:
+        """
+        A body in CSV by PUT, sent once. Raises as ``tell`` does.
+        """
+
+        def call(salesforce: Salesforce) -> None:
+            headers = {**salesforce.headers, "Content-Type": "text/csv; charset=UTF-8"}
+            response = self._session.put(f"{salesforce.base_url}{path}", data=content, headers=headers)
+            if response.status_code >= 300:
+                raise call_error(response.status_code, _parsed(response.content), is_harmless=False)
+
+        self._attempt(call, is_harmless=False)
+
     def _batch(self, paths: Sequence[str]) -> list[Part]:
-        body = {"batchRequests": [{"method": "GET", "url": path} for path in paths], "haltOnError": False}
-        answer = _object(self._call("POST", "composite/batch", None, body, is_harmless=True))
-        results = answer.get("results")
-        if not isinstance(results, list) or len(results) != len(paths) or not all(map(_is_part, results)):
-            raise Passing(DOOR.garbled, f"Salesforce answered a batch of {len(paths)} reads with something else")
-        return [Part(result["statusCode"], result.get("result")) for result in results]
+        body = json.dumps({"batchRequests": [{"method": "GET", "url": path} for path in paths], "haltOnError": False})
+
+        def call(salesforce: Salesforce) -> list[Part]:
+            answer = _object(salesforce.restful("composite/batch", method="POST", data=body))
+            results = answer.get("results")
+            if not isinstance(results, list) or len(results) != len(paths) or not all(map(_is_part, results)):
+                raise Passing(DOOR.garbled, f"Salesforce answered a batch of {len(paths)} reads with something else")
+            parts = [Part(result["statusCode"], result.get("result")) for result in results]
+            for part in parts:
+                if part.status == 401:  # the session ended between two parts: they are all asked with another
+                    part.result()
+            return parts
+
+        return self._attempt(call, is_harmless=True)
 
     def _call(self, method: str, path: str, params: Mapping[str, str] | None, body: Any, *, is_harmless: bool) -> Any:
         data = None if body is None else json.dumps(body)
@@ -235,17 +265,27 @@ class SalesforceClient:
         return self._attempt(call, is_harmless=is_harmless)
 
     def _attempt(self, call: Callable[[Salesforce], T], *, is_harmless: bool) -> T:
-        salesforce = self._connected()
-        try:
-            result = self._translated(call, salesforce, is_harmless=is_harmless)
-        except SessionRefused:
-            # A refused session did nothing: the call may be made again, also a write.
-            self._drop(salesforce)
-            result = self._translated(call, self._connected(), is_harmless=is_harmless)
-        self._logins_refused = 0
+        login = self._keeper.current()
+        for renewals in range(_SESSIONS_A_CALL):
+            try:
+                result = self._translated(call, self._wire(login), is_harmless=is_harmless)
+            except SessionRefused as error:
+                # A refused session did nothing: the call may be made again, also a write.
+                is_last = renewals == _SESSIONS_A_CALL - 1 or (renewals > 0 and not login.is_shared)
+                if is_last:
+                    self._keeper.refused_again(login, error)
+                    raise
+                login = self._keeper.renewed(login, error)
+            except SessionBarred as error:
+                self._keeper.barred(error)
+                raise
+            else:
+                break
+        self._keeper.accepted(login)
         return result
 
     def _translated(self, call: Callable[[Salesforce], T], salesforce: Salesforce, *, is_harmless: bool) -> T:
+        self._calls_made += 1
         with translated(DOOR, is_harmless=is_harmless):
             try:
                 return call(salesforce)
@@ -253,25 +293,13 @@ class SalesforceClient:
                 # Not chained: the library's exception quotes the whole answer, records included.
                 raise call_error(error.status, error.content, is_harmless=is_harmless) from None
 
-    def _connected(self) -> Salesforce:
+    def _wire(self, login: Login) -> Salesforce:
         with self._lock:
-            if self._salesforce is None:
-                self._spare_the_account()
-                login = log_in(self._session, self._credentials, self._suffixes)
+            if self._wires is None or self._wires[0].token != login.token:
                 if login.instance.scheme == "http":
                     self._session.speak_http_to(login.instance.netloc)
-                self._login = login
-                self._salesforce = self._salesforce_of(login)
-            return self._salesforce
-
-    def _spare_the_account(self) -> None:
-        is_resting = time.monotonic() - self._refused_at < _LOGIN_REST_SECONDS
-        if self._logins_refused >= _LOGINS_REFUSED and is_resting:
-            raise Fatal(
-                "HW-205",
-                f"{self._logins_refused} sessions in a row were refused; the next login waits a quarter of an hour",
-                actions=["Look at the integration user's login history and its session settings in Setup."],
-            )
+                self._wires = (login, self._salesforce_of(login))
+            return self._wires[1]
 
     def _salesforce_of(self, login: Login) -> Salesforce:
         salesforce = _Wire(
@@ -284,13 +312,6 @@ class SalesforceClient:
         )
         salesforce.headers.pop("X-PrettyPrint", None)  # it makes every answer a third larger
         return salesforce
-
-    def _drop(self, salesforce: Salesforce) -> None:
-        with self._lock:
-            if self._salesforce is salesforce:
-                self._salesforce = None
-                self._logins_refused += 1
-                self._refused_at = time.monotonic()
 
     def _read_usage(self, response: requests.Response) -> None:
         found = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))

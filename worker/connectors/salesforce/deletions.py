@@ -1,8 +1,10 @@
 """
-Deletions that no query shows: rows of objects that have no recycle bin are asked of Salesforce's log of deletions.
+Deletions that no query shows are asked of Salesforce's log of deletions: at every poll for contact roles and campaign
+members, which pass no recycle bin, once an hour for all others (a bin is emptied, deleting for good passes it by).
 
 The question travels with a window's poll, so it costs no call. What cannot be asked is lost alone and said in
-``learned``: how far the log was read is remembered, and the next question begins there. Streams calls it.
+``learned``: how far the log was read is remembered, and the next question begins there. A row told as deleted comes
+with its id alone: the log knows no stamps, and what is stored of the record stays. Streams and records call it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,16 +15,20 @@ from urllib.parse import urlencode
 
 from worker.connectors.base import Cursor, Page
 from worker.connectors.http import Passing
+from worker.connectors.salesforce.catalogue import Catalogue
 from worker.connectors.salesforce.classify import CallRefused
-from worker.connectors.salesforce.client import Part
+from worker.connectors.salesforce.client import Part, SalesforceClient
 from worker.connectors.salesforce.hosts import DOOR
-from worker.connectors.salesforce.mapping import OBJECTS
+from worker.connectors.salesforce.mapping import ObjectMap
 from worker.connectors.salesforce.soql import instant, instant_of, is_record_id
 from worker.core.errors import HeadwaterError
 
-COLUMNS: Final = ("record_id", "is_deleted", "stamp_at")
-# Objects whose deleted rows are gone at once, also for queryAll.
-_WITHOUT_BIN: Final = frozenset({"salesforce.opportunity_contact_role", "salesforce.campaign_member"})
+COLUMNS: Final = ("record_id", "is_deleted")
+# Objects without a bin whose rows people remove day by day, and on which credit depends: asked for at every poll.
+_OFTEN: Final = frozenset({"salesforce.opportunity_contact_role", "salesforce.campaign_member"})
+_CYCLE: Final = timedelta(minutes=5)
+# All others: what is in the bin a query shows too.
+_SELDOM: Final = timedelta(hours=1)
 # The log reaches so far back (read 2026-11); a minute is left for the way there.
 _REACH: Final = timedelta(days=15) - timedelta(minutes=1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -36,6 +42,7 @@ class Question:
     """
 
     stream: str
+    object_name: str
     start: datetime
     end: datetime
     until: datetime
@@ -46,15 +53,17 @@ class Question:
         What follows the version in its address.
         """
         times = urlencode({"start": _with_offset(self.start), "end": _with_offset(self.end)})
-        return f"sobjects/{OBJECTS[self.stream].object_name}/deleted?{times}"
+        return f"sobjects/{self.object_name}/deleted?{times}"
 
 
 class Deletions:
     """
-    How far the log was read of each stream, and where it is silent.
+    How far the log was read of each stream, and where it is silent. The catalogue says which objects have a bin.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, catalogue: Catalogue, objects: Mapping[str, ObjectMap]) -> None:
+        self._catalogue = catalogue
+        self._objects = objects
         self._read_to: dict[str, str] = {}
         self._gaps: dict[str, str] = {}
         self._refused: dict[str, str] = {}
@@ -77,11 +86,20 @@ class Deletions:
         """
         return {"read_to": self._read_to, "gaps": self._gaps, "refused": self._refused}
 
+    def overdue(self, question: Question, now: datetime) -> float:
+        """
+        How long ago the log was read, in terms of how often it should be.
+        """
+        read_to = self._read_to.get(question.stream)
+        since = question.start if read_to is None else datetime.fromisoformat(read_to)
+        return abs(now - since) / (_CYCLE if question.stream in _OFTEN else _SELDOM)
+
     def question(self, cursor: Cursor, now: datetime) -> Question | None:
         """
-        What to ask for a window; None for a first load, and for objects whose deletions a query shows.
+        What to ask for a window; None for a first load, for objects whose log was read lately, and for those that
+        nobody can delete.
         """
-        if cursor.stream not in _WITHOUT_BIN or cursor.hi is None:
+        if cursor.hi is None or not self._is_due(cursor.stream, now):
             return None
         if cursor.lo is None:
             self._gaps.pop(cursor.stream, None)
@@ -95,7 +113,9 @@ class Deletions:
         if start < earliest:
             self._note_gap(cursor.stream, start, earliest)
             start = earliest
-        return Question(cursor.stream, start, end, min(cursor.hi, end)) if start < end - _MINUTE else None
+        if start >= end - _MINUTE:
+            return None
+        return Question(cursor.stream, self._objects[cursor.stream].object_name, start, end, min(cursor.hi, end))
 
     def told(self, question: Question, part: Part) -> "Told | None":
         """
@@ -103,7 +123,7 @@ class Deletions:
         """
         try:
             answer = part.result()
-            stamps = _stamps(answer)
+            ids = tuple(_deleted(answer))
             earliest, covered = _moment(answer.get("earliestDateAvailable")), _moment(answer.get("latestDateCovered"))
         except HeadwaterError as error:
             if isinstance(error, CallRefused) and error.status == 400:
@@ -114,7 +134,8 @@ class Deletions:
         if earliest is not None and earliest > question.start:
             self._note_gap(question.stream, question.start, earliest)
         until = question.until if covered is None else min(question.until, covered)
-        return Told(question.stream, stamps, until)
+        comes_back = self._catalogue.has(self._objects[question.stream], "undeletable")
+        return Told(question.stream, ids, until, is_certain=not comes_back)
 
     def settle(self, told: "Told") -> None:
         """
@@ -122,8 +143,30 @@ class Deletions:
         """
         self._read_to[told.stream] = told.until.isoformat()
 
+    def of(self, client: SalesforceClient, source: ObjectMap) -> frozenset[str]:
+        """
+        The ids, 15 characters, of all records that the log calls deleted, as far back as it reaches; a call. None where
+        the object has no log, or it is refused.
+        """
+        if not self._catalogue.has(source, "replicateable"):
+            return frozenset()
+        now = client.now()
+        start, end = _minute(now - _REACH) + _MINUTE, _minute(now + (_MINUTE if self._is_end_ahead else timedelta(0)))
+        try:
+            answer = client.ask_object(Question(source.stream, source.object_name, start, end, now).path)
+        except CallRefused:
+            return frozenset()
+        return frozenset(record_id[:15] for record_id in _deleted(answer))
+
+    def _is_due(self, stream: str, now: datetime) -> bool:
+        source = self._objects[stream]
+        if not (self._catalogue.has(source, "replicateable") and self._catalogue.has(source, "deletable")):
+            return False
+        read_to = self._read_to.get(stream)
+        return stream in _OFTEN or read_to is None or abs(now - datetime.fromisoformat(read_to)) >= _SELDOM
+
     def _note_gap(self, stream: str, start: datetime, end: datetime) -> None:
-        name = OBJECTS[stream].object_name
+        name = self._objects[stream].object_name
         self._gaps[stream] = (
             f"deletions of {name} between {instant(start)} and {instant(end)} are not told by Salesforce any more"
         )
@@ -132,30 +175,34 @@ class Deletions:
 @dataclass(frozen=True)
 class Told:
     """
-    The deleted rows of one stream, id -> stamp, and up to where the log is complete.
+    The deleted rows of one stream, and up to where the log is complete. It is certain of objects without a bin; from a
+    bin a record may have come back.
     """
 
     stream: str
-    stamps: Mapping[str, str]
+    ids: Sequence[str]
     until: datetime
+    is_certain: bool
 
     def pages(self) -> Iterator[Page]:
         """
         The rows with the columns they have, the last page marked as such; no page where there is no row.
         """
-        rows = [[record_id, "true", stamp] for record_id, stamp in self.stamps.items()]
+        if self.ids and not self.is_certain:
+            yield Page(stream=self.stream, doubtful=self.ids, last=True)
+            return
+        rows = [[record_id, "true"] for record_id in self.ids]
         for start in range(0, len(rows), _PAGE_ROWS):
             some: Sequence[Sequence[str | None]] = rows[start : start + _PAGE_ROWS]
             is_last = start + _PAGE_ROWS >= len(rows)
             yield Page(stream=self.stream, columns=COLUMNS, rows=some, count=len(some), last=is_last)
 
 
-def _stamps(answer: Mapping[str, Any]) -> dict[str, str]:
+def _deleted(answer: Mapping[str, Any]) -> Iterator[str]:
     records = answer.get("deletedRecords")
     if not isinstance(records, list) or not all(_is_deletion(record) for record in records):
         raise Passing(DOOR.garbled, "Salesforce answered a look at its deletions with something else")
-    dated = sorted((instant_of(record["deletedDate"]), record["id"]) for record in records)
-    return {record_id: _stamp(at) for at, record_id in dated}
+    yield from dict.fromkeys(record["id"] for record in records)
 
 
 def _is_deletion(record: Any) -> bool:
@@ -165,12 +212,6 @@ def _is_deletion(record: Any) -> bool:
         and isinstance(record.get("id"), str)
         and is_record_id(record["id"])
     )
-
-
-def _stamp(at: str) -> str:
-    # A date cut to the minute would lie before a change of that minute, and the deletion would not count.
-    end = "59Z" if at.endswith(":00Z") else at[-3:]
-    return f"{at[:-3]}{end[:-1]}.000Z"
 
 
 def _moment(text: Any) -> datetime | None:

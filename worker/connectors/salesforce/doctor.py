@@ -1,16 +1,20 @@
 """
 Looking a Salesforce organisation over before it is trusted: each finding says what is wrong and how to cure it.
 
-It reads and never writes. The command line's ``doctor`` and the console call it.
+It reads and never writes. The command line's ``doctor`` calls it. What else runs when we write is ``automation``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
 from worker.connectors.salesforce.catalogue import Fields, fields_of
-from worker.connectors.salesforce.client import SalesforceClient
-from worker.connectors.salesforce.hosts import LOGIN_HOSTS
+from worker.connectors.salesforce.client import Part, SalesforceClient
+from worker.connectors.salesforce.hosts import DOOR, LOGIN_HOSTS
 from worker.connectors.salesforce.mapping import OBJECTS, OPTIONAL, ObjectMap
 from worker.connectors.salesforce.soql import checked_name, quoted_id
 from worker.core.errors import HeadwaterError
@@ -21,6 +25,14 @@ Described = Mapping[str, Mapping[str, Any]]
 # A clock that is further off than this breaks JWT logins; reading is unharmed, it runs on Salesforce's clock.
 _SKEW_WARNING_SECONDS: Final = 60.0
 _QUOTA_WARNING_SHARE: Final = 0.8
+_CERTIFICATE_WARNING: Final = timedelta(days=30)
+# Objects that records are shared of one by one; those of all others are seen with their parents.
+_SHARED_OBJECTS: Final = ("Account", "Contact", "Lead", "Opportunity", "Campaign")
+_VIEW_ALL_CURE: Final = (
+    "Give the integration user's permission set View All on each of these objects, or View All Data."
+)
+_QUOTA_CODES: Final = frozenset({"HW-206"})
+_NO_ANSWER: Final = frozenset({DOOR.unreachable, DOOR.garbled})
 # What the fields of the shipped package are; a mapped field of another name is checked for being writable only.
 PACKAGE_FIELDS: Final[dict[str, tuple[str, int | None]]] = {
     "HW_Engaged__c": ("boolean", None),
@@ -52,34 +64,88 @@ _PERMISSION_CURE: Final = "Assign the shipped permission set to the integration 
 @dataclass(frozen=True)
 class Finding:
     """
-    One thing looked at: what ``check`` found, how bad it is, and lines that cure it.
+    One thing looked at: what ``check`` found, how bad it is, lines that cure it, and its code in ``docs/errors.md``.
     """
 
     check: str
     level: Level
     message: str
     actions: tuple[str, ...] = ()
+    code: str | None = None
+
+
+def finding_of(check: str, error: HeadwaterError, level: Level = "error") -> Finding:
+    """
+    An error as a finding.
+    """
+    words = f"{error.message} ({error.vendor})" if error.vendor else error.message
+    return Finding(check, level, words, tuple(error.actions), error.code)
 
 
 def examine(
     client: SalesforceClient, *, write_fields: Fields | None = None, extra_fields: Fields | None = None
 ) -> list[Finding]:
     """
-    Everything that can be known without writing, in at most five calls; stops early where nothing further can be asked.
+    Everything that can be known without writing, in a login and two or three calls; stops early where nothing further
+    can be asked.
 
     ``write_fields`` and ``extra_fields`` are object -> field names, as for SalesforceSource.
     """
     try:
         host = client.host()
     except HeadwaterError as error:
-        return [Finding("login", "error", str(error), error.actions)]
+        return [_no_login(client, error)]
     findings = [Finding("login", "ok", f"logged in to {host}"), _host(client)]
-    findings += _guarded("version", lambda: _version(client))
-    findings += _guarded("quota", lambda: _quota(client))
-    findings.append(_skew(client))
-    findings += _guarded("permissions", lambda: _sees_all(client))
-    findings += _guarded("fields", lambda: _fields(client, write_fields or {}, extra_fields or {}))
+    try:
+        findings.append(_version(client))
+    except HeadwaterError as error:
+        is_quota = error.code in _QUOTA_CODES
+        findings += [finding_of("quota" if is_quota else "version", error), _skew(client)]
+        if is_quota:
+            return findings  # every other question would be refused in the same way
+    else:
+        findings += [_quota(client), _skew(client)]
+    findings += _guarded("fields", lambda: _looked_up(client, write_fields or {}, extra_fields or {}))
     return findings
+
+
+def certificate_finding(certificate: bytes, private_key: str, now: datetime) -> Finding:
+    """
+    Whether the certificate that was uploaded to Salesforce (PEM) is the private key's, and how long it holds.
+    """
+    cure = (
+        "openssl req -new -x509 -days 730 -key headwater.key -subj /CN=headwater -out headwater.crt",
+        "Upload headwater.crt in the External Client App's OAuth settings, and keep the key.",
+    )
+    try:
+        found = x509.load_pem_x509_certificate(certificate)
+    except ValueError:
+        message = "SALESFORCE_CERTIFICATE_FILE is no certificate in PEM form"
+        return Finding("certificate", "error", message, cure[:1], "HW-238")
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ours = load_pem_private_key(private_key.encode(), password=None).public_key()
+    if found.public_key().public_bytes(*form) != ours.public_bytes(*form):
+        message = "the certificate is of another key than SALESFORCE_PRIVATE_KEY: Salesforce refuses what we sign"
+        return Finding("certificate", "error", message, cure, "HW-238")
+    ends_at = found.not_valid_after_utc
+    if ends_at <= now:
+        return Finding("certificate", "error", f"the certificate has expired on {ends_at:%Y-%m-%d}", cure, "HW-238")
+    if ends_at - now < _CERTIFICATE_WARNING:
+        message = f"the certificate expires on {ends_at:%Y-%m-%d}, in {(ends_at - now).days} days"
+        return Finding("certificate", "warning", message, cure, "HW-238")
+    return Finding("certificate", "ok", f"the certificate is the key's and holds until {ends_at:%Y-%m-%d}")
+
+
+def _no_login(client: SalesforceClient, error: HeadwaterError) -> Finding:
+    if error.code not in _NO_ANSWER:
+        return finding_of("host" if error.code in (DOOR.address, DOOR.certificate) else "login", error)
+    message = f"{client.login_host} does not answer as Salesforce does"
+    words = f"{message} ({error.vendor})" if error.vendor else message
+    actions = (
+        "Compare SALESFORCE_LOGIN_URL with Setup > My Domain: https://YOURCOMPANY.my.salesforce.com",
+        f"curl -sS -o /dev/null -w '%{{http_code}}\\n' https://{client.login_host}/services/data   # 200 is right",
+    )
+    return Finding("host", "error", words, actions, error.code)
 
 
 def _host(client: SalesforceClient) -> Finding:
@@ -93,77 +159,131 @@ def _guarded(check: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return look()
     except HeadwaterError as error:
-        return [Finding(check, "error", str(error), error.actions)]
+        return [finding_of(check, error)]
 
 
-def _version(client: SalesforceClient) -> list[Finding]:
+def _version(client: SalesforceClient) -> Finding:
     resources = client.ask("GET", "")
     if not isinstance(resources, dict) or "sobjects" not in resources:
-        return [Finding("version", "error", f"API version {client.version} is not served", ("Use version 64.0.",))]
-    return [Finding("version", "ok", f"API version {client.version} is served")]
+        return Finding(
+            "version", "error", f"API version {client.version} is not served", ("Use version 64.0.",), "HW-210"
+        )
+    return Finding("version", "ok", f"API version {client.version} is served")
 
 
-def _quota(client: SalesforceClient) -> list[Finding]:
+def _quota(client: SalesforceClient) -> Finding:
     usage = client.usage()
     if usage is None:
-        return [Finding("quota", "warning", "Salesforce does not say how many API calls are left")]
-    message = f"{usage.used} of {usage.allowed} API calls of the last 24 hours are used"
+        return Finding("quota", "warning", "Salesforce does not say how many API calls are left")
+    message = f"{usage.used:,} of {usage.allowed:,} API calls of the last 24 hours are used"
+    cure = ("headwater status", "Setup > Company Information > API Requests, Last 24 Hours: who uses them")
+    if usage.allowed and usage.used >= usage.allowed:
+        return Finding("quota", "error", message, cure, "HW-206")
     if usage.allowed and usage.used / usage.allowed > _QUOTA_WARNING_SHARE:
-        return [Finding("quota", "warning", message, ("See Setup > Company Information for who uses them.",))]
-    return [Finding("quota", "ok", message)]
+        return Finding("quota", "warning", message, cure, "HW-206")
+    return Finding("quota", "ok", message)
 
 
 def _skew(client: SalesforceClient) -> Finding:
     # The offset is an upper bound: it holds up to a second of rounding and the time of the call itself.
     skew = (client.session.clock_offset or 0.0) - 1.0
     if abs(skew) > _SKEW_WARNING_SECONDS:
-        message = f"this machine's clock is {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} Salesforce's"
-        return Finding("clock", "warning", message, ("timedatectl set-ntp true",))
+        message = (
+            f"this machine's clock is {abs(skew):,.0f} s {'behind' if skew > 0 else 'ahead of'} Salesforce's: a signed "
+            "login may be refused as expired"
+        )
+        return Finding("clock", "warning", message, ("timedatectl set-ntp true",), "HW-237")
     return Finding("clock", "ok", "this machine's clock agrees with Salesforce's")
 
 
-def _sees_all(client: SalesforceClient) -> list[Finding]:
-    # Only the user's own permission sets can be asked; an organisation may refuse even that.
-    try:
-        user = quoted_id(client.user_id() or "")
-        where = [f"AssigneeId = {user}", "PermissionSet.PermissionsViewAllData = true"]
-        answer = client.query(f"SELECT COUNT() FROM PermissionSetAssignment WHERE {' AND '.join(where)}")
-    except HeadwaterError:
-        message = "whether the integration user sees all records cannot be asked here"
-        return [Finding("permissions", "warning", message, ("Check its permission set for View All on each object.",))]
-    if answer.get("totalSize"):
-        return [Finding("permissions", "ok", "the integration user has View All Data")]
-    message = "the integration user has no View All Data: records it is not shared are neither read nor counted"
-    return [Finding("permissions", "warning", message, ("Give its permission set View All on each object.",))]
-
-
-def _fields(client: SalesforceClient, write_fields: Fields, extra_fields: Fields) -> list[Finding]:
+def _looked_up(client: SalesforceClient, write_fields: Fields, extra_fields: Fields) -> list[Finding]:
     by_object: dict[str, ObjectMap | None] = {each.object_name: each for each in OBJECTS.values()}
     for name in (*write_fields, *extra_fields):
         by_object.setdefault(checked_name(name), None)
-    parts = client.batch([f"{client.path}/sobjects/{name}/describe" for name in by_object])
-    findings: list[Finding] = []
-    for (name, source), part in zip(by_object.items(), parts, strict=True):
-        if part.status >= 300:
-            level: Level = "error" if source is None or source.is_required else "warning"
-            cure = f"Give the integration user's permission set Read and View All on {name}."
-            findings.append(Finding("object", level, f"{name} cannot be read", (cure,)))
-            continue
-        described = fields_of(part.result())
-        findings += _read_fields(name, source, described, extra_fields.get(name, ()))
-        findings += [_write_field(name, field, described) for field in write_fields.get(name, ())]
+    user = quoted_id(client.user_id() or "")
+    assigned = f"FROM PermissionSetAssignment WHERE AssigneeId = {user}"
+    data = (
+        "SELECT Assignee.Username, Assignee.Profile.Name, PermissionSet.PermissionsViewAllData, "
+        f"PermissionSet.PermissionsModifyAllData {assigned}"
+    )
+    grants = f"ParentId IN (SELECT PermissionSetId {assigned})"
+    records = f"SELECT SobjectType FROM ObjectPermissions WHERE PermissionsViewAllRecords = true AND {grants}"
+    describes = [f"{client.path}/sobjects/{name}/describe" for name in by_object]
+    parts = client.batch([*describes, client.query_path(data), client.query_path(records)])
+    findings = _permissions(*parts[len(describes) :])
+    for (name, source), part in zip(by_object.items(), parts, strict=False):
+        findings += _object(name, source, part, write_fields.get(name, ()), extra_fields.get(name, ()))
     return findings
 
 
-def _read_fields(name: str, source: ObjectMap | None, described: Described, extra: Sequence[str]) -> list[Finding]:
+def _permissions(sets: Part, view_all_records: Part) -> list[Finding]:
+    # Every profile is a permission set too, so that these two answers hold all there is.
+    try:
+        assigned = _rows(sets)
+        whole = {str(row.get("SobjectType")) for row in _rows(view_all_records)}
+    except HeadwaterError:
+        message = "whether the integration user sees all records cannot be asked here"
+        return [Finding("permissions", "warning", message, (_VIEW_ALL_CURE,), "HW-236")]
+    granted = [row.get("PermissionSet") or {} for row in assigned]
+    sees_all = any(each.get("PermissionsViewAllData") for each in granted)
+    findings = [_who(assigned[0])] if assigned else []
+    findings.append(_sees_all(whole, sees_all=sees_all))
+    if any(each.get("PermissionsModifyAllData") for each in granted):
+        message = "the integration user has Modify All Data: far more than it needs, should its key ever be stolen"
+        cure = "Give it a profile without, and the shipped permission set Headwater_Integration."
+        findings.append(Finding("permissions", "warning", message, (cure,), "HW-241"))
+    return findings
+
+
+def _rows(part: Part) -> list[Mapping[str, Any]]:
+    return [row for row in part.result().get("records") or [] if isinstance(row, dict)]
+
+
+def _who(row: Mapping[str, Any]) -> Finding:
+    user = row.get("Assignee") or {}
+    return Finding("user", "ok", f"{user.get('Username')}, profile {(user.get('Profile') or {}).get('Name')}")
+
+
+def _sees_all(whole: Collection[str], *, sees_all: bool) -> Finding:
+    partly = [name for name in _SHARED_OBJECTS if name not in whole]
+    if sees_all or not partly:
+        message = "View All Data" if sees_all else "View All on every object it reads"
+        return Finding("permissions", "ok", f"the integration user has {message}")
+    message = (
+        f"the integration user has no View All Data, and no View All on {', '.join(partly)}: records that are not "
+        "shared with it are neither read nor counted"
+    )
+    return Finding("permissions", "warning", message, (_VIEW_ALL_CURE,), "HW-236")
+
+
+def _object(
+    name: str, source: ObjectMap | None, part: Part, written: Sequence[str], extra: Sequence[str]
+) -> Iterator[Finding]:
+    if part.status == 404 and source is not None and source.is_optional:
+        return
+    if part.status == 404 and source is not None and source.is_optional:
+        yield Finding("object", "ok", f"{name}: not there, as in many organisations")
+        return
+    if part.status >= 300:
+        level: Level = "error" if source is None or source.is_required else "warning"
+        cure = f"Give the integration user's permission set Read and View All on {name}."
+        yield Finding("object", level, f"{name} cannot be read", (cure,), "HW-208")
+        return
+    described = fields_of(part.result())
+    yield _read_fields(name, source, described, extra)
+    for field in written:
+        yield _write_field(name, field, described)
+
+
+def _read_fields(name: str, source: ObjectMap | None, described: Described, extra: Sequence[str]) -> Finding:
     wanted = list(source.columns.values()) if source is not None else []
     needed = [names[0] for names in wanted if names[0] not in OPTIONAL and not any(each in described for each in names)]
     inputs = source.inputs if source is not None else ()
     absent = needed + [each for each in (*inputs, *extra) if each not in described and each not in OPTIONAL]
     if absent:
         message = f"{name}: {len(absent)} fields that are read are not visible: {', '.join(absent)}"
-        return [Finding("read", "warning", message, (_PERMISSION_CURE,))]
-    return [Finding("read", "ok", f"{name}: every field that is read is visible")]
+        return Finding("read", "warning", message, (_PERMISSION_CURE,), "HW-209")
+    return Finding("read", "ok", f"{name}: every field that is read is visible")
 
 
 def _write_field(name: str, field: str, described: Described) -> Finding:
@@ -171,16 +291,18 @@ def _write_field(name: str, field: str, described: Described) -> Finding:
     entry = described.get(field)
     if entry is None:
         message = f"{label} does not exist or is not visible"
-        return Finding("write", "error", message, (_PACKAGE_CURE, _PERMISSION_CURE))
+        return Finding("write", "error", message, (_PACKAGE_CURE, _PERMISSION_CURE), "HW-209")
     if not entry.get("updateable"):
-        return Finding("write", "error", f"{label} cannot be edited by the integration user", (_PERMISSION_CURE,))
+        message = f"{label} cannot be edited by the integration user"
+        return Finding("write", "error", message, (_PERMISSION_CURE,), "HW-234")
     kind, length = PACKAGE_FIELDS.get(field, (entry.get("type"), None))
     if entry.get("type") != kind:
-        return Finding("write", "error", f"{label} is a {entry.get('type')}, not a {kind}", (_PACKAGE_CURE,))
+        message = f"{label} is a {entry.get('type')}, not a {kind}"
+        return Finding("write", "error", message, (_PACKAGE_CURE,), "HW-235")
     if length is not None and int(entry.get("length") or 0) < length:
         message = f"{label} holds {entry.get('length')} characters, {length} are needed"
-        return Finding("write", "error", message, (_PACKAGE_CURE,))
+        return Finding("write", "error", message, (_PACKAGE_CURE,), "HW-235")
     if entry.get("restrictedPicklist"):
         message = f"{label} is a restricted picklist: record types refuse values"
-        return Finding("write", "warning", message, (f"Untick 'Restrict picklist' on {label}.",))
+        return Finding("write", "warning", message, (f"Untick 'Restrict picklist' on {label}.",), "HW-235")
     return Finding("write", "ok", f"{label} can be written")

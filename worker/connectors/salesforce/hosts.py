@@ -23,6 +23,8 @@ _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _KINDS: Final = "sandbox|develop|scratch|demo|patch|trailblaze|free|trial|pc-rnd|wl-test"
 _MY_DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.(?:{_KINDS}))?\.my\.salesforce\.com")
 LOGIN_HOSTS: Final = frozenset({"login.salesforce.com", "test.salesforce.com"})
+# Clouds of their own, whose organisations are never served by the usual hosts, nor the other way round.
+_OTHER_CLOUDS: Final = ("my.salesforce.mil", "my.sfcrmproducts.cn")
 _SUFFIX: Final = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 
 
@@ -77,6 +79,14 @@ class HostRule:
         if self.configured.is_loopback:
             return host == self.configured.host and port == self.configured.port
         return port in (None, 443) and _is_salesforce(host, self.suffixes)
+
+
+def suffixes_of(url: str) -> tuple[str, ...]:
+    """
+    What ``checked_address`` and ``HostRule`` have to admit for an address in a cloud of its own; nothing for others.
+    """
+    host = (parse_url(url.strip()).host or "").lower()
+    return tuple(f".{cloud}" for cloud in _OTHER_CLOUDS if host.endswith(f".{cloud}"))
 
 
 def checked_address(url: str, suffixes: Sequence[str] = ()) -> Address:

@@ -6,7 +6,6 @@ Streams and records call it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from worker.connectors.http import Passing
@@ -59,7 +58,8 @@ class Lookup:
         """
         The part of a call that counts an object's rows, deleted ones too.
         """
-        return self._client.query_path(f"SELECT COUNT() FROM {source.object_name}")
+        where = f" WHERE {' AND '.join(source.conditions)}" if source.conditions else ""
+        return self._client.query_path(f"SELECT COUNT() FROM {source.object_name}{where}")
 
     def is_large(self, count: Part) -> bool:
         """
@@ -72,7 +72,7 @@ class Lookup:
         """
         Take in descriptions; stream -> why its object has none. Raises what concerns the whole organisation.
         """
-        now = datetime.now(UTC)
+        now = self._client.now()
         troubles: dict[str, HeadwaterError] = {}
         for source, part in zip(sources, parts, strict=True):
             try:
@@ -82,7 +82,10 @@ class Lookup:
             except HeadwaterError as error:
                 if error.code in ORG_WIDE:
                     raise
-                troubles[source.stream] = _cannot_read(source, error)
+                if source.is_required or not isinstance(error, Fatal):
+                    troubles[source.stream] = cannot_read(source, error)
+                else:
+                    self._catalogue.note_absent(source, now)
         return troubles
 
     def describe(self, sources: Sequence[ObjectMap]) -> None:
@@ -101,12 +104,15 @@ class Lookup:
             self.describe([source])
 
 
-def _cannot_read(source: ObjectMap, error: HeadwaterError) -> HeadwaterError:
-    if not isinstance(error, Fatal):
+def cannot_read(source: ObjectMap, error: HeadwaterError | None = None) -> HeadwaterError:
+    """
+    The error of an object that is not there for us.
+    """
+    if error is not None and not isinstance(error, Fatal):
         return error
     return Fatal(
         "HW-208",
         f"the integration user cannot read {source.object_name}",
-        vendor=error.vendor,
+        vendor=error.vendor if error is not None else None,
         actions=[f"Give its permission set Read and View All on {source.object_name}."],
     )

@@ -8,16 +8,29 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 Values = Mapping[str, str | None]
-Projection = Callable[[Values], list[str | None]]
+# The values of a record's inputs, and the organisation's time zone.
+Projection = Callable[[Values, str], list[str | None]]
 
 # Stamps that a window may run on, best first (the later ones do not move on every change).
 STAMPS: Final = ("SystemModstamp", "LastModifiedDate", "CreatedDate")
 # Fields that many organisations rightly do not have.
-OPTIONAL: Final = frozenset({"CurrencyIsoCode", "RecordTypeId", "MasterRecordId", "IsDeleted", "TaskSubtype"})
+OPTIONAL: Final = frozenset(
+    {
+        "CurrencyIsoCode",
+        "RecordTypeId",
+        "MasterRecordId",
+        "IsDeleted",
+        "TaskSubtype",
+        "IsPersonAccount",
+        "PersonContactId",
+    }
+)
 # Types that are not copied as further fields: free text, files, and compounds that repeat their parts.
 _UNCOPIED_TYPES: Final = frozenset({"textarea", "base64", "address", "location", "encryptedstring", "complexvalue"})
 _SALESFORCE_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000")
@@ -30,7 +43,9 @@ class ObjectMap:
     One stream: its object, its shape, and neutral column -> field (the first that is visible of several).
 
     ``inputs`` and ``project`` serve streams whose rows are worked out from several fields: ``computed`` names the
-    columns that ``project`` gives, in order. ``has_bulk`` is false where Bulk refuses the object.
+    columns that ``project`` gives, in order. ``has_bulk`` is false where Bulk refuses the object. ``conditions`` narrow
+    what is read at all. ``is_setting`` is what administrators set up: it is looked at once in a while. ``is_optional``
+    objects are rightly absent in many organisations, and count as empty there.
     """
 
     stream: str
@@ -42,6 +57,9 @@ class ObjectMap:
     project: Projection | None = None
     has_bulk: bool = True
     is_required: bool = True
+    conditions: Sequence[str] = ()
+    is_setting: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class Selection:
     What is asked for and what becomes of it.
 
     ``fields`` in the order of the query; ``columns`` in the order of the rows given on. Where ``is_straight``, the two
-    correspond one to one and a CSV can go on untouched.
+    correspond one to one and a CSV can go on untouched. ``zone`` is where a day without a time begins.
     """
 
     source: ObjectMap
@@ -58,6 +76,7 @@ class Selection:
     names: tuple[tuple[str, str], ...]  # neutral column, field; in the order of the columns
     stamp: str | None
     instants: frozenset[str] = field(default=frozenset())
+    zone: str = "UTC"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -79,7 +98,7 @@ class Selection:
         """
         row = [values.get(name) for _, name in self.names]
         if self.source.project is not None:
-            row += self.source.project(values)
+            row += self.source.project(values, self.zone)
         return row
 
     def record_row(self, record: Mapping[str, Any]) -> list[str | None]:
@@ -100,13 +119,17 @@ class Selection:
 
 
 def chosen(
-    source: ObjectMap, described: Mapping[str, Mapping[str, Any]], ours: Sequence[str], extra: Sequence[str]
+    source: ObjectMap,
+    described: Mapping[str, Mapping[str, Any]],
+    ours: Sequence[str],
+    extra: Sequence[str],
+    zone: str = "UTC",
 ) -> tuple[Selection, dict[str, str]]:
     """
     The selection for one stream, and the wanted fields that are missing with the reason.
 
     ``described`` is field name -> its description ("type", "filterable" ...), ``ours`` the fields we write, ``extra``
-    further ones the rules name.
+    further ones the rules name, ``zone`` the organisation's time zone.
     """
     missing: dict[str, str] = {}
     names: list[tuple[str, str]] = []
@@ -133,7 +156,7 @@ def chosen(
         elif name not in OPTIONAL:
             missing[name] = "not visible to the integration user"
     instants = frozenset(name for name in fields if described[name].get("type") == "datetime")
-    return Selection(source, tuple(fields), tuple(names), stamp, instants), missing
+    return Selection(source, tuple(fields), tuple(names), stamp, instants, zone), missing
 
 
 def _why_not(description: Mapping[str, Any] | None, *, is_ours: bool) -> str | None:
@@ -176,9 +199,15 @@ def canonical_instant(text: str | None) -> str | None:
     return text
 
 
-def _midnight(day: str | None) -> str | None:
-    # A day without a time counts from its beginning in UTC.
-    return f"{day}T00:00:00.000Z" if day else None
+def _midnight(day: str | None, zone: str) -> str | None:
+    # A day without a time counts from its beginning where the organisation is.
+    if not day:
+        return None
+    try:
+        began_at = datetime.combine(date.fromisoformat(day), time(), ZoneInfo(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return day  # no day of a calendar: the store's own check puts the record aside
+    return began_at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _attributes(values: Values, names: Sequence[str]) -> str:
@@ -189,9 +218,10 @@ def _account_without_person(values: Values) -> str | None:
     return None if values.get("WhoId") else values.get("AccountId")
 
 
-def _task_row(values: Values) -> list[str | None]:
+def _task_row(values: Values, zone: str) -> list[str | None]:
     kind = values.get("TaskSubtype") or values.get("Type")
-    occurred_at = values.get("CompletedDateTime") or _midnight(values.get("ActivityDate")) or values.get("CreatedDate")
+    day = _midnight(values.get("ActivityDate"), zone)
+    occurred_at = values.get("CompletedDateTime") or day or values.get("CreatedDate")
     return [
         _account_without_person(values),
         canonical_instant(occurred_at),
@@ -200,14 +230,60 @@ def _task_row(values: Values) -> list[str | None]:
     ]
 
 
-def _event_row(values: Values) -> list[str | None]:
-    occurred_at = values.get("ActivityDateTime") or _midnight(values.get("ActivityDate")) or values.get("CreatedDate")
+def _event_row(values: Values, zone: str) -> list[str | None]:
+    day = _midnight(values.get("ActivityDate"), zone)
+    occurred_at = values.get("ActivityDateTime") or day or values.get("CreatedDate")
     return [
         _account_without_person(values),
         canonical_instant(occurred_at),
         "Event",
         _attributes(values, ("Type",)),
     ]
+
+
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _hours_row(values: Values, _zone: str) -> list[str | None]:
+    # Equal ends are the whole day; a day without hours is closed.
+    spans = {day: [values.get(f"{day}StartTime"), values.get(f"{day}EndTime")] for day in _DAYS}
+    return [json.dumps({day: [(at or "")[:5] for at in span] for day, span in spans.items() if all(span)})]
+
+
+def activity_object(object_name: str, fields: Mapping[str, Sequence[str]], attributes: Sequence[str]) -> ObjectMap:
+    """
+    A custom object whose rows are acts; its stream is "salesforce.demo_request" for Demo_Request__c. ``fields`` is
+    column of the shape (person_ref, account_ref, occurred_at, asset,
+    campaign_ref, actor_ref, native_type) -> the object's fields, the first that is filled of several. The native type
+    is the object's name, with ":" and that field's value where one is named.
+    """
+    names = ("person_ref", "account_ref", "asset", "campaign_ref", "actor_ref")
+    computed = (*(name for name in names if name in fields), "occurred_at", "native_type", "attributes")
+
+    def first(values: Values, column: str) -> str | None:
+        return next((values[name] for name in fields.get(column, ()) if values.get(name)), None)
+
+    def project(values: Values, zone: str) -> list[str | None]:
+        moment = first(values, "occurred_at") or values.get("CreatedDate")
+        is_day = moment is not None and len(moment) == len("2026-11-18")
+        kind = first(values, "native_type")
+        row = {
+            "occurred_at": _midnight(moment, zone) if is_day else canonical_instant(moment),
+            "native_type": f"{object_name}:{kind}" if kind else object_name,
+            "attributes": _attributes(values, attributes),
+        }
+        # An act of a person is not the account's own too.
+        person = first(values, "person_ref")
+        return [
+            row[name] if name in row else None if name == "account_ref" and person else first(values, name)
+            for name in computed
+        ]
+
+    inputs = tuple(dict.fromkeys([*(name for each in fields.values() for name in each), *attributes]))
+    stream = f"salesforce.{object_name.removesuffix('__c').lower()}"
+    return ObjectMap(
+        stream, object_name, "activity", _ENVELOPE, inputs=inputs, computed=computed, project=project, is_required=False
+    )
 
 
 _ENVELOPE: Final[dict[str, Sequence[str]]] = {
@@ -270,6 +346,7 @@ _CONTACT: Final = ObjectMap(
         "postal_code": ("MailingPostalCode",),
         "country": ("MailingCountry",),
         "account_ref": ("AccountId",),
+        "is_person_account": ("IsPersonAccount",),
     },
 )
 _ACCOUNT: Final = ObjectMap(
@@ -290,6 +367,8 @@ _ACCOUNT: Final = ObjectMap(
         "country": ("BillingCountry",),
         "parent_ref": ("ParentId",),
         "owner_ref": ("OwnerId",),
+        "is_person": ("IsPersonAccount",),
+        "person_ref": ("PersonContactId",),
     },
 )
 _OPPORTUNITY: Final = ObjectMap(
@@ -364,6 +443,7 @@ _CAMPAIGN: Final = ObjectMap(
         "start_on": ("StartDate",),
         "end_on": ("EndDate",),
         "cost": ("ActualCost",),
+        "currency": ("CurrencyIsoCode",),
         "parent_ref": ("ParentId",),
     },
 )
@@ -412,7 +492,177 @@ _USER: Final = ObjectMap(
         "user_type": ("UserType",),
         "department": ("Department",),
         "title": ("Title",),
+        "role_ref": ("UserRoleId",),
     },
+)
+
+# What Salesforce noted of changes of single fields. Lifecycle reads a lead's status and owner: who moved it on, and
+# when. Funnel reads how often a deal was put off.
+_CHANGE: Final[dict[str, Sequence[str]]] = {
+    **_ENVELOPE,
+    "field": ("Field",),
+    "old_value": ("OldValue",),
+    "new_value": ("NewValue",),
+    "actor_ref": ("CreatedById",),
+}
+_LEAD_CHANGE: Final = ObjectMap(
+    "salesforce.lead_history",
+    "LeadHistory",
+    "field_change",
+    {**_CHANGE, "record_ref": ("LeadId",)},
+    conditions=("Field IN ('Status', 'Owner', 'leadConverted')",),
+    is_required=False,
+)
+_DEAL_CHANGE: Final = ObjectMap(
+    "salesforce.opportunity_field_history",
+    "OpportunityFieldHistory",
+    "field_change",
+    {**_CHANGE, "record_ref": ("OpportunityId",)},
+    conditions=("Field IN ('StageName', 'Amount', 'CloseDate', 'Owner')",),
+    is_required=False,
+)
+# Which status of a campaign is a response. Read by the readiness report: members never moved off the first one.
+_MEMBER_STATUS: Final = ObjectMap(
+    "salesforce.campaign_member_status",
+    "CampaignMemberStatus",
+    "member_status",
+    {
+        **_ENVELOPE,
+        "campaign_ref": ("CampaignId",),
+        "name": ("Label",),
+        "has_responded": ("HasResponded",),
+        "is_default": ("IsDefault",),
+        "sort_order": ("SortOrder",),
+    },
+    is_required=False,
+    is_setting=True,
+)
+# Words for ids. Record types are named in the rules of deals, roles and queues in those of teams and of the handover.
+_RECORD_TYPE: Final = ObjectMap(
+    "salesforce.record_type",
+    "RecordType",
+    "label",
+    {
+        "record_id": ("Id",),
+        "created_at": ("CreatedDate",),
+        "name": ("Name",),
+        "api_name": ("DeveloperName",),
+        "of_object": ("SobjectType",),
+        "is_active": ("IsActive",),
+    },
+    has_bulk=False,
+    is_required=False,
+    is_setting=True,
+)
+_USER_ROLE: Final = ObjectMap(
+    "salesforce.user_role",
+    "UserRole",
+    "label",
+    {"record_id": ("Id",), "name": ("Name",), "api_name": ("DeveloperName",), "parent_ref": ("ParentRoleId",)},
+    has_bulk=False,
+    is_required=False,
+    is_setting=True,
+)
+_QUEUE: Final = ObjectMap(
+    "salesforce.group",
+    "Group",
+    "label",
+    {"record_id": ("Id",), "created_at": ("CreatedDate",), "name": ("Name",), "api_name": ("DeveloperName",)},
+    has_bulk=False,
+    is_required=False,
+    conditions=("Type = 'Queue'",),
+    is_setting=True,
+)
+# The organisation's own calendar: reports by fiscal month, quarter and year, and the periods that can be locked.
+_PERIOD: Final = ObjectMap(
+    "salesforce.period",
+    "Period",
+    "period",
+    {
+        "record_id": ("Id",),
+        "type": ("Type",),
+        "number": ("Number",),
+        "start_on": ("StartDate",),
+        "end_on": ("EndDate",),
+        "year_ref": ("FiscalYearSettingsId",),
+        "name": ("FullyQualifiedLabel",),
+    },
+    has_bulk=False,
+    is_required=False,
+    is_setting=True,
+)
+# When sales work: the clock of a handover runs in these hours.
+_HOURS: Final = ObjectMap(
+    "salesforce.business_hours",
+    "BusinessHours",
+    "business_hours",
+    {
+        "record_id": ("Id",),
+        "created_at": ("CreatedDate",),
+        "name": ("Name",),
+        "is_default": ("IsDefault",),
+        "is_active": ("IsActive",),
+        "zone": ("TimeZoneSidKey",),
+    },
+    inputs=tuple(f"{day}{end}Time" for day in _DAYS for end in ("Start", "End")),
+    computed=("hours",),
+    project=_hours_row,
+    has_bulk=False,
+    is_required=False,
+    is_setting=True,
+)
+# Rates with their own ids, which a converted amount names; only organisations with several currencies have them.
+_CURRENCY: Final = ObjectMap(
+    "salesforce.currency_type",
+    "CurrencyType",
+    "currency_rate",
+    {
+        "record_id": ("Id",),
+        "created_at": ("CreatedDate",),
+        "currency": ("IsoCode",),
+        "rate": ("ConversionRate",),
+        "decimal_places": ("DecimalPlaces",),
+        "is_corporate": ("IsCorporate",),
+        "is_active": ("IsActive",),
+    },
+    has_bulk=False,
+    is_required=False,
+    is_setting=True,
+    is_optional=True,
+)
+_DATED_RATE: Final = ObjectMap(
+    "salesforce.dated_conversion_rate",
+    "DatedConversionRate",
+    "currency_rate",
+    {
+        "record_id": ("Id",),
+        "created_at": ("CreatedDate",),
+        "currency": ("IsoCode",),
+        "rate": ("ConversionRate",),
+        "start_on": ("StartDate",),
+        "until_on": ("NextStartDate",),
+    },
+    has_bulk=False,
+    is_required=False,
+    is_setting=True,
+    is_optional=True,
+)
+# Its time zone and fiscal year, to be held against what the rules say.
+_ORGANIZATION: Final = ObjectMap(
+    "salesforce.organization",
+    "Organization",
+    "organization",
+    {
+        "record_id": ("Id",),
+        "created_at": ("CreatedDate",),
+        "name": ("Name",),
+        "zone": ("TimeZoneSidKey",),
+        "fiscal_year_month": ("FiscalYearStartMonth",),
+        "is_sandbox": ("IsSandbox",),
+    },
+    has_bulk=False,
+    is_required=False,
+    is_setting=True,
 )
 
 OBJECTS: Final[dict[str, ObjectMap]] = {
@@ -430,5 +680,16 @@ OBJECTS: Final[dict[str, ObjectMap]] = {
         _HISTORY,
         _TASK,
         _EVENT,
+        _LEAD_CHANGE,
+        _DEAL_CHANGE,
+        _MEMBER_STATUS,
+        _RECORD_TYPE,
+        _USER_ROLE,
+        _QUEUE,
+        _PERIOD,
+        _HOURS,
+        _CURRENCY,
+        _DATED_RATE,
+        _ORGANIZATION,
     )
 }

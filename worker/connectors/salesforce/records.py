@@ -1,14 +1,15 @@
 """
-Single records by their ids: as they stand now, those that are gone named too.
+Single records by their ids: as they stand now, those that are gone or hidden named too.
 
 Asked by the source for resyncs and for records whose relatives arrived first. Nothing of windows or cursors is here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from worker.connectors.base import Page
 from worker.connectors.salesforce.client import SalesforceClient
+from worker.connectors.salesforce.deletions import COLUMNS
 from worker.connectors.salesforce.mapping import Selection
 from worker.connectors.salesforce.soql import quoted_id, select
 from worker.connectors.salesforce.window import page_of
@@ -17,9 +18,12 @@ from worker.connectors.salesforce.window import page_of
 _IDS_PER_QUERY: Final = 300
 
 
-def pages_of_records(client: SalesforceClient, selection: Selection, record_ids: Sequence[str]) -> Iterator[Page]:
+def pages_of_records(
+    client: SalesforceClient, selection: Selection, record_ids: Sequence[str], deleted: Callable[[], Container[str]]
+) -> Iterator[Page]:
     """
-    The records, deleted ones as such; one that Salesforce does not show at all as deleted and otherwise empty.
+    The records, those in the bin as deleted. One that is not shown at all is deleted where the log of deletions says
+    so, and unseen otherwise. ``deleted`` asks the log: the ids it knows, 15 characters.
     """
     ids = list(dict.fromkeys(record_ids))
     groups = [ids[start : start + _IDS_PER_QUERY] for start in range(0, len(ids), _IDS_PER_QUERY)]
@@ -28,8 +32,15 @@ def pages_of_records(client: SalesforceClient, selection: Selection, record_ids:
         client.query_path(select(selection.fields, name, [f"Id IN ({', '.join(map(quoted_id, group))})"]))
         for group in groups
     ]
+    absent: list[str] = []
     for group, part in zip(groups, client.batch(paths), strict=True):
-        yield _page(selection, group, _whole(client, part.result()))
+        records = _whole(client, part.result())
+        found = {str(record["Id"])[:15] for record in records}
+        absent += [each for each in group if each[:15] not in found]
+        if records:
+            yield _page(selection, records)
+    if absent:
+        yield _of_the_absent(selection, absent, deleted())
 
 
 def _whole(client: SalesforceClient, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -40,17 +51,15 @@ def _whole(client: SalesforceClient, answer: Mapping[str, Any]) -> list[dict[str
     return records
 
 
-def _page(selection: Selection, asked: Iterable[str], records: list[dict[str, Any]]) -> Page:
-    columns = list(selection.columns)
-    if "is_deleted" not in columns:
-        columns.append("is_deleted")
+def _page(selection: Selection, records: Sequence[Mapping[str, Any]]) -> Page:
     rows = [selection.record_row(record) for record in records]
-    rows = [row if len(row) == len(columns) else [*row, "false"] for row in rows]
-    found = {str(record["Id"])[:15] for record in records}
-    where = {name: position for position, name in enumerate(columns)}
-    for record_id in asked:
-        if record_id[:15] not in found:
-            gone: list[str | None] = [None] * len(columns)
-            gone[where["record_id"]], gone[where["is_deleted"]] = record_id, "true"
-            rows.append(gone)
+    columns = selection.columns
+    if "is_deleted" not in columns:
+        columns, rows = (*columns, "is_deleted"), [[*row, "false"] for row in rows]
     return Page(stream=selection.source.stream, columns=columns, rows=rows, count=len(rows))
+
+
+def _of_the_absent(selection: Selection, absent: Sequence[str], deleted: Container[str]) -> Page:
+    rows = [[each, "true"] for each in absent if each[:15] in deleted]
+    unseen = [each for each in absent if each[:15] not in deleted]
+    return Page(stream=selection.source.stream, columns=COLUMNS, rows=rows, count=len(rows), unseen=unseen)

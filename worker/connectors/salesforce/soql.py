@@ -13,6 +13,8 @@ from worker.core.errors import Fatal, Retriable
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_SHORT_ID: Final = 15
+_CHECK_DIGITS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _STAMP: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:?00)")
 
 
@@ -30,6 +32,17 @@ def is_record_id(text: str) -> bool:
     Whether the text has the form of a record id, 15 or 18 characters.
     """
     return _ID.fullmatch(text) is not None
+
+
+def full_id(record_id: str) -> str:
+    """
+    An id of 15 characters, which lives by its capitals, as the 18 that Salesforce's API gives; anything else as it is.
+    """
+    if len(record_id) != _SHORT_ID or not is_record_id(record_id):
+        return record_id
+    fives = (record_id[start : start + 5] for start in range(0, _SHORT_ID, 5))
+    capitals = (sum(1 << place for place, char in enumerate(five) if char.isupper()) for five in fives)
+    return record_id + "".join(_CHECK_DIGITS[number] for number in capitals)
 
 
 def quoted_id(record_id: str) -> str:

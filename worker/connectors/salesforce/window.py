@@ -80,6 +80,7 @@ class RestWindow:
         place, stamp = self._place, self._selection.stamp
         where: list[str] = []
         order: list[str] = []
+        source = self._selection.source
         if stamp is not None:
             order = [stamp, "Id"]
             if place.part == "tie":
@@ -91,7 +92,7 @@ class RestWindow:
                 where = [f"{stamp} >= {instant(self._cursor.lo)}"]
             if place.part != "tie" and self._cursor.hi is not None:
                 where.append(f"{stamp} < {instant(self._cursor.hi)}")
-        return select(self._selection.fields, self._selection.source.object_name, where, order)
+        return select(self._selection.fields, source.object_name, [*where, *source.conditions], order)
 
     def pages(self, answer: Answer | None = None) -> Iterator[Page]:
         """

@@ -1,8 +1,9 @@
 """
-Salesforce as a sink: setting fields by sObject collections, and looking at records before and after.
+Salesforce as a sink: setting fields by sObject collections or by a Bulk job, and looking at records before and after.
 
 It decides nothing about what to write; it turns text into the types of fields and Salesforce's answers into verdicts.
-Assignment rules stay off through the session's headers. It never creates and never deletes.
+Assignment rules stay off: by the session's headers, and because no Bulk job names one. It never creates and never
+deletes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from worker.connectors.base import Observed, RecordChange, Result, Usage, Verdict
 from worker.connectors.http import Ambiguous
+from worker.connectors.salesforce import ingest
 from worker.connectors.salesforce.catalogue import fields_of
 from worker.connectors.salesforce.classify import ORG_WIDE, CallRefused, FieldGone, vendor_error, verdict_of
 from worker.connectors.salesforce.client import SalesforceClient
@@ -21,6 +23,8 @@ from worker.core.errors import Fatal, HeadwaterError, Retriable
 # Records in one collections call to write, and to read; limits of Salesforce's (read 2026-11).
 WRITE_BATCH: Final = 200
 OBSERVE_BATCH: Final = 2_000
+# A Bulk job costs about ten calls, however many its records; beyond one call's reading it is the cheaper way.
+BULK_ABOVE: Final = 2_000
 _FACTS: Final = ("SystemModstamp", "LastModifiedById")
 _LEAD_FACTS: Final = ("IsConverted", "ConvertedContactId")
 _NUMBERS: Final = frozenset({"double", "currency", "percent", "int", "long"})
@@ -29,15 +33,29 @@ _NUMBERS: Final = frozenset({"double", "currency", "percent", "int", "long"})
 class SalesforceSink:
     """
     Writes to one organisation. ``known`` is what a SalesforceSource learned: the types of fields; an object that is not
-    in it is described once, one call.
+    in it is described once, one call. More than ``bulk_above`` records are for a Bulk job (None: never).
     """
 
-    def __init__(self, client: SalesforceClient, *, known: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        client: SalesforceClient,
+        *,
+        known: Mapping[str, Any] | None = None,
+        bulk_above: int | None = BULK_ABOVE,
+    ) -> None:
         self._client = client
+        self._bulk_above = bulk_above
         self._types: dict[str, dict[str, str]] = {}
-        objects = (known or {}).get("objects") or {}
-        for name, entry in objects.items():
-            self._types[name] = {field: each["type"] for field, each in entry["fields"].items() if "type" in each}
+        self.recall(known or {})
+
+    def recall(self, known: Mapping[str, Any]) -> None:
+        """
+        Take over the types of fields that a SalesforceSource learned.
+        """
+        objects = known.get("objects")
+        for name, entry in (objects if isinstance(objects, dict) else {}).items():
+            if isinstance(entry, dict) and isinstance(entry.get("fields"), dict):
+                self._types[name] = {field: each["type"] for field, each in entry["fields"].items() if "type" in each}
 
     @property
     def name(self) -> str:
@@ -52,6 +70,13 @@ class SalesforceSink:
         200.
         """
         return WRITE_BATCH
+
+    @property
+    def bulk_above(self) -> int | None:
+        """
+        As it was built.
+        """
+        return self._bulk_above
 
     def usage(self) -> Usage | None:
         """
@@ -105,6 +130,45 @@ class SalesforceSink:
             outcome |= {position: result for (position, _), result in zip(sent, results, strict=True)}
         return [outcome[position] for position in range(len(changes))]
 
+    def open_job(self, object_name: str) -> str | None:
+        """
+        A new Bulk job; None where Bulk does not take the object, is off, or has no jobs left today.
+        """
+        try:
+            return ingest.open_job(self._client, object_name)
+        except (CallRefused, FieldGone) as error:
+            if error.code in ORG_WIDE:
+                raise
+            return None
+
+    def hand_over(self, job: str, object_name: str, changes: Sequence[RecordChange]) -> Sequence[Result]:
+        """
+        Upload the changes and let the job run. A value that its field cannot take is refused here and not sent.
+        """
+        types = self._types_of(object_name, {name for change in changes for name in change.values})
+        refused: list[Result] = []
+        sent: list[Mapping[str, str]] = []
+        for change in changes:
+            try:
+                sent.append(_cells(change, types))
+            except ValueError as error:
+                refused.append(Result(change.record_id, "refused", "HW-221", str(error)))
+        if sent:
+            ingest.run_job(self._client, job, sent)
+        return refused
+
+    def job_results(self, job: str, record_ids: Sequence[str], *, give_up: bool = False) -> Sequence[Result] | None:
+        """
+        What the job says became of the records; None while it runs.
+        """
+        return ingest.results_of(self._client, job, record_ids, give_up=give_up)
+
+    def drop_job(self, job: str) -> None:
+        """
+        Delete the job.
+        """
+        ingest.drop_job(self._client, job)
+
     def _sent(self, ids: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[Result]:
         try:
             answer = self._client.tell("PATCH", "composite/sobjects", {"allOrNone": False, "records": records})
@@ -136,12 +200,26 @@ class SalesforceSink:
 
 
 def _record(object_name: str, change: RecordChange, types: Mapping[str, str]) -> dict[str, Any]:
+    values = _values(change, types)
+    return {"attributes": {"type": object_name}, "id": change.record_id, **values}
+
+
+def _cells(change: RecordChange, types: Mapping[str, str]) -> dict[str, str]:
+    cells = {"Id": change.record_id}
+    for name, value in _values(change, types).items():
+        if value is None:
+            cells[name] = ingest.EMPTY
+        elif value in ("", ingest.EMPTY):
+            raise ValueError(f"{name} cannot be set to {value!r} by a bulk job, which takes that for something else")
+        else:
+            cells[name] = text_of(value if not isinstance(value, float) else Decimal(repr(value))) or ""
+    return cells
+
+
+def _values(change: RecordChange, types: Mapping[str, str]) -> dict[str, Any]:
     if not is_record_id(change.record_id):
         raise ValueError(f"{change.record_id[:40]!r} is not a Salesforce record id")
-    record: dict[str, Any] = {"attributes": {"type": object_name}, "id": change.record_id}
-    for name, text in change.values.items():
-        record[name] = _json_value(name, text, types[name])
-    return record
+    return {name: _json_value(name, text, types[name]) for name, text in change.values.items()}
 
 
 def _json_value(name: str, text: str | None, kind: str) -> Any:

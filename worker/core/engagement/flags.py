@@ -11,17 +11,19 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.engagement.points import account_acts_limit, age_factors, aged, counted, trimmed
+from worker.core.engagement.points import Scored, account_acts_limit, aged, scored
 from worker.core.engagement.reasons import details, sentences
 from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
 from worker.core.errors import Fatal
-from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT, FLAG, Schema
+from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT, FLAG, INSTANT, Schema
 
 # Columns that may be absent, and what then holds.
 ACCOUNT_EXTRAS: Final[Schema] = {
     "has_new_act": pl.Boolean,  # an act has arrived since the last decision; absent = true
     "tier": pl.String,
-    "excluded": pl.String,  # why the account is left out beside its type: "own staff", "opted out"; null = it is not
+    "excluded": pl.String,  # why the account is left out beside its type: "own staff"; null = it is not
+    "is_target": pl.Boolean,  # in the ideal customer profile or a target list; absent = false
+    "alerted_at": INSTANT,  # when somebody was last told that it is engaged
 }
 ACT_EXTRAS: Final[Schema] = {"screened": pl.String}  # why the act earns nothing: "job seeker"; null = it counts
 
@@ -34,27 +36,43 @@ def flag(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, 
 
     Days are UTC days: ``until_at`` is 00:00 UTC of the first day on which the account is no longer engaged if nothing
     happens, and holds the same value however often it is asked until something does. The band is decided anew only when
-    an act has arrived or the flag turns. An excluded account is never engaged, held or not. A naive ``now`` and doubled
-    account ids are errors.
+    an act has arrived or the flag turns. ``alerted_at`` is ``now`` where the turn is worth telling somebody. An account
+    that leaves the lists is no longer let in, and lapses by its points. An excluded account is never engaged, held or
+    not. A naive ``now`` and doubled account ids are errors.
     """
-    if now.tzinfo is None:
-        raise Fatal("HW-901", "engagement was asked for an instant without a time zone")
+    accounts = typed_accounts(accounts)
+    return decide(accounts, score(accounts, acts, rules, now=now), rules, now=now)
+
+
+def typed_accounts(accounts: pl.DataFrame) -> pl.DataFrame:
+    """
+    The accounts with every column that ``decide`` reads, in the order of account_id.
+    """
     accounts = _typed(accounts, ENGAGEMENT_ACCOUNT, ACCOUNT_EXTRAS).sort("account_id")
     if accounts["account_id"].n_unique() != accounts.height:
         raise Fatal("HW-901", "engagement was given an account more than once")
+    return accounts
+
+
+def score(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> Scored:
+    """
+    What the acts of these accounts (account_id, tier) are worth at ``now``.
+    """
+    if now.tzinfo is None:
+        raise Fatal("HW-901", "engagement was asked for an instant without a time zone")
     acts = _typed(acts, ACT, ACT_EXTRAS).join(accounts.select("account_id"), on="account_id", how="semi")
     if acts["act_id"].n_unique() != acts.height:
         raise Fatal("HW-901", "engagement was given an act more than once")
-    today = now.astimezone(UTC).date()
-    factors = age_factors(rules)
-    inside = counted(acts, accounts.select("account_id", "tier"), rules, now=now)
-    scored = trimmed(
-        inside.with_columns(aged(pl.col("base_milli"), pl.col("age_days"), factors).alias("points_milli")), rules
-    )
-    decided = _decided(accounts.join(_measured(scored, rules), on="account_id", how="left"), rules, now)
-    decided = decided.join(_lapses(decided, inside, rules, factors, today), on="account_id", how="left")
-    why = sentences(decided, scored, rules)
-    detail = details(decided, scored, rules, factors)
+    return scored(acts, accounts.select("account_id", "tier"), rules, now=now)
+
+
+def decide(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+    """
+    The second half of ``flag``: the decisions on acts whose worth is known.
+    """
+    decided = with_lapses(conclude(accounts, found, rules, now=now), found, rules, now=now)
+    why = sentences(decided, found.acts, rules)
+    detail = details(decided, found.acts, rules, found.factors)
     return (
         decided.join(why, on="account_id")
         .join(detail, on="account_id")
@@ -62,6 +80,21 @@ def flag(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, 
         .select(pl.col(name).cast(dtype) for name, dtype in FLAG.items())
         .sort("account_id")
     )
+
+
+def conclude(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+    """
+    The accounts with engaged, since_at and what they rest on, without words: all that a replay of the past needs.
+    """
+    return _decided(accounts.join(_measured(found.acts, rules), on="account_id", how="left"), rules, now)
+
+
+def with_lapses(decided: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+    """
+    What ``conclude`` decided with ``until_on``, the first day on which it is over if nothing happens.
+    """
+    lapses = _lapses(decided, found.inside, rules, found.factors, now.astimezone(UTC).date())
+    return decided.join(lapses, on="account_id", how="left")
 
 
 def until_to_write(written_on: date | None, until_on: date | None, rules: EngagementRules) -> date | None:
@@ -108,12 +141,20 @@ def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> p
     small = (pl.col("employees") < rules.small_company_employees).fill_null(value=False)
     was = pl.col("was_engaged").fill_null(value=False)
     held_days = (today - pl.coalesce("engaged_since_at", pl.lit(now)).dt.date()).dt.total_days()
-    enters = (
-        (pl.col("points_milli") >= milli(rules.enter_points))
-        & (pl.col("people_count") >= pl.col("people_needed"))
-        & pl.col("human_is_fresh")
+    counts = pl.col("is_target").fill_null(value=False) if rules.targets_only else pl.lit(value=True)
+    enters = counts & (
+        pl.col("acts_now")
+        | (
+            (pl.col("points_milli") >= milli(rules.enter_points))
+            & (pl.col("people_count") >= pl.col("people_needed"))
+            & pl.col("human_is_fresh")
+        )
     )
-    stays = was & ((pl.col("points_milli") >= milli(rules.stay_points)) | (held_days < rules.hold_days))
+    stays = was & (
+        pl.col("acts_now") | (pl.col("points_milli") >= milli(rules.stay_points)) | (held_days < rules.hold_days)
+    )
+    told_days = (today - pl.col("alerted_at").dt.date()).dt.total_days()
+    tells = pl.col("engaged") & ~was & (told_days >= rules.alert_days).fill_null(value=True)
     return (
         accounts.with_columns(
             pl.col("points_milli").fill_null(0),
@@ -125,12 +166,14 @@ def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> p
                 pl.when(excluded_type).then(pl.lit("type ") + pl.col("type").str.strip_chars()), "excluded"
             ).alias("excluded"),
         )
-        .with_columns((pl.col("excluded").is_null() & (pl.col("acts_now") | enters | stays)).alias("engaged"))
+        .with_columns((pl.col("excluded").is_null() & (enters | stays)).alias("engaged"))
         .with_columns(
             pl.when("engaged")
             .then(pl.when(was).then(pl.coalesce("engaged_since_at", pl.lit(now))).otherwise(pl.lit(now)))
             .alias("since_at"),
             _band(was, rules).alias("band"),
+            pl.when(tells).then(pl.lit(now)).otherwise("alerted_at").alias("alerted_at"),
+            (~counts).alias("is_no_target"),
         )
     )
 
@@ -189,17 +232,26 @@ def _days_until_quiet(
     for _ in range(rules.window_days.bit_length() + 1):
         span = span.with_columns(((pl.col("low") + pl.col("high")) // 2).alias("middle"))
         later = pl.col("age_days") + pl.lit(span["middle"]).gather(pl.col("place"))
-        points = acts.select("place", "lone", aged(pl.col("base_milli"), later, factors).alias("points"))
-        sums = points.group_by("place").agg(
-            pl.col("points").filter(~pl.col("lone")).sum().alias("own"),
-            pl.col("points").filter("lone").sum().alias("lone"),
+        sums = (
+            acts.lazy()
+            .select("place", "lone", aged(pl.col("base_milli"), later, factors).alias("points"))
+            .group_by("place")
+            .agg(
+                pl.col("points").filter(~pl.col("lone")).sum().alias("own"),
+                pl.col("points").filter("lone").sum().alias("lone"),
+            )
         )
         score = pl.col("own").fill_null(0) + pl.min_horizontal(pl.col("lone").fill_null(0), pl.lit(limit))
         below = score < stay
         open_span = pl.col("low") < pl.col("high")
-        span = span.join(sums, on="place", how="left", maintain_order="left").select(
-            "place",
-            pl.when(open_span & ~below).then(pl.col("middle") + 1).otherwise("low").alias("low"),
-            pl.when(open_span & below).then("middle").otherwise("high").alias("high"),
+        span = (
+            span.lazy()
+            .join(sums, on="place", how="left", maintain_order="left")
+            .select(
+                "place",
+                pl.when(open_span & ~below).then(pl.col("middle") + 1).otherwise("low").alias("low"),
+                pl.when(open_span & below).then("middle").otherwise("high").alias("high"),
+            )
+            .collect()
         )
     return numbered.join(span, on="place").select("account_id", pl.col("high").alias("quiet_days"))

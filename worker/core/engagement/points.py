@@ -6,8 +6,10 @@ once for weight and once for age; ages count UTC days, so a score changes at mid
 new act. It decides no flag (``flags`` does, its only caller).
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -15,6 +17,28 @@ import polars as pl
 from worker.core.engagement.rules import EngagementRules, milli
 
 ONE: Final = 1_000_000_000  # the age factor's unit: a billionth is exact enough for thousandths of a point
+
+
+@dataclass(frozen=True)
+class Scored:
+    """
+    The acts of the window with their points: ``inside`` as ``counted`` gives them, ``acts`` with points_milli, at their
+    age and inside the limit of account acts; and the age factors.
+    """
+
+    inside: pl.DataFrame
+    acts: pl.DataFrame
+    factors: pl.Series
+
+
+def scored(acts: pl.DataFrame, tiers: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> Scored:
+    """
+    Everything that the acts are worth at ``now``. ``tiers``: account_id, tier of all accounts that are asked for.
+    """
+    factors = age_factors(rules)
+    inside = counted(acts, tiers, rules, now=now)
+    points = aged(pl.col("base_milli"), pl.col("age_days"), factors)
+    return Scored(inside, trimmed(inside.with_columns(points_milli=points), rules), factors)
 
 
 def counted(acts: pl.DataFrame, tiers: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
@@ -46,12 +70,16 @@ def age_factors(rules: EngagementRules) -> pl.Series:
     """
     The factor in billionths by age in days, 0 ... window_days; at window_days it is 0. Exact on every machine.
     """
+    return _age_factors(rules.half_life_days, rules.window_days)
+
+
+@cache
+def _age_factors(half_life_days: int, window_days: int) -> pl.Series:
     with localcontext() as context:
         context.prec = 30
-        half_life = Decimal(rules.half_life_days)
+        half_life = Decimal(half_life_days)
         factors = [
-            int((Decimal(2) ** (-Decimal(age) / half_life) * ONE).to_integral_value())
-            for age in range(rules.window_days)
+            int((Decimal(2) ** (-Decimal(age) / half_life) * ONE).to_integral_value()) for age in range(window_days)
         ]
     return pl.Series("factor", [*factors, 0], dtype=pl.Int64)
 

@@ -5,7 +5,7 @@ The sentence fits a text field of 255 characters. It decides nothing; ``flags`` 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from worker.core.engagement.rules import LEVELS, EngagementRules, milli
 LONGEST: Final = 255  # Salesforce's Text field
 _LONGEST_LABEL: Final = 60
 _MOST_ROLES: Final = 4
+_BASIC_PLANE: Final = 0xFFFF
+_LEAST_ACTS: Final = 30  # characters for the acts; where roles leave less, the people are only counted
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -25,22 +27,44 @@ def sentences(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRule
     account_id and why: one sentence an account. ``decided`` is what ``flags`` decided, ``scored`` the acts with points.
     """
     earning = scored.filter(pl.col("points_milli") > 0)
-    parts = (
+    labels = _labels(earning, rules)
+    frames = (
         decided.select(
             "account_id",
             "engaged",
             "excluded",
             "until_on",
-            "points_milli",
             "people_count",
-            "people_needed",
-            "human_is_fresh",
+            "is_no_target",
+            stale=~pl.col("human_is_fresh"),
+            short=pl.col("points_milli") < milli(rules.enter_points),
+            people_short=pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)),
         )
         .join(_people(earning), on="account_id", how="left")
-        .join(_acts(earning, rules), on="account_id", how="left")
+        .join(labels.select("account_id", has_acts=pl.lit(value=True)).unique(), on="account_id", how="left")
     )
-    why = [_sentence(row, rules) for row in parts.iter_rows(named=True)]
-    return parts.select("account_id", pl.Series("why", why, dtype=pl.String))
+    framed = frames.with_columns(tail=_tail(frames), lead=_lead(frames), **_who()).with_columns(
+        start=pl.col("lead") + pl.col("who") + ": ", bare=pl.col("lead") + pl.col("who_bare") + ": "
+    )
+    tail_length = pl.col("tail").str.len_chars()
+    too_long = pl.col("start").str.len_chars() + pl.col("who_wide") + tail_length + _LEAST_ACTS > LONGEST
+    framed = framed.with_columns(
+        start=pl.when(too_long).then("bare").otherwise("start"),
+        start_length=pl.when(too_long)
+        .then(pl.col("bare").str.len_chars())
+        .otherwise(pl.col("start").str.len_chars() + pl.col("who_wide")),
+    ).with_columns(room=LONGEST - pl.col("start_length") - tail_length)
+    what = _what(labels.join(framed.select("account_id", "room"), on="account_id"))
+    nothing = pl.lit(f"No counted act in {rules.window_days} days") + pl.col("tail")
+    left_out = (pl.lit("Not engaged: left out (") + pl.col("excluded") + ").").str.slice(0, LONGEST)
+    return framed.join(what, on="account_id", how="left").select(
+        "account_id",
+        why=pl.when(pl.col("excluded").is_not_null())
+        .then(left_out)
+        .when(pl.col("has_acts").is_null())
+        .then(nothing)
+        .otherwise(pl.col("start") + pl.col("what") + pl.col("tail")),
+    )
 
 
 def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules, factors: pl.Series) -> pl.DataFrame:
@@ -52,22 +76,7 @@ def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules,
     listed = scored.filter((pl.col("points_milli") > 0) | pl.col("screened").is_not_null()).sort(
         "account_id", "occurred_at", "act_id", descending=[False, True, True]
     )
-    act = pl.struct(
-        "act_id",
-        "person_id",
-        "type",
-        "label",
-        pl.col("occurred_on").cast(pl.String).alias("on"),
-        "raw_milli",
-        "weight_milli",
-        "age_days",
-        (pl.lit(factors).gather(pl.col("age_days")) / ONE).round(9).alias("age_factor"),
-        "points_milli",
-        "screened",
-    )
-    acts = listed.select("account_id", act.struct.json_encode().alias("acts")).group_by(
-        "account_id", maintain_order=True
-    )
+    acts = _with_words(listed).select("account_id", acts=_act_json(factors)).group_by("account_id", maintain_order=True)
     over = scored.group_by("account_id").agg(pl.col("capped").sum().alias("capped_count"))
     frame = (
         decided.join(acts.agg(pl.col("acts").str.join(",")), on="account_id", how="left")
@@ -105,83 +114,206 @@ def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules,
 
 def _missing(rules: EngagementRules) -> list[pl.Expr]:
     """
-    What an account lacks to enter: thousandths of a point, people, and whether an act by a person.
+    What an account lacks to enter: thousandths of a point, people, whether an act by a person, and
+    whether a place among the targets.
     """
     return [
         pl.max_horizontal(pl.lit(milli(rules.enter_points)) - pl.col("points_milli"), pl.lit(0)).alias("points_milli"),
         pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)).alias("people"),
         (~pl.col("human_is_fresh")).alias("human_act"),
+        pl.col("is_no_target").alias("target"),
     ]
+
+
+def _with_words(listed: pl.DataFrame) -> pl.DataFrame:
+    """
+    The acts with ``words``, the JSON of what they share with others (type, label, screened), and ``named``, of their
+    id. Text is escaped once for each distinct wording, and an id only where it needs to be: there are a million acts.
+    """
+    shared = listed.select("type", "label", "screened").unique()
+    shared = shared.with_columns(words=pl.struct("type", "label", "screened").struct.json_encode())
+    plain = pl.col("act_id").str.contains(r'["\\\x00-\x1f]').not_()
+    named = listed.with_columns(named=pl.when(plain).then(pl.lit('"') + pl.col("act_id") + '"'))
+    if named["named"].null_count():
+        escaped = pl.struct("act_id").struct.json_encode().str.strip_suffix("}").str.strip_prefix('{"act_id":')
+        named = named.with_columns(named=pl.coalesce("named", escaped))
+    return named.join(shared, on=["type", "label", "screened"], how="left", nulls_equal=True, maintain_order="left")
+
+
+def _act_json(factors: pl.Series) -> pl.Expr:
+    """
+    One act as JSON. The age's part is the same for all acts of a day, so it is put together once a day.
+    """
+    texts = pl.Series([f'{age},"age_factor":{factor / ONE:.9g}' for age, factor in enumerate(factors.to_list())])
+    return pl.concat_str(
+        pl.lit('{"act_id":'),
+        "named",
+        pl.lit(',"person_id":'),
+        pl.col("person_id").cast(pl.String).fill_null("null"),
+        pl.lit(',"on":"'),
+        pl.col("occurred_on").cast(pl.String),
+        pl.lit('","raw_milli":'),
+        pl.col("raw_milli").cast(pl.String),
+        pl.lit(',"weight_milli":'),
+        pl.col("weight_milli").cast(pl.String),
+        pl.lit(',"age_days":'),
+        pl.lit(texts).gather(pl.col("age_days")),
+        pl.lit(',"points_milli":'),
+        pl.col("points_milli").cast(pl.String),
+        pl.lit(","),
+        pl.col("words").str.slice(1),
+    )
 
 
 def _people(earning: pl.DataFrame) -> pl.DataFrame:
     """
     account_id and the roles of the people who earned points (each by the latest that is known), the most senior first:
-    roles, role_counts.
+    ``roles``, the first four in words, how many people these are, and how many more characters than letters they take.
     """
     seniority = {level: place for place, level in enumerate(LEVELS)}
     known = pl.col("role_label").str.strip_chars() != ""
     latest = (
-        earning.filter(pl.col("person_id").is_not_null() & known)
-        .sort("occurred_at", "act_id", descending=True)
-        .unique(["account_id", "person_id"], keep="first", maintain_order=True)
+        earning.lazy()
+        .filter(pl.col("person_id").is_not_null() & known)
+        .group_by("account_id", "person_id")
+        .agg(pl.col("role_label", "level").sort_by("occurred_at", "act_id").last())
+        .with_columns(rank=pl.col("level").replace_strict(seniority, default=len(LEVELS), return_dtype=pl.Int32))
+    )
+    roles = (
+        latest.group_by("account_id", "role_label")
+        .agg(pl.col("rank").min(), count=pl.len())
+        .sort("account_id", "rank", "count", "role_label", descending=[False, False, True, False])
+        .collect()
+    )
+    words = _clipped(roles["role_label"])
+    one = pl.col("count") == 1
+    return (
+        roles.join(words, on="role_label", maintain_order="left")
         .with_columns(
-            pl.col("level").replace_strict(seniority, default=len(LEVELS), return_dtype=pl.Int32).alias("rank")
+            text=pl.when(one).then("clipped").otherwise(pl.col("count").cast(pl.String) + " " + pl.col("clipped"))
+        )
+        .group_by("account_id", maintain_order=True)
+        .agg(
+            roles=pl.col("text").head(_MOST_ROLES).str.join(", "),
+            in_roles=pl.col("count").head(_MOST_ROLES).sum(),
+            who_wide=pl.col("wide").head(_MOST_ROLES).sum(),
         )
     )
-    roles = latest.group_by("account_id", "role_label").agg(pl.col("rank").min(), pl.len().alias("count"))
-    return (
-        roles.sort("account_id", "rank", "count", "role_label", descending=[False, False, True, False])
-        .group_by("account_id", maintain_order=True)
-        .agg(pl.col("role_label").alias("roles"), pl.col("count").alias("role_counts"))
-    )
 
 
-def _acts(earning: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+def _who() -> dict[str, pl.Expr]:
     """
-    account_id and its acts by label, requests first, then by points: labels, label_counts, label_dates (of requests
-    only).
+    Who it was: ``who`` with roles, ``who_bare`` only counted, and ``who_wide``, the characters that ``who`` takes
+    beside its letters.
+    """
+    people = pl.col("people_count")
+    total = people.cast(pl.String) + pl.when(people == 1).then(pl.lit(" person")).otherwise(pl.lit(" people"))
+    others = people - pl.col("in_roles").cast(pl.Int32)
+    more = (
+        pl.when(others > 1)
+        .then(pl.lit(", ") + others.cast(pl.String) + " others")
+        .when(others == 1)
+        .then(pl.lit(", 1 other"))
+        .otherwise(pl.lit(""))
+    )
+    nobody = people == 0
+    return {
+        "who": pl.when(nobody)
+        .then(pl.lit("company only"))
+        .when(pl.col("roles").is_null())
+        .then(total)
+        .otherwise(total + " (" + pl.col("roles") + more + ")"),
+        "who_bare": pl.when(nobody).then(pl.lit("company only")).otherwise(total),
+        "who_wide": pl.col("who_wide").fill_null(0).cast(pl.Int64),
+    }
+
+
+def _labels(earning: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+    """
+    One row an account and label, requests first, then by points: account_id, text (with the day of a request and how
+    often), length.
     """
     named = pl.coalesce(
         pl.when(pl.col("label").str.strip_chars() != "").then(pl.col("label").str.strip_chars()),
         pl.col("type").str.replace_all("_", " "),
     )
-    urgent = pl.col("type").is_in(sorted(rules.act_now))
-    by_label = earning.group_by("account_id", named.alias("name")).agg(
-        urgent.any().alias("urgent"),
-        pl.col("points_milli").sum().alias("points"),
-        pl.len().alias("count"),
-        pl.col("occurred_on").max().alias("latest_on"),
-    )
-    return (
-        by_label.sort("account_id", "urgent", "points", "name", descending=[False, True, True, False])
-        .group_by("account_id", maintain_order=True)
+    by_label = (
+        earning.lazy()
+        .group_by("account_id", named.alias("name"))
         .agg(
-            pl.col("name").alias("labels"),
-            pl.col("count").alias("label_counts"),
-            pl.when("urgent").then("latest_on").alias("label_dates"),
+            urgent=pl.col("type").is_in(sorted(rules.act_now)).any(),
+            points=pl.col("points_milli").sum(),
+            count=pl.len(),
+            latest_on=pl.col("occurred_on").max(),
         )
+        .sort("account_id", "urgent", "points", "name", descending=[False, True, True, False])
+        .collect()
+    )
+    days = by_label.filter("urgent").select("latest_on").unique()
+    days = days.with_columns(day=pl.Series([f" {_day(on)}" for on in days["latest_on"]], dtype=pl.String))
+    often = pl.when(pl.col("count") > 1).then(pl.lit(" ") + pl.col("count").cast(pl.String) + "x").otherwise(pl.lit(""))
+    return (
+        by_label.join(_clipped(by_label["name"]), on="name", maintain_order="left")
+        .join(days, on="latest_on", how="left", maintain_order="left")
+        .select(
+            "account_id",
+            "wide",
+            text=pl.col("clipped") + pl.when("urgent").then("day").otherwise(pl.lit("")).fill_null("") + often,
+        )
+        .select("account_id", "text", length=pl.col("text").str.len_chars().cast(pl.Int64) + pl.col("wide"))
     )
 
 
-def _sentence(row: dict[str, Any], rules: EngagementRules) -> str:
-    if row["excluded"] is not None:
-        return f"Not engaged: left out ({row['excluded']})."[:LONGEST]
-    tail = f". Lapses {_day(row['until_on'])} if quiet." if row["engaged"] else "."
-    lead = "" if row["engaged"] else f"Not engaged, needs {_needs(row, rules)}. So far "
-    if row["labels"] is None:
-        return f"No counted act in {rules.window_days} days{tail}"
-    who = _who(row["people_count"], row["roles"] or (), row["role_counts"] or ())
-    start = f"{lead}{who}: "
-    return start + _what(row, LONGEST - _length(start) - _length(tail)) + tail
+def _what(labels: pl.DataFrame) -> pl.DataFrame:
+    """
+    account_id and ``what``: the acts that fit in ``room`` characters, and how many more there are.
+    """
+    place = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("account_id")
+    placed = labels.with_columns(
+        place=place,
+        left=pl.len().over("account_id").cast(pl.Int64) - place,
+        end=pl.col("length").cum_sum().over("account_id") + 2 * (place - 1),
+    )
+    more = pl.when(pl.col("left") > 0).then(pl.lit(" and ") + pl.col("left").cast(pl.String) + " more")
+    fits = pl.col("end") + more.str.len_chars().fill_null(0) <= pl.col("room")
+    shown = placed.with_columns(
+        more=more.fill_null(""), shown=pl.col("place").filter(fits).max().over("account_id")
+    ).filter(pl.col("place") <= pl.col("shown").fill_null(1))
+    first = pl.col("text").first().str.slice(0, pl.max_horizontal(pl.col("room").first(), pl.lit(0)))
+    return shown.group_by("account_id").agg(
+        what=pl.when(pl.col("shown").first().is_null())
+        .then(first)
+        .otherwise(pl.col("text").str.join(", ") + pl.col("more").last())
+    )
 
 
-def _needs(row: dict[str, Any], rules: EngagementRules) -> str:
-    people = row["people_needed"] - row["people_count"]
+def _tail(frames: pl.DataFrame) -> pl.Series:
+    """
+    How each sentence ends: with the day of lapse, where there is one.
+    """
+    days = {on: f". Lapses {_day(on)} if quiet." for on in frames["until_on"].unique().drop_nulls()}
+    lapses = pl.col("until_on").replace_strict(days, default=".", return_dtype=pl.String) if days else pl.lit(".")
+    return frames.select(x=pl.when("engaged").then(lapses).otherwise(pl.lit(".")))["x"]
+
+
+def _lead(frames: pl.DataFrame) -> pl.Series:
+    """
+    How each sentence begins: with what is missing, where it is not engaged.
+    """
+    lacks = ["engaged", "short", "people_short", "stale", "is_no_target"]
+    kinds = frames.select(lacks).unique()
+    leads = ["" if row["engaged"] else f"Not engaged, needs {_needs(row)}. So far " for row in kinds.to_dicts()]
+    known = kinds.with_columns(lead=pl.Series(leads, dtype=pl.String))
+    return frames.join(known, on=lacks, how="left", nulls_equal=True, maintain_order="left")["lead"]
+
+
+def _needs(row: dict[str, Any]) -> str:
+    people = row["people_short"]
     needs = [
-        (row["points_milli"] < milli(rules.enter_points), "more activity"),
+        (row["short"], "more activity"),
         (people > 0, f"{people} more {'person' if people == 1 else 'people'}"),
-        (not row["human_is_fresh"], "a fresh act by a person"),
+        (row["stale"], "a fresh act by a person"),
+        (row["is_no_target"], "a place in the customer profile or a target list"),
     ]
     return _listed(words for needed, words in needs if needed)
 
@@ -191,46 +323,18 @@ def _listed(words: Iterable[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
 
 
-def _who(people: int, roles: Sequence[str], counts: Sequence[int]) -> str:
-    if people == 0:
-        return "company only"
-    shown = [
-        _clipped(role) if count == 1 else f"{count} {_clipped(role)}" for role, count in zip(roles, counts, strict=True)
-    ]
-    others = people - sum(counts[:_MOST_ROLES])
-    named = shown[:_MOST_ROLES]
-    if named and others:
-        named.append(f"{others} other" + ("s" if others > 1 else ""))
-    total = f"{people} {'person' if people == 1 else 'people'}"
-    return f"{total} ({', '.join(named)})" if named else total
-
-
-def _what(row: dict[str, Any], room: int) -> str:
+def _clipped(texts: pl.Series) -> pl.DataFrame:
     """
-    The acts that fit in ``room`` characters, and how many more there are.
+    Each distinct text under its own name, ``clipped`` to what a part of a sentence may take, and ``wide``: how many
+    more characters than letters Salesforce counts in it, as letters beyond the basic plane, such as emoji, are two.
     """
-    every = zip(row["labels"], row["label_counts"], row["label_dates"], strict=True)
-    parts = [
-        _clipped(label) + (f" {_day(on)}" if on else "") + (f" {count}x" if count > 1 else "")
-        for label, count, on in every
-    ]
-    for shown in range(len(parts), 0, -1):
-        left = len(parts) - shown
-        text = ", ".join(parts[:shown]) + (f" and {left} more" if left else "")
-        if _length(text) <= room:
-            return text
-    return parts[0][: max(room, 0)]
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
-
-
-def _length(text: str) -> int:
-    """
-    The length as Salesforce counts it: letters beyond the basic plane, such as emoji, are two.
-    """
-    return len(text.encode("utf-16-le")) // 2
+    distinct = texts.unique().drop_nulls()
+    clipped = [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…" for text in distinct]
+    wide = [sum(ord(letter) > _BASIC_PLANE for letter in text) for text in clipped]
+    return pl.DataFrame(
+        {texts.name: distinct, "clipped": clipped, "wide": wide},
+        schema={texts.name: pl.String, "clipped": pl.String, "wide": pl.Int64},
+    )
 
 
 def _day(on: date) -> str:

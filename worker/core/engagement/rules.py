@@ -75,7 +75,9 @@ class EngagementRules:
     ``stay_points``, and for ``hold_days`` in any case. Types in ``act_now`` engage at once, for that long. Types in
     ``supporting`` (the meetings and calls of sales) may earn points where ``acts`` says so and never engage by
     themselves. Account acts count up to ``account_acts_cap_percent`` of ``enter_points``. ``until_step_days``: the
-    written date follows only such a move.
+    written date follows only such a move. Whoever turns engaged is worth an alert at most every ``alert_days``. With
+    ``targets_only`` only accounts of the ideal customer profile or of a target list enter. ``intent`` names the types
+    that show research. A spike has ``spike_points`` and ``spike_people`` in a week, ``spike_times`` the mean of four.
     """
 
     version: str = "default"
@@ -98,6 +100,12 @@ class EngagementRules:
     excluded_types: frozenset[str] = _EXCLUDED
     account_acts_cap_percent: int = 40
     until_step_days: int = 7
+    alert_days: int = 90
+    targets_only: bool = False
+    intent: frozenset[str] = frozenset({"surge"})
+    spike_points: Number = 20
+    spike_people: int = 2
+    spike_times: Number = 2
 
     def __post_init__(self) -> None:
         for name in ("acts", "level_weights", "role_weights", "tier_weights"):
@@ -107,11 +115,13 @@ class EngagementRules:
             raise Fatal("HW-150", f"engagement rules {self.version!r}: {problem}")
 
     def _problems(self) -> list[str]:
-        days = ("window_days", "half_life_days", "human_act_days", "hold_days")
-        whole = ("enter_people", "small_company_people")
+        days = ("window_days", "half_life_days", "human_act_days", "hold_days", "alert_days")
+        whole = ("enter_people", "small_company_people", "spike_people")
         found = [f"{name} must be 1 or more" for name in (*days, *whole) if getattr(self, name) < 1]
         if not 0 < self.stay_points <= self.enter_points:
             found.append("stay_points must be above 0 and not above enter_points, or the flag would flicker")
+        if self.spike_times < 1 or self.spike_points <= 0:
+            found.append("a spike has more than 0 points and is at least once the mean")
         if not 0 <= self.account_acts_cap_percent <= 100:
             found.append("account_acts_cap_percent must be 0 to 100")
         floors = [floor for _, floor in self.bands]

@@ -59,11 +59,19 @@ def diff(
         old = canonical(actual.get(target.field), target)
         if new == old:
             continue
-        changes.append(Change(target.field, old, new, want.reason))
+        changes.append(Change(target.field, old, new, f"{want.reason}{_cut(want.value, target)}"))
         leads = leads or not (want.name in RIDES_ALONG or _barely_moved(old, new, target))
     # A record whose sentence is still empty gets it even alone: nothing has been said there yet.
     first_words = any(change.old is None and change.new is not None for change in changes)
     return sorted(changes, key=lambda change: change.field) if leads or first_words else []
+
+
+def _cut(value: object, target: Target) -> str:
+    # A field of theirs may be shorter than our sentence: whoever reads the reason is told so.
+    length = len(value.strip()) if isinstance(value, str) else 0
+    if target.length is None or length <= target.length:
+        return ""
+    return f" (cut from {length} to {target.length} characters, the length of the field)"
 
 
 def _barely_moved(old: str | None, new: str | None, target: Target) -> bool:

@@ -3,7 +3,7 @@ The rules of writing back: which of our values goes to which field of which obje
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 
@@ -43,3 +43,15 @@ class WriteRules:
         The object whose records come by ``stream``; None where we write none.
         """
         return next((name for name, read_by in self.streams.items() if read_by == stream), None)
+
+
+def fitted(targets: Mapping[str, Target], lengths: Mapping[str, int]) -> dict[str, Target]:
+    """
+    The targets, those of text no longer than their fields are in the organisation (field -> characters).
+    """
+    return {
+        name: replace(target, length=min(target.length, lengths[target.field]))
+        if target.length is not None and lengths.get(target.field)
+        else target
+        for name, target in targets.items()
+    }

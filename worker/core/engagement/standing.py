@@ -1,0 +1,351 @@
+"""
+Where accounts stand beside their flag: tier, fit, intent and spike, the chance to be in-market, buying stage, target
+lists, buying group, and whether they are qualified.
+
+The order is that in which one rests on the other: what the company is (tier, fit), what its people did (points, intent,
+group), what that promises (in-market, stage), which lists that makes, then the flag, which may ask for a list, and at
+last *qualified*. Called by the engage flow, which hands in facts and saves what comes out.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from worker.core.engagement import flags, in_market
+from worker.core.engagement.buying_group import GroupRules, with_parts
+from worker.core.engagement.conditions import EXTRA, Condition, extras_of
+from worker.core.engagement.fit import FitRules, LearntFit, factors_of
+from worker.core.engagement.fit import scored as fit_scored
+from worker.core.engagement.in_market import InMarket
+from worker.core.engagement.lists import ListRules, in_profile, tier, with_lists
+from worker.core.engagement.points import Scored
+from worker.core.engagement.rules import EngagementRules
+from worker.core.engagement.spikes import spikes
+from worker.core.engagement.stages import DEFAULT_STAGES, QualifiedRules, StageLine, staged
+from worker.core.frames import INSTANT, Schema
+
+# What is known of an account beside ENGAGEMENT_ACCOUNT. A column that is absent is empty.
+FACTS: Final[Schema] = {
+    "domain": pl.String,
+    "record_ids": pl.List(pl.String),  # its own ids in Salesforce
+    "annual_revenue": pl.Float64,
+    "industry": pl.String,
+    "country": pl.String,
+    "city": pl.String,
+    "extra": pl.String,  # JSON of the customer's own fields that rules name
+    "was_qualified": pl.Boolean,
+    "qualified_since_at": INSTANT,
+}
+
+STANDING: Final[Schema] = {
+    "account_id": pl.Int64,
+    "tier": pl.String,
+    "in_profile": pl.Boolean,
+    "fit": pl.Int32,
+    "fit_band": pl.String,
+    "intent_milli": pl.Int64,
+    "spiked_at": INSTANT,  # now where this week is a peak
+    "stage": pl.String,
+    "in_market": pl.Float64,
+    "group_engaged": pl.Int32,
+    "group_needed": pl.Int32,
+    "group_gap": pl.String,
+    "qualified": pl.Boolean,
+    "qualified_since_at": INSTANT,
+    "detail": pl.String,
+}
+MEMBERSHIP: Final[Schema] = {"account_id": pl.Int64, "list": pl.String}
+
+
+@dataclass(frozen=True)
+class StandingRules:
+    """
+    The rules of everything beside the flag.
+    """
+
+    fit: FitRules = field(default_factory=FitRules)
+    lists: ListRules = field(default_factory=ListRules)
+    group: GroupRules = field(default_factory=GroupRules)
+    stages: tuple[StageLine, ...] = DEFAULT_STAGES
+    qualified: QualifiedRules = field(default_factory=QualifiedRules)
+
+    def extras(self) -> list[str]:
+        """
+        The customer's own fields that some rule looks at.
+        """
+        conditions: list[Condition] = [
+            *(each for factor in self.fit.factors for each in factor.where),
+            *(each for line in self.lists.tiers for each in line.where),
+            *(each for line in self.lists.profile for each in line),
+            *(each for line in self.lists.lists for each in line.where),
+            *(each for line in self.stages for each in line.where),
+        ]
+        return sorted({*extras_of(conditions), *self.fit.technology})
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """
+    What was learnt from the company's own history, and the sentences about it. None where the history is too short.
+    """
+
+    fit: LearntFit | None = None
+    in_market: InMarket | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stood:
+    """
+    What was decided: FLAG, STANDING and MEMBERSHIP rows.
+    """
+
+    flags: pl.DataFrame
+    standings: pl.DataFrame
+    memberships: pl.DataFrame
+
+
+def stand(
+    accounts: pl.DataFrame,
+    acts: pl.DataFrame,
+    deals: pl.DataFrame,
+    rules: tuple[EngagementRules, StandingRules],
+    learnt: Learnt,
+    *,
+    now: datetime,
+) -> Stood:
+    """
+    Flags and standings of ``accounts`` (ENGAGEMENT_ACCOUNT with ACCOUNT_EXTRAS and FACTS) by their ``acts`` (ACT with
+    ACT_EXTRAS, of the window and of 90 days at least) and ``deals`` (in_market.PAST_DEAL).
+    """
+    engagement, standing = rules
+    fit = fit_scored(standing.fit, factors_of(standing.fit, learnt.fit))
+    facts = with_company(accounts, standing).with_columns(**fit)
+    typed = flags.typed_accounts(facts)
+    found = flags.score(typed, acts, engagement, now=now)
+    facts = (
+        facts.join(_activity(found, standing, engagement), on="account_id", how="left", maintain_order="left")
+        .join(spikes(found.inside, engagement), on="account_id", how="left", maintain_order="left")
+        .join(_deals(deals, now), on="account_id", how="left", maintain_order="left")
+    )
+    facts = _with_chance(_counted(facts), acts, deals, engagement, learnt.in_market, now)
+    facts = facts.with_columns(**staged(standing.stages)).with_columns(in_profile=in_profile(standing.lists.profile))
+    facts = with_lists(facts, standing.lists.lists)
+    targets = facts.select("account_id", is_target=pl.col("in_profile") | (pl.col("list").list.len() > 0))
+    decided = flags.decide(
+        typed.drop("is_target").join(targets, on="account_id", maintain_order="left"), found, engagement, now=now
+    )
+    standings = _qualified(facts, decided, rules, learnt, now)
+    lists = facts.select("account_id", "list").explode("list").drop_nulls()
+    return Stood(decided, standings, lists)
+
+
+def with_company(accounts: pl.DataFrame, rules: StandingRules) -> pl.DataFrame:
+    """
+    The accounts with every column of FACTS, the customer's own fields that rules look at (``extra.<name>``), and tier.
+    """
+    typed = {
+        name: (pl.col(name) if name in accounts.columns else pl.lit(None)).cast(dtype) for name, dtype in FACTS.items()
+    }
+    own = [pl.col("extra").str.json_path_match(f"$['{name}']").alias(f"{EXTRA}{name}") for name in rules.extras()]
+    return accounts.with_columns(**typed).with_columns(*own).with_columns(tier=tier(rules.lists.tiers))
+
+
+def _activity(found: Scored, rules: StandingRules, engagement: EngagementRules) -> pl.DataFrame:
+    """
+    account_id, points_milli, people_count, intent_milli, requests_count, high_value_count, parts of those who earned.
+    """
+    earns = pl.col("points_milli") > 0
+    kind = pl.col("type")
+    return (
+        with_parts(found.acts, rules.group)
+        .group_by("account_id")
+        .agg(
+            points_milli=pl.col("points_milli").sum(),
+            people_count=pl.col("person_id").filter(earns).drop_nulls().n_unique(),
+            intent_milli=pl.col("points_milli").filter(kind.is_in(sorted(engagement.intent))).sum(),
+            topics=pl.col("label").filter(kind.is_in(sorted(engagement.intent)) & earns).unique().sort().head(5),
+            requests_count=(kind.is_in(sorted(engagement.act_now)) & earns & pl.col("person_id").is_not_null()).sum(),
+            high_value_count=((kind == "high_value_page") & (pl.col("base_milli") > 0)).sum(),
+            parts=pl.col("part").filter(earns).drop_nulls().unique().sort(),
+        )
+    )
+
+
+def _deals(deals: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    today = now.astimezone(UTC).date()
+    outcome = pl.col("outcome")
+    return (
+        deals.filter(pl.col("created_on") <= today)
+        .group_by("account_id")
+        .agg(
+            open_deals_count=(outcome == "open").sum(),
+            won_deals_count=(outcome == "won").sum(),
+            lost_deals_count=(outcome == "lost").sum(),
+        )
+    )
+
+
+_COUNTS: Final = (
+    "points_milli",
+    "people_count",
+    "intent_milli",
+    "requests_count",
+    "high_value_count",
+    "week_milli",
+    "before_milli",
+    "week_people",
+    "open_deals_count",
+    "won_deals_count",
+    "lost_deals_count",
+)
+
+
+def _counted(facts: pl.DataFrame) -> pl.DataFrame:
+    """
+    The facts with zeros where nothing was, and as conditions name them.
+    """
+    empty = pl.lit([], pl.List(pl.String))
+    return facts.with_columns(
+        *(pl.col(name).fill_null(0) for name in _COUNTS),
+        pl.col("is_spike").fill_null(value=False),
+        pl.coalesce("parts", empty),
+        pl.coalesce("topics", empty),
+    ).with_columns(
+        points=pl.col("points_milli") / 1000,
+        intent_points=pl.col("intent_milli") / 1000,
+        group_count=pl.col("parts").list.len(),
+        spike_times=pl.when("is_spike").then(pl.col("week_milli") / pl.max_horizontal("before_milli", pl.lit(1000))),
+        trend=pl.when("is_spike")
+        .then(pl.lit("spike"))
+        .when(pl.col("week_milli") > pl.col("before_milli"))
+        .then(pl.lit("rising"))
+        .when(pl.col("week_milli") < pl.col("before_milli"))
+        .then(pl.lit("falling"))
+        .otherwise(pl.lit("flat")),
+    )
+
+
+def _with_chance(
+    facts: pl.DataFrame,
+    acts: pl.DataFrame,
+    deals: pl.DataFrame,
+    engagement: EngagementRules,
+    model: InMarket | None,
+    now: datetime,
+) -> pl.DataFrame:
+    """
+    The facts with in_market (null without a model, with an open opportunity, and for excluded types), in percent, in
+    times the average, and in_market_why.
+    """
+    if model is None or facts.is_empty():
+        nothing = pl.lit(None, pl.Float64)
+        return facts.with_columns(
+            in_market=nothing, in_market_percent=nothing, in_market_times=nothing, in_market_why=pl.lit("[]")
+        )
+    tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
+    past = acts.filter(pl.col("occurred_at") <= now).select(
+        "account_id", "person_id", "level", "type", occurred_on=pl.col("occurred_at").dt.date()
+    )
+    rows = in_market.features(past, facts, deals, model.kinds, at=tomorrow)
+    # What the rules screen or a student does earns no points but is an act all the same, in history as now.
+    told = [
+        json.dumps([[words, round(times, 2)] for words, times in in_market.reasons(model, row)])
+        for row in rows.iter_rows(named=True)
+    ]
+    excluded = pl.col("type").str.strip_chars().str.to_lowercase().is_in(sorted(engagement.excluded_types))
+    chance = pl.when(~pl.col("has_open")).then("chance")
+    said = rows.select("account_id", "has_open", chance=model.chance()).select(
+        "account_id", in_market=chance, in_market_why=pl.Series(told, dtype=pl.String)
+    )
+    return (
+        facts.join(said, on="account_id", how="left", maintain_order="left")
+        .with_columns(in_market=pl.when(~excluded.fill_null(value=False)).then("in_market"))
+        .with_columns(in_market_percent=pl.col("in_market") * 100, in_market_times=pl.col("in_market") / model.average)
+    )
+
+
+def _qualified(
+    facts: pl.DataFrame,
+    decided: pl.DataFrame,
+    rules: tuple[EngagementRules, StandingRules],
+    learnt: Learnt,
+    now: datetime,
+) -> pl.DataFrame:
+    engagement, standing = rules
+    fits = pl.col("fit_band").is_in(standing.qualified.fit_bands).fill_null(value=False)
+    staged_so = pl.col("stage").is_in(standing.qualified.stages)
+    small = (pl.col("employees") < engagement.small_company_employees).fill_null(value=False)
+    needed = pl.when(small).then(engagement.small_company_people).otherwise(engagement.enter_people)
+    broad = pl.col("people_count") >= needed
+    today = pl.lit(now.astimezone(UTC).date())
+    was = pl.col("was_qualified").fill_null(value=False)
+    since = pl.coalesce("qualified_since_at", pl.lit(now))
+    held = was & ((today - since.dt.date()).dt.total_days() < standing.qualified.hold_days)
+    out = decided.select("account_id", out=pl.col("why").str.starts_with("Not engaged: left out"))
+    missing = pl.concat_list(
+        _if_not(fits, "fit"), _if_not(staged_so, "stage"), _if_not(broad, "people"), _if_not(~pl.col("out"), "excluded")
+    ).list.drop_nulls()
+    return (
+        facts.join(out, on="account_id", maintain_order="left")
+        .with_columns(missing=missing, people_needed=needed, holds=fits & staged_so & broad)
+        .with_columns(qualified=~pl.col("out") & (pl.col("holds") | held))
+        .with_columns(
+            qualified_since_at=pl.when("qualified").then(pl.when(was).then(since).otherwise(pl.lit(now))),
+            spiked_at=pl.when("is_spike").then(pl.lit(now)),
+            group_engaged=pl.sum_horizontal([pl.col("parts").list.contains(part) for part in standing.group.needed]),
+            group_needed=pl.lit(len(standing.group.needed)),
+            group_gap=pl.coalesce(
+                *(
+                    pl.when(~pl.col("parts").list.contains(part)).then(pl.lit(part.replace("_", " ")))
+                    for part in standing.group.needed
+                ),
+                pl.lit(None, pl.String),
+            ),
+        )
+        .with_columns(detail=_detail(learnt))
+        .select(pl.col(name).cast(dtype) for name, dtype in STANDING.items())
+        .sort("account_id")
+    )
+
+
+def _if_not(condition: pl.Expr, word: str) -> pl.Expr:
+    return pl.when(~condition).then(pl.lit(word))
+
+
+def _detail(learnt: Learnt) -> pl.Expr:
+    """
+    The reasons as JSON: fit_factors ([name, points] ...), stage_why, in_market ([words, times the odds] ...), group
+    (parts engaged), lists, spike, topics, missing (of qualified).
+    """
+    state = pl.struct(
+        "stage_why",
+        pl.col("parts").alias("group"),
+        pl.col("list").alias("lists"),
+        "topics",
+        "trend",
+        pl.struct("week_milli", "before_milli", "week_people").alias("spike"),
+        "people_needed",
+        "missing",
+        pl.col("in_market_times").round(2),
+    ).struct.json_encode()
+    told = json.dumps({"fit_told": learnt.told.get("fit"), "in_market_told": learnt.told.get("in_market")})
+    return (
+        pl.lit(told[:-1] + ',"fit_factors":')
+        + pl.col("fit_factors")
+        + pl.lit(',"in_market_why":')
+        + pl.col("in_market_why").fill_null("[]")
+        + pl.lit(",")
+        + state.str.slice(1)
+    )
+
+
+def window_start(rules: EngagementRules, now: datetime) -> datetime:
+    """
+    From when on acts are needed.
+    """
+    return now - timedelta(days=max(rules.window_days, in_market.LOOKBACK_DAYS) + 1)

@@ -1,0 +1,97 @@
+"""
+Tells what was known when. Two clocks are at work: things happen by the organisation's, and come to the store by the
+database's; what a run read off both when it began ties the one to the other.
+
+Pure. Called by the as-of flow.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from worker.core.frames import INSTANT
+
+
+class Tick(NamedTuple):
+    """
+    One instant by both clocks.
+    """
+
+    database_at: datetime
+    organisation_at: datetime
+
+
+class Timeline:
+    """
+    Turns the database's instants into the organisation's. Before the first tick and where there is none, the clocks are
+    taken to differ as they do now (``offset``).
+    """
+
+    def __init__(self, ticks: Sequence[Tick], offset: timedelta) -> None:
+        self._ticks: Final = sorted(ticks)
+        self._starts: Final = [tick.database_at for tick in self._ticks]
+        self._offset: Final = offset
+
+    def by_organisation(self, database_at: datetime) -> datetime:
+        """
+        What the organisation's clock said at an instant of the database's: never more than at the next tick.
+        """
+        place = bisect_right(self._starts, database_at)
+        if not place:
+            said = database_at + self._offset
+            return min(said, self._ticks[0].organisation_at) if self._ticks else said
+        tick = self._ticks[place - 1]
+        said = tick.organisation_at + (database_at - tick.database_at)
+        return min(said, self._ticks[place].organisation_at) if place < len(self._ticks) else said
+
+    def arrived(self, facts: pl.DataFrame) -> pl.DataFrame:
+        """
+        The facts (occurred_at, seen_at) with ``arrived_at`` in the place of seen_at: when they were known, by the
+        organisation's clock. Nothing is known before it happens.
+        """
+        seen = facts["seen_at"].unique().drop_nulls()
+        known = pl.Series([self.by_organisation(each) for each in seen], dtype=INSTANT)
+        arrived = facts["seen_at"].replace_strict(seen, known, default=None, return_dtype=INSTANT)
+        return facts.drop("seen_at").with_columns(
+            arrived_at=pl.max_horizontal(arrived, pl.col("occurred_at").cast(INSTANT))
+        )
+
+    def in_force(self, versions: Sequence[tuple[datetime, int]], at: datetime) -> int | None:
+        """
+        The number of the rules in force at an instant of the organisation's clock, of ``versions`` (from when by the
+        database's clock, number; oldest first). Before the first, the first. None where there is none at all.
+        """
+        numbers = [number for since, number in versions if self.by_organisation(since) <= at]
+        return numbers[-1] if numbers else versions[0][1] if versions else None
+
+
+@dataclass(frozen=True)
+class Lens:
+    """
+    Which facts count: those that happened by ``until``; and of those that happened by ``since``, only what was known
+    then.
+    """
+
+    until: datetime
+    since: datetime | None = None
+
+    @property
+    def hides_late(self) -> bool:
+        """
+        Whether what came late is left out.
+        """
+        return self.since is not None
+
+    def sees(self) -> pl.Expr:
+        """
+        Whether it sees a fact with occurred_at and arrived_at.
+        """
+        happened = (pl.col("occurred_at") <= self.until).fill_null(value=True)
+        if self.since is None:
+            return happened
+        known = (pl.col("arrived_at") <= self.since).fill_null(value=True)
+        return happened & ((pl.col("occurred_at") > self.since).fill_null(value=False) | known)
