@@ -289,6 +289,17 @@ class ActivityObject(RuleModel):
         return self
 
 
+class TouchRecords(RuleModel):
+    """
+    Records beneath a deal, one a touch: at most so many a deal, beside one that sums the others. A deal that closed
+    more than so many months ago is left as it is.
+    """
+
+    enabled: YesNo = False
+    most_a_deal: Annotated[int, Field(ge=1, le=100)] = 10
+    months_after_close: Annotated[int, Field(ge=1, le=120)] = 24
+
+
 class FieldRules(RuleModel):
     """
     ``fields.yaml``. In ``write``, values that are switched ``off`` are absent.
@@ -306,6 +317,7 @@ class FieldRules(RuleModel):
     role_mailboxes: Texts
     not_role_mailboxes: Texts
     screens: tuple[ScreenRule, ...]
+    touch_records: TouchRecords = TouchRecords()
     write: dict[Text, dict[Text, WriteTarget]]
 
     @field_validator("write", mode="before")

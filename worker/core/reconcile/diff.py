@@ -14,7 +14,7 @@ from worker.core.reconcile.rules import Target
 from worker.core.reconcile.values import canonical
 
 # Ours by name: what explains another value, and so travels only with it.
-RIDES_ALONG: Final = frozenset({"engaged_why", "attribution_why", "match_why"})
+RIDES_ALONG: Final = frozenset({"engaged_why", "attribution_why", "match_why", "model"})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ The rules of writing back: which of our values goes to which field of which obje
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 
@@ -23,6 +23,26 @@ class Target:
 
 
 @dataclass(frozen=True)
+class TouchRecordRules:
+    """
+    Records beneath a deal, one a touch: whether they are written, at most how many a deal beside the one that sums the
+    others, and how long after its close a deal is left alone.
+
+    ``object`` has them, ``key_field`` is their external id there and ``parent_field`` names their deal. They are read
+    by ``stream``; their deals by ``parent_stream``.
+    """
+
+    enabled: bool = False
+    most_a_deal: int = 10
+    months_after_close: int = 24
+    object: str = "HW_Touch__c"
+    key_field: str = "HW_Key__c"
+    parent_field: str = "HW_Opportunity__c"
+    stream: str = "salesforce.touch_record"
+    parent_stream: str = "salesforce.opportunity"
+
+
+@dataclass(frozen=True)
 class WriteRules:
     """
     ``targets`` is object -> our name -> field; ``streams`` says which stream an object's records are read by.
@@ -37,6 +57,7 @@ class WriteRules:
     guard_percent: Decimal = Decimal(5)
     guard_flips: int = 200
     guard_floor_records: int = 20
+    touches: TouchRecordRules = field(default_factory=TouchRecordRules)
 
     def object_of(self, stream: str) -> str | None:
         """
