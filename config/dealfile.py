@@ -173,6 +173,13 @@ class DealFile(RuleModel):
         carried = {name for touch in self.touchpoints for name in touch.positions or ()}
         return carried | {name for model in (self.models or {}).values() for name in model.weights if name != MIDDLE}
 
+    def unknown_positions(self, weighed: Collection[str]) -> list[str]:
+        """
+        Positions that touches carry, and that are none of the five, nor defined, nor among ``weighed``.
+        """
+        carried = {name for touch in self.touchpoints for name in touch.positions or ()}
+        return sorted(carried - {*POSITIONS, *self.positions, *weighed})
+
 
 class DealErrors(ConfigError):
     """
@@ -198,6 +205,7 @@ def read_deal(file: Path, known_positions: Mapping[str, object]) -> DealFile:
     problems = [Problem(shown, flaw.line, flaw.message) for flaw in place.document.flaws]
     if problems:
         raise DealErrors(problems)
+    _keep_names_as_written(place.document)
     try:
         deal = DealFile.model_validate(place.document.data)
     except ValidationError as error:
@@ -208,6 +216,20 @@ def read_deal(file: Path, known_positions: Mapping[str, object]) -> DealFile:
     if problems:
         raise DealErrors(problems)
     return deal
+
+
+# What is a name, also where it looks like a number: 007 is not 7.
+_NAMES: Final = frozenset({"id", "person", "stage", "role", "type", "channel", "offer"})
+
+
+def _keep_names_as_written(document: Document) -> None:
+    for path, text in document.written.items():
+        if path[-1] not in _NAMES and "positions" not in path[-2:]:
+            continue
+        holder: Any = document.data
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = text
 
 
 def instant(value: datetime | date, zone: str, *, ends: bool) -> datetime:

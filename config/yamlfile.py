@@ -40,11 +40,13 @@ class Document:
     """
     The data of one file, the line of every key and list item by its path, and what is wrong with it.
 
-    ``lines[("enter", "points")]`` is the line of the key ``points``. With flaws, ``data`` may be incomplete.
+    ``lines[("enter", "points")]`` is the line of the key ``points``; ``written`` is the text of every number, as it
+    stands in the file (007, 1e3). With flaws, ``data`` may be incomplete.
     """
 
     data: dict[str, Plain] = field(default_factory=dict)
     lines: dict[YamlPath, int] = field(default_factory=dict)
+    written: dict[YamlPath, str] = field(default_factory=dict)
     flaws: list[Flaw] = field(default_factory=list)
 
 
@@ -138,7 +140,10 @@ def _plain(node: Node, path: YamlPath, document: Document) -> Plain:
         return _plain_mapping(node, path, document)
     if isinstance(node, SequenceNode):
         return [_plain(item, (*path, index), document) for index, item in enumerate(node.value)]
-    return _plain_scalar(node)
+    plain = _plain_scalar(node)
+    if isinstance(plain, int | Decimal) and not isinstance(plain, bool):
+        document.written[path] = str(node.value)
+    return plain
 
 
 def _plain_mapping(node: MappingNode, path: YamlPath, document: Document) -> dict[str, Plain]:

@@ -4,6 +4,7 @@
 
 import io
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +313,74 @@ def test_whatever_is_no_json_is_a_flaw_and_never_a_crash(text: str) -> None:
         assert document.flaws
     else:
         assert document.flaws or document.data == known
+
+
+def test_a_person_without_a_role_changes_nothing_not_even_the_instant_that_ages_count_from(
+    described: Any, bare: Terminal
+) -> None:
+    parts = {
+        "people": [{"id": "p1", "role": "User", "lead_created_at": "2026-10-01T12:00:00Z"}, {"id": "p2"}],
+        "opportunity.created_at": "2026-11-01T12:00:00Z",
+        "touchpoints": [
+            {"id": "t1", "person": "p1", "at": "2026-10-01T12:00:00Z"},
+            {"id": "t2", "person": "p1", "at": "2026-10-08T12:00:00Z"},
+        ],
+        "models": {"w": {"half_life_days": 7}},
+    }
+    late = {"id": "t3", "person": "p2", "at": "2027-11-01T12:00:00Z"}
+    alone = bare("credit", described(parts), "--json").data
+    assert bare("credit", described(parts | {"touchpoints": [*parts["touchpoints"], late]}), "--json").data == alone
+    shares = [float(Fraction(each["share"])) for each in alone["models"]["w"]["pipeline"]["credits"]]
+    assert shares == pytest.approx([1 / 3, 2 / 3])  # a week is one half-life
+
+
+def test_pipeline_shares_stay_when_only_a_later_touch_carries_positions(described: Any, bare: Terminal) -> None:
+    parts = {
+        "touchpoints": [
+            {"id": "t1", "person": "p1", "at": "2020-01-01T12:00:00Z"},
+            {"id": "t2", "person": "p1", "at": "2020-02-01T12:00:00Z", "positions": ["LC"]},
+        ]
+    }
+    before, after = (
+        bare("credit", described(parts), "--json", "--as-of", day).data["models"]["w"]["pipeline"]
+        for day in ("2020-01-15", "2020-03-01")
+    )
+    assert before == after
+
+
+def test_ids_that_look_like_numbers_stay_as_they_are_written(tmp_path: Path, bare: Terminal) -> None:
+    file = tmp_path / "deal.yaml"
+    file.write_text(
+        "opportunity: {id: 007, amount: 10, created_at: 2020-01-03, outcome: open}\n"
+        "people: [{id: 1e3, role: User}]\n"
+        "touchpoints: [{id: 1.50, person: 1e3, at: 2020-01-01}, {id: 1.5, person: 1e3, at: 2020-01-02}]\n"
+    )
+    told = bare("credit", str(file), "--model", "linear", "--json").data
+    assert told["opportunity"] == "007"
+    assert [each["touchpoint"] for each in told["models"]["linear"]["pipeline"]["credits"]] == ["1.50", "1.5"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"touchpoints.0.positions": ["First Touch"]}, 'No model weighs the position "First Touch"'),
+        ({"opportunity.outcome": "won", "opportunity.closed_at": "2019-01-01"}, "closed before it was created"),
+        ({"opportunity.closed_at": "2021-01-01"}, "closed_at says nothing"),
+    ],
+)
+def test_what_is_likely_a_slip_is_said_beside_the_answer(
+    described: Any, bare: Terminal, changes: dict[str, Any], words: str
+) -> None:
+    said = bare("credit", described(changes), "--json")
+    assert said.code == 0
+    assert words in said.err
+
+
+def test_a_position_that_many_touches_share_is_divided_among_them(described: Any, bare: Terminal) -> None:
+    touches = [
+        {"id": f"t{n:02}", "person": "p1", "at": "2020-01-01T12:00:00Z", "positions": ["FT"]} for n in range(23)
+    ] + [{"id": f"u{n:02}", "person": "p1", "at": "2020-01-02T12:00:00Z", "positions": ["LC"]} for n in range(19)]
+    said = bare(
+        "credit", described({"touchpoints": touches, "models": {"w": {"weights": {"FT": 1, "LC": 2}}}}), "--json"
+    )
+    assert {each["share"] for each in said.data["models"]["w"]["pipeline"]["credits"]} == {"1/69", "2/57"}

@@ -2,6 +2,7 @@
 ``headwater learn``: a table of paths, and everything that can be wrong with one.
 """
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,18 @@ def test_without_a_conversion_there_is_nothing_to_learn(bare: Terminal, tmp_path
     said = bare("learn", str(file), "--model", "shapley", "--json")
     assert (said.code, said.data["name"]) == (1, "HW-144")
     assert bare("learn", str(file)).code == 2
+
+
+def test_arrows_are_not_taken_for_names(bare: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "paths.csv"
+    file.write_text("path,conversions\nwebinar -> demo,3\n")
+    said = bare("learn", str(file), "--model", "markov")
+    assert said.code == 2
+    assert "is written with arrows" in said.err
+
+
+def test_markov_weights_add_up_to_one_exactly(bare: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "paths.csv"
+    file.write_text("path,conversions,nulls\nd,7,0\nb,0,3\nb > b > c,7,0\n")
+    channels = bare("learn", str(file), "--model", "markov", "--json").data["channels"]
+    assert sum(Fraction(channel["share"]) for channel in channels.values()) == 1

@@ -5,7 +5,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from config.dealfile import DealFile, instant, read_deal, read_instant
 from config.rulefiles import Rules, load_rules
 from config.settings import load_settings
 from worker.cli.output import Speech, common, table
-from worker.core.attribution.deal import Deal, Divided, Part, Person, Touch, credit_deal
+from worker.core.attribution.deal import Deal, Divided, Part, Person, Touch, credit_deal, may_stand
 from worker.core.attribution.explain import share_percent, share_text
 from worker.core.attribution.rules import AttributionRules, Position
 from worker.core.deals import MINOR_DIGITS
@@ -75,15 +75,28 @@ def command(file: Path, model_name: str | None, as_of: datetime | date | None, s
         rules = _only(rules, model_name)
     zone = files.service.org.timezone
     deal, people, touches = _deal(told, files, zone), _people(told, zone), _touches(told, zone)
-    if deal.outcome == "open" and deal.closed_at is not None:
-        speech.say("The deal is open, so its closed_at says nothing.")
-    seen = _latest(deal, people, touches) if as_of is None else instant(as_of, zone, ends=True)
+    for line in _doubtful(told, deal, rules):
+        speech.say(line)
+    seen = _latest(deal, people, touches, rules) if as_of is None else instant(as_of, zone, ends=True)
     credited = credit_deal(deal, people, touches, rules, as_of=seen)
     if speech.as_json:
         click.echo(json.dumps(_as_json(told.opportunity.id, deal, credited), ensure_ascii=False))
     else:
         for line in _as_text(told, deal, credited):
             click.echo(line)
+
+
+def _doubtful(told: DealFile, deal: Deal, rules: AttributionRules) -> Iterator[str]:
+    """
+    What can be credited and yet is likely a slip.
+    """
+    if deal.outcome == "open" and deal.closed_at is not None:
+        yield "The deal is open, so its closed_at says nothing."
+    elif deal.closed_at is not None and deal.closed_at < deal.created_at:
+        yield "The deal was closed before it was created: no touch lies on its path at the close."
+    weighed = {name for model in rules.models for name in model.weights}
+    for name in told.unknown_positions(weighed):
+        yield f'No model weighs the position "{name}": a touch that holds nothing else is in the middle.'
 
 
 def _rules(told: DealFile, files: Rules) -> AttributionRules:
@@ -156,13 +169,16 @@ def _touches(told: DealFile, zone: str) -> list[Touch]:
     ]
 
 
-def _latest(deal: Deal, people: Sequence[Person], touches: Sequence[Touch]) -> datetime:
+def _latest(deal: Deal, people: Sequence[Person], touches: Sequence[Touch], rules: AttributionRules) -> datetime:
     """
-    Now, or the last thing that the file tells: what is described counts, even where it is planned.
+    The last thing that the file tells of the deal and those who may stand on its path: what is described counts, and
+    the same file always says the same, whenever it is asked.
     """
-    told = [deal.created_at, deal.closed_at, *(at for _, at in deal.stages), *(touch.at for touch in touches)]
-    told += [person.lead_created_at for person in people]
-    return max(datetime.now(UTC), *(at for at in told if at is not None))
+    standing = may_stand(people, rules)
+    told = [deal.created_at, deal.closed_at, *(at for _, at in deal.stages)]
+    told += [touch.at for touch in touches if touch.person in standing]
+    told += [person.lead_created_at for person in people if person.id in standing]
+    return max(at for at in told if at is not None)
 
 
 def _as_json(opportunity: str, deal: Deal, credited: Mapping[str, Mapping[str, Divided]]) -> dict[str, Any]:

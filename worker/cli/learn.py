@@ -140,6 +140,8 @@ def _path_count(values: Sequence[str], places: Mapping[str, int]) -> PathCount:
     channels = [channel.strip() for channel in row["path"].split(">")]
     if not all(channels):
         raise ValueError(f'"{row["path"]}" names no channel in one place; write paid_search > webinar')
+    if any(channel.endswith(("-", "=", "–", "—")) for channel in channels[:-1]):
+        raise ValueError(f'"{row["path"]}" is written with arrows; write paid_search > webinar')
     return PathCount(channels, _count("conversions", row["conversions"]), _count("nulls", row.get("nulls", "0")))
 
 

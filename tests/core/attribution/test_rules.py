@@ -38,8 +38,14 @@ def test_the_default_models_are_the_stated_ones() -> None:
 )
 def test_weights_that_cannot_divide_are_refused(weights: dict[str, object], words: str) -> None:
     with pytest.raises(Fatal, match=words) as caught:
-        Model("ours", weights)  # type: ignore[arg-type]
+        AttributionRules(models=[Model("ours", weights)])  # type: ignore[arg-type]
     assert caught.value.code == "HW-140"
+
+
+def test_thirds_that_were_written_with_sixteen_digits_are_thirds() -> None:
+    thirds = {"FT": 0.3333333333333333, "LC": 0.3333333333333333, "middle": 0.3333333333333334}
+    (model,) = AttributionRules(models=[Model("ours", thirds, half_life_days=7)]).models  # type: ignore[arg-type]
+    assert model.parts() == {"FT": 1, "LC": 1, "middle": 1}
 
 
 def test_a_weight_read_from_yaml_as_a_float_is_the_decimal_that_was_written() -> None:

@@ -108,10 +108,12 @@ def credit_deal(
             "divide yet",
             actions=["give --as-of a later instant"],
         )
+    # Asked of all that is told, so that a later touch does not turn carried positions into derived ones.
+    is_carried = _carry(people, touches, rules)
     deal, people, touches = _as_it_stood(deal, people, touches, as_of)
     rules = replace(rules, eligible_types=sorted({touch.type for touch in touches}))
     deals = _deal_frame(deal)
-    carried = {touch.id: touch.positions or () for touch in touches} if _carry(people, touches, rules) else None
+    carried = {touch.id: touch.positions or () for touch in touches} if is_carried else None
     answer: dict[str, dict[str, Divided]] = {model.name: {} for model in rules.models}
     for clock in CLOCKS:
         paths = build_paths(
@@ -153,18 +155,24 @@ def _as_it_stood(
     )
 
 
-def _carry(people: Sequence[Person], touches: Sequence[Touch], rules: AttributionRules) -> bool:
+def may_stand(people: Sequence[Person], rules: AttributionRules) -> set[str]:
     """
-    Whether positions are carried. People without a role change nothing on a deal that goes by its roles.
+    The ids of those who may stand on the path. People without a role change nothing on a deal that goes by its roles.
     """
     by_role = {person.id for person in people if person.role is not None}
     if rules.path == "roles" or (rules.path == "roles_else_account" and by_role):
-        may_stand = by_role
-    elif rules.path == "primary":
-        may_stand = {person.id for person in people if person.is_primary}
-    else:
-        may_stand = {person.id for person in people}
-    return any(touch.positions is not None and touch.person in may_stand for touch in touches)
+        return by_role
+    if rules.path == "primary":
+        return {person.id for person in people if person.is_primary}
+    return {person.id for person in people}
+
+
+def _carry(people: Sequence[Person], touches: Sequence[Touch], rules: AttributionRules) -> bool:
+    """
+    Whether positions are carried.
+    """
+    standing = may_stand(people, rules)
+    return any(touch.positions is not None and touch.person in standing for touch in touches)
 
 
 def _held(

@@ -110,11 +110,21 @@ def _markov(paths: Sequence[PathCount]) -> tuple[dict[str, Fraction], dict[str, 
     """
     channels = sorted({channel for path in paths for channel in path.channels})
     effects = dict(zip(channels, _removal_effects(_chain(paths, channels)), strict=True))
-    whole = sum(effects.values())
-    weights = {
-        channel: Fraction(round(effect / whole * CHANNEL_UNIT), CHANNEL_UNIT) for channel, effect in effects.items()
-    }
-    return weights, effects
+    exact = {channel: Fraction(effect) for channel, effect in effects.items()}
+    whole = sum(exact.values())
+    return _rounded({channel: effect / whole for channel, effect in exact.items()}), effects
+
+
+def _rounded(shares: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    """
+    Shares of 1 in units of 10^-12 that add up to 1: those left over go to the largest remainders, by name where equal.
+    """
+    units = {channel: int(share * CHANNEL_UNIT) for channel, share in shares.items()}
+    left_over = CHANNEL_UNIT - sum(units.values())
+    by_remainder = sorted(shares, key=lambda channel: (units[channel] - shares[channel] * CHANNEL_UNIT, channel))
+    for channel in by_remainder[:left_over]:
+        units[channel] += 1
+    return {channel: Fraction(count, CHANNEL_UNIT) for channel, count in units.items()}
 
 
 LEARNERS: Final[Mapping[str, Callable[[Sequence[PathCount]], tuple[dict[str, Fraction], dict[str, float]]]]] = {

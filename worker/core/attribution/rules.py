@@ -7,7 +7,7 @@ weights and never a name that the code asks for: any other model is one more ent
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from fractions import Fraction
@@ -31,6 +31,9 @@ FINEST_PARTS_BY_AGE: Final = 1_000_000
 # The same for the weights of channels. What was learnt finer than this is rounded to the second, a share of the whole.
 FINEST_CHANNEL_PARTS: Final = 10**15
 CHANNEL_UNIT: Final = 10**12
+
+# Weights nearer than this to simple fractions were meant to be those.
+NO_MATTER: Final = Fraction(1, 10**12)
 
 MICROSECONDS_A_DAY: Final = 86_400_000_000
 
@@ -60,9 +63,8 @@ class Model:
     ``channel_weights`` each channel on the path gets its weight, divided equally among its touches there (a channel
     that is not named weighs nothing). Where all these weights are zero the touches count the same.
 
-    Raises Fatal HW-140 for a weight that is negative or no number, for a sum of zero, for weights finer than a
-    billionth of their sum (a millionth with a half-life), for a half-life that is not positive or finer than a
-    microsecond, and for a half-life and channel weights together.
+    Raises Fatal HW-140 for a weight that is negative or no number, for a sum of zero, for a half-life that is not
+    positive or finer than a microsecond, and for a half-life and channel weights together.
     """
 
     name: str
@@ -79,16 +81,32 @@ class Model:
                 f"model {self.name}: the weights add up to zero, so there is nothing to divide by",
                 actions=[f"give at least one position of {self.name} a weight above zero"],
             )
+        self._check_the_middle()
+
+    def plain(self) -> "Model":
+        """
+        The same with weights that divide paths of any length: thirds written with sixteen digits become thirds.
+
+        Raises Fatal HW-140 for weights that are finer than a billionth of their sum (a millionth with a half-life) and
+        near no simple fractions. (Weights that one path's own holders share may be finer; ``allot`` says whether they
+        still divide it.)
+        """
         finest, words = FINEST_PARTS, "a billionth"
         if self.half_life_days is not None:
             finest, words = FINEST_PARTS_BY_AGE, "a millionth"
         if sum(self.parts().values()) > finest:
+            whole = sum(Fraction(weight) for weight in self.weights.values())
+            exact = {name: Fraction(weight) / whole for name, weight in self.weights.items()}
+            simple = {name: share.limit_denominator(1_000) for name, share in exact.items()}
+            if sum(simple.values()) == 1 and all(abs(simple[name] - exact[name]) < NO_MATTER for name in exact):
+                parts = _smallest_whole(simple)
+                return replace(self, weights={name: Decimal(part) for name, part in parts.items()})
             raise Fatal(
                 "HW-140",
                 f"model {self.name}: the weights are finer than {words} of their sum",
                 actions=["round the weights to at most four decimals of a percent"],
             )
-        self._check_the_middle()
+        return self
 
     def _check_the_middle(self) -> None:
         if self.half_life_days is not None:
@@ -251,6 +269,7 @@ class AttributionRules:
             unusable = [name for name in names if not name or ":" in name or name == MIDDLE]
             if unusable:
                 raise Fatal("HW-142", f"this cannot be a {what} name: {', '.join(map(repr, unusable))}")
+        object.__setattr__(self, "models", tuple(model.plain() for model in self.models))
         for model in self.models:
             for position in model.weights:
                 if position != MIDDLE and position not in known:
