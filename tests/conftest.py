@@ -30,7 +30,9 @@ hypothesis.settings.load_profile("headwater")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="the full sizes of the scale tests")
-    parser.addoption("--histories", metavar="N", type=int, default=200, help="random histories of an org to live through")
+    parser.addoption(
+        "--histories", metavar="N", type=int, default=200, help="random histories of an org to live through"
+    )
     parser.addoption("--history-seed", metavar="SEED", type=int, help="live through this one history again")
     parser.addoption("--olist", metavar="FOLDER", type=Path, help="the folder with the real company's two CSV files")
     parser.addoption("--recorded", metavar="FOLDER", type=Path, help="the folder with a real Salesforce org's answers")

@@ -6,9 +6,10 @@ Builds what a run needs out of settings and rule files. The only file that reads
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 import polars as pl
@@ -36,7 +37,7 @@ from worker.connectors.marketo.client import MarketoClient
 from worker.connectors.marketo.streams import MarketoSource
 from worker.connectors.salesforce.client import Credentials, SalesforceClient
 from worker.connectors.salesforce.hosts import suffixes_of
-from worker.connectors.salesforce.mapping import activity_object
+from worker.connectors.salesforce.mapping import ObjectMap, activity_object, touch_object
 from worker.connectors.salesforce.streams import ReadLimits, SalesforceSource
 from worker.connectors.salesforce.writer import SalesforceSink
 from worker.core.attribution.rules import AttributionRules, Model, Position
@@ -54,7 +55,7 @@ from worker.core.funnel.quota import Group, QuotaRules, RevenueTarget
 from worker.core.matching.accounts import AccountRules
 from worker.core.matching.keys import IdentityRules
 from worker.core.matching.normalize import FREE_MAIL, ROLE_MAILBOXES
-from worker.core.reconcile.rules import Target, WriteRules
+from worker.core.reconcile.rules import Target, TouchRecordRules, WriteRules
 from worker.core.rules import Rules, TrackingRules
 from worker.core.survivorship.rules import FieldRule, MergeRules
 from worker.core.touchpoints.rules import (
@@ -81,6 +82,8 @@ STREAMS: Final = {
     "Lead": "salesforce.lead",
     "Contact": "salesforce.contact",
 }
+# What stands beneath a deal, one record a touch.
+TOUCH_OBJECT: Final = "HW_Touch__c"
 KINDS: Final = {"Account": "account", "Opportunity": "opportunity", "Lead": "person", "Contact": "person"}
 
 
@@ -127,7 +130,7 @@ def register(engine: Engine, files: RuleFiles) -> int:
     Put these rules in force and give their version number; other rules than before have everything decided again.
     """
     with engine.begin() as connection:
-        number = decisions.register_rules(connection, files.digest, _as_json(files))
+        number = decisions.register_rules(connection, files.digest, as_json(files))
         if decisions.put_in_force(connection, number):
             scopes.everything_again(connection)
     return number
@@ -141,17 +144,31 @@ def known_version(engine: Engine, files: RuleFiles) -> int:
         return decisions.rules_number(connection, files.digest) or 0
 
 
-def rules_of_version(engine: Engine, number: int, files: RuleFiles) -> Rules:
+def files_of_version(engine: Engine, number: int, files: RuleFiles) -> RuleFiles:
     """
-    The rules of an earlier version, as the store has kept them. Raises ConfigError HW-180 where this release does not
-    understand them any more.
+    The rules of an earlier version as the store has kept them, beside what of ``files`` decides nothing. Raises
+    ConfigError HW-180 where this release does not understand them any more.
     """
     with engine.connect() as connection:
-        kept = decisions.kept_rules(connection, number)
-    return rules_of(stored_rules(kept, files), number)
+        return stored_rules(decisions.kept_rules(connection, number), files)
 
 
-def _as_json(files: RuleFiles) -> dict[str, Any]:
+def past_rules(engine: Engine, files: RuleFiles) -> Callable[[int], Rules]:
+    """
+    Gives the rules of earlier versions by number, each read once.
+    """
+
+    @cache
+    def of_version(number: int) -> Rules:
+        return rules_of(files_of_version(engine, number, files), number)
+
+    return of_version
+
+
+def as_json(files: RuleFiles) -> dict[str, Any]:
+    """
+    The sections that decide, as the store keeps them.
+    """
     return {name: getattr(files, name).model_dump(mode="json") for name in DECIDING}
 
 
@@ -168,14 +185,46 @@ def _platforms(
         client,
         write_fields=written,
         extra_fields=extra,
-        activities=[activity_object(name, **_columns(fields)) for name, fields in files.fields.activities.items()],
+        activities=[
+            *(activity_object(name, **_columns(fields)) for name, fields in files.fields.activities.items()),
+            *touch_records_of(files),
+        ],
         overlap=timedelta(minutes=files.service.salesforce.overlap_minutes),
         limits=ReadLimits(bulk_above=files.service.salesforce.bulk_above_rows, zone=files.service.org.timezone),
     )
     sources: dict[str, Source] = {"salesforce": salesforce}
     if files.service.marketing_platform.kind == "marketo":
         sources["marketo"] = marketo_source(settings, files)
-    return sources, {"salesforce": SalesforceSink(client, bulk_above=files.service.writes.bulk_above_records)}
+    touches = _touch_rules(files)
+    sink = SalesforceSink(
+        client, bulk_above=files.service.writes.bulk_above_records, keys={touches.object: touches.key_field}
+    )
+    return sources, {"salesforce": sink}
+
+
+def touch_records_of(files: RuleFiles) -> list[ObjectMap]:
+    """
+    How the records beneath deals are read back; none where they are not written.
+    """
+    touches = _touch_rules(files)
+    if not touches.enabled:
+        return []
+    return [touch_object(touches.stream, touches.object, touches.key_field, touches.parent_field)]
+
+
+def _touch_rules(files: RuleFiles) -> TouchRecordRules:
+    said = files.fields.touch_records
+    named = {ours: target.field for ours, target in files.fields.write.get(TOUCH_OBJECT, {}).items()}
+    known = TouchRecordRules(object=TOUCH_OBJECT)
+    return TouchRecordRules(
+        # Without its key and its deal a record could neither be found again nor be made.
+        enabled=said.enabled and {"key", "opportunity"} <= named.keys(),
+        most_a_deal=said.most_a_deal,
+        months_after_close=said.months_after_close,
+        object=TOUCH_OBJECT,
+        key_field=named.get("key", known.key_field),
+        parent_field=named.get("opportunity", known.parent_field),
+    )
 
 
 def _columns(fields: ActivityObject) -> dict[str, Any]:
@@ -272,7 +321,7 @@ def write_fields(files: RuleFiles) -> dict[str, list[str]]:
     return {
         name: [target.field for target in targets.values()]
         for name, targets in files.fields.write.items()
-        if name in STREAMS
+        if name in STREAMS or (name == TOUCH_OBJECT and _touch_rules(files).enabled)
     }
 
 
@@ -536,11 +585,12 @@ def _write_rules(files: RuleFiles) -> WriteRules:
                 for ours, each in targets.items()
             }
             for name, targets in files.fields.write.items()
-            if name in STREAMS
+            if name in STREAMS or name == TOUCH_OBJECT
         },
         streams={name: STREAMS[name] for name in files.fields.write if name in STREAMS},
         kinds={name: KINDS[name] for name in files.fields.write if name in STREAMS},
         guard_percent=writes.guard_percent,
         guard_flips=writes.guard_flips,
         guard_floor_records=writes.guard_floor_records,
+        touches=_touch_rules(files),
     )

@@ -126,7 +126,8 @@ def run(report: Report, *, small: bool, rounds: int | None = None) -> None:
     with ground() as parts, ExitStack() as stack:
         sides = stores(report, parts, stack, BASE_LEADS // 10 if small else BASE_LEADS)
         for side in sides:
-            for _ in range(2 * GROUPS):
+            # Statements are prepared at their sixth turn, and planned for good some five turns later.
+            for _ in range(4 * GROUPS):
                 play(side, Alternating())
         report.say(f"  {CHANGED} leads change a cycle; {load()}")
         for _ in range(rounds or (5 if small else 15)):

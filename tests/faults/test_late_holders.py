@@ -47,7 +47,7 @@ def test_a_worker_that_sleeps_through_its_lease_changes_nothing_and_one_that_wai
 
     # One sleeps before its call: what it sends is not sent yet. One sleeps with the call made and unheard. The third
     # has a call that is done only after the lease that it began with, and then one in which the other two wake.
-    scene.org.fault({"gate": "before"}, method="GET", path_contains="sobjects/Account/describe", times=1)
+    scene.org.fault({"gate": "before"}, method="POST", path_contains="composite/sobjects/Account", times=1)
     scene.org.fault({"gate": "answer"}, method="PATCH", skip=2, times=1)
     scene.org.fault({"delay_seconds": SLOW_SECONDS}, method="PATCH", skip=3, times=1)
     scene.org.fault({"gate": "third"}, method="PATCH", skip=3, times=1)

@@ -227,7 +227,7 @@ def test_a_sweep_by_bulk_goes_on_after_every_page_and_gives_the_same_proof(swept
     swept.org.control("POST", "salesforce/settings", {"bulk_seconds": 0})
     with swept.service.engine.begin() as connection:
         start_sweep(connection, swept.service)
-    for _ in range(60):
+    for _ in range(120):
         # A worker that is told to stop after each page: the next one goes on where it stopped.
         drain(swept.service, ("sweep",), wants_stop=_after_one())
         with swept.service.engine.begin() as connection:

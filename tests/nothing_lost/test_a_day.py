@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 def test_a_day_of_2300_changes_costs_few_calls_and_its_sweep_a_line_of_its_own(world: World) -> None:
     world.begin(list(OBJECTS), ReadLimits(describe_every=timedelta(hours=1)))
     people = _founded(world)
+    books = {"Lead": people, **_companies(world)}
     for _ in range(3):
         assert world.poll(tries=12), world.troubles()
         world.pass_time(300)
@@ -30,7 +31,7 @@ def test_a_day_of_2300_changes_costs_few_calls_and_its_sweep_a_line_of_its_own(w
     when = Counter(luck.randrange(CYCLES) for _ in range(CHANGES))
     began = _mark(world)
     for cycle in range(CYCLES):
-        _edit(world, people, when[cycle], luck)
+        _edit(world, books, when[cycle], luck)
         assert world.poll(), world.troubles()
         world.pass_time(300)
     calls = _calls(world, began)
@@ -69,10 +70,27 @@ def _founded(world: World) -> list[str]:
     return ids
 
 
-def _edit(world: World, people: list[str], count: int, luck: random.Random) -> None:
-    if count:
-        records = [{"Id": each, "Title": f"Title {luck.random()}"} for each in luck.sample(people, count)]
-        world.control("salesforce/update", object="Lead", records=records)
+def _companies(world: World) -> dict[str, list[str]]:
+    """
+    Accounts, contacts and deals; object -> ids.
+    """
+    accounts = world.control("salesforce/create", object="Account", records=[{"Name": "Alder"}] * 200)["ids"]
+    contacts = [{"LastName": "Bo", "AccountId": each} for each in accounts]
+    deal = {"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2027-01-31"}
+    deals = [{**deal, "AccountId": each} for each in accounts]
+    return {
+        "Account": accounts,
+        "Contact": world.control("salesforce/create", object="Contact", records=contacts)["ids"],
+        "Opportunity": world.control("salesforce/create", object="Opportunity", records=deals)["ids"],
+    }
+
+
+def _edit(world: World, books: dict[str, list[str]], count: int, luck: random.Random) -> None:
+    fields = {"Lead": "Title", "Contact": "Title", "Account": "Website", "Opportunity": "Name"}
+    chosen = Counter(luck.choice(list(fields)) for _ in range(count))
+    for name, number in chosen.items():
+        records = [{"Id": each, fields[name]: f"{luck.random()}"} for each in luck.sample(books[name], number)]
+        world.control("salesforce/update", object=name, records=records)
 
 
 def _mark(world: World) -> int:

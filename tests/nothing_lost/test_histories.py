@@ -10,7 +10,6 @@ from tests.nothing_lost.history import PATIENCE, History
 from tests.nothing_lost.truth import Truth, story_of
 from tests.nothing_lost.world import Auditor, World
 
-
 PARTS = 4
 
 

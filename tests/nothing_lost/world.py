@@ -31,7 +31,7 @@ READING = ("pull", "sweep", "reread")
 # What the rules want besides: a field that comes into being, one that is hidden and shown, one that is computed.
 EXTRA = {"Lead": ["Fit__c", "Salutation"], "Account": ["Tier__c"], "Contact": ["Salutation", "Firm__c"]}
 # Worked out from another record: when that changes, no stamp of the contact moves.
-FORMULA = {"name": "Firm__c", "type": "Text", "formula": "Account.Name & \" \" & TEXT(Account.Industry)"}
+FORMULA = {"name": "Firm__c", "type": "Text", "formula": 'Account.Name & " " & TEXT(Account.Industry)'}
 
 
 class World:

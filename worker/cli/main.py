@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "learn": ("worker.cli.learn", "Learn what channels weigh from a table of paths. No network, no database."),
     "backtest": ("worker.cli.backtest", "Whether the flag was worth anything, by what came of it."),
     "periods": ("worker.cli.periods", "Lock fiscal periods, so that no credit moves inside them."),
-    "check": ("worker.cli.check", "Check the rule files. No network, no database."),
+    "check": ("worker.cli.check", "Check the rule files, and show what they would change before they do."),
     "doctor": ("worker.cli.doctor", "Check everything the service stands on, each with its cure."),
     "migrate": ("worker.cli.migrate", "Bring the database up to date."),
     "practice": ("worker.cli.practice", "A practice Salesforce org and Marketo on this machine."),

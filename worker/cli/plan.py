@@ -18,6 +18,8 @@ from worker.store import outbox, views
 DECIDING = ("resolve", "engage", "attribute", "originate", "plan")
 # A read before writing takes 2,000 records a call, a write 200.
 READ_BATCH, WRITE_BATCH = 2_000, 200
+# What Salesforce counts for a record, whatever its fields (read 2026-11).
+RECORD_KB = 2
 
 
 @click.command("plan")
@@ -47,7 +49,16 @@ def decide_and_show(service: Service, examples: int) -> dict[str, Any]:
         planned["shown"] = outbox.waiting_plans(connection)
     records = [each["records"] for each in planned["objects"]]
     planned["records"] = sum(records)
-    planned["calls"] = sum(-(-number // READ_BATCH) + -(-number // WRITE_BATCH) for number in records)
+    planned["creates"] = sum(each["creates"] for each in planned["objects"])
+    planned["deletes"] = sum(each["deletes"] for each in planned["objects"])
+    planned["updates"] = planned["records"] - planned["creates"] - planned["deletes"]
+    planned["calls"] = sum(
+        -(-each["records"] // READ_BATCH)
+        + -(-each["deletes"] // WRITE_BATCH)
+        + -(-(each["records"] - each["deletes"]) // WRITE_BATCH)
+        for each in planned["objects"]
+    )
+    planned["storage_kb"] = RECORD_KB * (planned["creates"] - planned["deletes"])
     return planned
 
 
@@ -75,7 +86,13 @@ def told(planned: dict[str, Any]) -> Iterator[str]:
         if plan["why_held"]:
             yield f"Plan {plan['id']} is held by the write guard: {plan['why_held']}."
     yield (
-        f"Plan: {planned['records']:,} updates, 0 creates, 0 deletes, {planned['calls']:,} API calls, "
-        "no storage. Nothing was written."
+        f"Plan: {planned['updates']:,} updates, {planned['creates']:,} creates, {planned['deletes']:,} deletes, "
+        f"{planned['calls']:,} API calls, {_storage(planned['storage_kb'])}. Nothing was written."
     )
     yield "Next: headwater apply"
+
+
+def _storage(kilobytes: int) -> str:
+    if not kilobytes:
+        return "no storage"
+    return f"{abs(kilobytes):,} kB of storage{' freed' if kilobytes < 0 else ''}"

@@ -3,12 +3,17 @@
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import click
 
+from config.dealfile import instant
+from config.rulefiles import load_rules
+from config.settings import Settings
+from worker.cli.credit import InstantType
 from worker.cli.ground import ground
 from worker.cli.money import money
 from worker.cli.output import Speech, common, table
@@ -17,7 +22,9 @@ from worker.cli.why_account import flag, standing
 from worker.core.deals import MINOR_DIGITS
 from worker.core.errors import Fatal
 from worker.core.instants import to_the_minute
-from worker.store import scopes, views
+from worker.flows.as_of import Hindsight
+from worker.flows.run import Service
+from worker.store import past, scopes, views
 
 CLOCKS = {"pipeline": "as of creation", "revenue": "as of the close, or to date while open"}
 SHOWN_ACTS, SHOWN_WRITES = 25, 12
@@ -25,14 +32,34 @@ SHOWN_ACTS, SHOWN_WRITES = 25, 12
 
 @click.command("why")
 @click.argument("words", nargs=-1, required=True)
+@click.option(
+    "--as-of",
+    type=InstantType(),
+    metavar="INSTANT",
+    help="As it held then, by all that is known of it now (2026-11-18T12:00:00Z, or a day).",
+)
+@click.option("--known-then", is_flag=True, help="With --as-of: by what was known then.")
+@click.option("--since", type=InstantType(), metavar="INSTANT", help="What changed since then, and why.")
 @common
-def command(words: tuple[str, ...], speech: Speech) -> None:
+def command(
+    words: tuple[str, ...],
+    as_of: datetime | date | None,
+    since: datetime | date | None,
+    *,
+    known_then: bool,
+    speech: Speech,
+) -> None:
     """
     Why a record says what it says: give a Salesforce id, an e-mail address, a domain, or a full name.
 
     Every field with its source, its rule and the values that lost; the flag with its acts and points; the deal with
     every model's shares; what was written, what is to be, and what was refused.
+
+    --as-of decides again for a past moment, by the rules in force then. --since tells what new acts, time, other rules
+    and late data each did to a flag, a stage or a credit.
     """
+    if (as_of is not None and since is not None) or (known_then and as_of is None):
+        raise click.UsageError("give --as-of, with or without --known-then, or --since")
     asked = " ".join(words)
     with ground(meets_org=False) as settings:
         service = service_of(settings, sources=False, decides=False)
@@ -44,8 +71,50 @@ def command(words: tuple[str, ...], speech: Speech) -> None:
                     f'nothing in the store is called "{asked}"',
                     actions=["give a Salesforce id, an e-mail address, a domain or a full name", "headwater status"],
                 )
-            answers = [views.why(connection, each["kind"], each["id"]) for each in found]
+            if as_of is None and since is None:
+                answers = [views.why(connection, each["kind"], each["id"]) for each in found]
+        if as_of is not None or since is not None:
+            _past(service, settings, found, as_of, since, known_then=known_then, speech=speech)
+            return
     speech.answer(answers[0] if len(answers) == 1 else answers, lambda: _told(answers, service.rules.currency))
+
+
+def _past(
+    service: Service,
+    settings: Settings,
+    found: list[dict[str, Any]],
+    as_of: datetime | date | None,
+    since: datetime | date | None,
+    *,
+    known_then: bool,
+    speech: Speech,
+) -> None:
+    """
+    Answer for a past moment, or for what changed since one.
+    """
+    from worker.cli import past as then
+    from worker.wiring import past_rules
+
+    rules_of, zone = past_rules(service.engine, load_rules(settings.rules)), service.rules.zone
+    with past.look_only(service.engine) as connection:
+        hindsight = Hindsight(connection, rules_of)
+        if since is not None:
+            at = instant(since, zone, ends=True)
+            changed = [then.since(hindsight, each["kind"], each["id"], at) for each in found]
+            data = [then.since_data(who, each, at) for who, each in changed]
+            rules = service.rules
+            speech.answer(
+                data[0] if len(data) == 1 else data,
+                lambda: (
+                    line
+                    for who, each in changed
+                    for line in then.since_told(who, each, at, rules.write_model, rules.currency)
+                ),
+            )
+        elif as_of is not None:
+            moment = then.Moment(instant(as_of, zone, ends=True), known_then)
+            answers = [then.as_of(hindsight, each["kind"], each["id"], moment) for each in found]
+            speech.answer(answers[0] if len(answers) == 1 else answers, lambda: _told(answers, service.rules.currency))
 
 
 def _told(answers: Iterable[dict[str, Any]], currency: str) -> Iterator[str]:
@@ -61,6 +130,10 @@ def told(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
     One record's answer as people read it.
     """
     yield f"{answer['kind'].capitalize()} {answer['name']}"
+    if "as_of" in answer:
+        moment = answer["as_of"]
+        yield f"As of {to_the_minute(moment['at'])}, {moment['sense']}, by rules v{moment['rules']}."
+        yield from (f"  Not known: {each}" for each in moment["not_known"])
     yield from table(
         ("RECORD", "ID", "BELONGS HERE BY", "SINCE"),
         [[each["stream"], each["record_id"], each["rule"], each["since_at"][:10]] for each in answer["records"]],
@@ -72,6 +145,8 @@ def told(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
         yield from _credit(answer, home_currency)
     else:
         yield from _person(answer)
+    if "as_of" in answer:
+        return
     yield from _fields(answer["fields"])
     yield from _writes(answer)
 

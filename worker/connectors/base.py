@@ -172,11 +172,16 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class RecordChange:
     """
-    What one record should be set to: field -> canonical text (None empties it).
+    What one record should be set to: field -> canonical text (None empties it). ``removes`` is the platform's id of a
+    record that is to be deleted instead.
+
+    Records of an object that we make ourselves are known by our own key: ``record_id`` is that key, and a record that
+    is not there comes into being.
     """
 
     record_id: str
     values: Mapping[str, str | None]
+    removes: str | None = None
 
 
 Verdict = Literal["done", "retry", "parked", "gone", "refused", "unknown"]
@@ -196,6 +201,7 @@ class Result:
     verdict: Verdict
     code: str | None = None
     message: str | None = None
+    vendor_id: str | None = None  # the platform's id, where ``record_id`` is a key of ours
 
 
 @dataclass(frozen=True)

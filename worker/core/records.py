@@ -223,6 +223,13 @@ ORGANIZATION: Final[dict[str, str]] = {
     "is_sandbox": "boolean",
 }
 
+# A record that we keep beneath a deal for one of its touches. It is read to be compared with what it should hold, and
+# is no act and no source of anything.
+TOUCH_RECORD: Final[dict[str, str]] = {
+    "key": "text",  # our external id of it
+    "opportunity_ref": "text",
+}
+
 SHAPES: Final[dict[str, dict[str, str]]] = {
     "person": PERSON,
     "account": ACCOUNT,
@@ -241,6 +248,7 @@ SHAPES: Final[dict[str, dict[str, str]]] = {
     "business_hours": BUSINESS_HOURS,
     "currency_rate": CURRENCY_RATE,
     "organization": ORGANIZATION,
+    "touch_record": TOUCH_RECORD,
 }
 
 # Shapes that resolve looks at record by record. The others are looked up when something else is decided.
@@ -259,6 +267,8 @@ RESOLVED: Final = frozenset(
         "label",
     }
 )
+# Shapes of nothing but fields of ours: whatever moves in such a record is the plan's to look at.
+OURS_ALONE: Final = frozenset({"touch_record"})
 # Columns that only tie a source record to others, or say what kind of record it is.
 _TIES: Final = frozenset({"lead_ref", "contact_ref", "is_person_account", "is_person", "person_ref"})
 

@@ -72,26 +72,23 @@ class Timeline:
 @dataclass(frozen=True)
 class Lens:
     """
-    Which facts count: those that happened by ``until``; and of those that happened by ``since``, only what was known
-    then.
+    Which facts count: those that happened by ``until``; of those that happened by ``since``, only what was known then;
+    and of all, only what had come ``by`` an instant.
     """
 
     until: datetime
     since: datetime | None = None
-
-    @property
-    def hides_late(self) -> bool:
-        """
-        Whether what came late is left out.
-        """
-        return self.since is not None
+    by: datetime | None = None
 
     def sees(self) -> pl.Expr:
         """
         Whether it sees a fact with occurred_at and arrived_at.
         """
-        happened = (pl.col("occurred_at") <= self.until).fill_null(value=True)
-        if self.since is None:
-            return happened
-        known = (pl.col("arrived_at") <= self.since).fill_null(value=True)
-        return happened & ((pl.col("occurred_at") > self.since).fill_null(value=False) | known)
+        arrived, occurred = pl.col("arrived_at"), pl.col("occurred_at")
+        seen = (occurred <= self.until).fill_null(value=True)
+        if self.since is not None:
+            known = (arrived <= self.since).fill_null(value=True)
+            seen &= (occurred > self.since).fill_null(value=False) | known
+        if self.by is not None:
+            seen &= (arrived <= self.by).fill_null(value=True)
+        return seen

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from worker.connectors.base import RecordChange, Sink
+from worker.connectors.base import Sink
 from worker.core.errors import Fatal, HeadwaterError
 from worker.flows.budget import leave_the_floor
 from worker.flows.handover import JOB_RECORDS, follow, hand_over
 from worker.flows.run import Run
-from worker.flows.settle import leave_what_differs, refuse, settle_answers
+from worker.flows.settle import change_of, leave_what_differs, refuse, settle_answers
 from worker.store import cursors, outbox
 from worker.store.outbox import Row
 
@@ -74,16 +74,17 @@ def _send(run: Run, sink: Sink, rows: Sequence[Row]) -> None:
     is_bulk = sink.bulk_above is not None and len(still) > sink.bulk_above
     if is_bulk and hand_over(run, sink, object_name, still):
         return
-    for chunk in _chunks(still, sink.batch_size):
-        _write(run, sink, object_name, chunk)
+    # Deleting is a call of its own.
+    for rows_alike in ([row for row in still if row.removes], [row for row in still if not row.removes]):
+        for chunk in _chunks(rows_alike, sink.batch_size):
+            _write(run, sink, object_name, chunk)
 
 
 def _write(run: Run, sink: Sink, object_name: str, rows: Sequence[Row]) -> None:
     with run.transaction() as connection:
         outbox.mark(connection, rows, "sending")
-    changes = [RecordChange(row.record_id, {change.field: change.new for change in row.changes}) for row in rows]
     try:
-        answers = sink.write(object_name, changes)
+        answers = sink.write(object_name, [change_of(row) for row in rows])
     except HeadwaterError:
         # A sink raises before anything was sent; an answer that never came is told row by row.
         with run.transaction() as connection:

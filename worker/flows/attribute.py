@@ -17,7 +17,7 @@ from worker.core.deals import as_deals, why_not_credited
 from worker.core.rules import Rules
 from worker.flows.credits import converted, settled, stored_credits
 from worker.flows.run import Run
-from worker.store import adjustments, decisions, dues, matching
+from worker.store import adjustments, decisions, dues, matching, touch_records
 
 BASIS: Final = {"roles": "Contact roles", "primary": "Primary contact role", "account": "Account"}
 STATE: Final = {"open": "Open", "won": "Final", "lost": "Lost"}
@@ -58,6 +58,10 @@ def attribute(run: Run) -> None:
             if ids:
                 changed = _decide(run, connection, ids)
                 matching.note_for_plan(connection, "opportunity", changed)
+                touches = run.rules.write.touches
+                if touches.enabled:
+                    # What a record says of its touch, its person or its amount moves without the decision.
+                    touch_records.note_deals(connection, touches.parent_stream, ids)
                 run.count("attributions changed", len(changed))
         run.count("deals decided", len(ids))
         if len(ids) < run.limits.batch:

@@ -50,6 +50,9 @@ FLOWS: Final[Mapping[str, Callable[[Run], None]]] = {
     "learn": learn,
 }
 
+# Begins the run of the next job that is ready, in the caller's transaction; None where there is none, or no time.
+NextRun = Callable[[Connection], Run | None]
+
 # Flows that follow one another: a stage begins when nothing is due in those before it.
 STAGES: Final = (("reread",), ("resolve",), ("engage", "attribute"), ("originate",), ("plan",))
 # These decide by what is not there, or remember what they decided, so they wait until every stream has been read once:
@@ -80,46 +83,63 @@ def drain(
     def is_over() -> bool:
         return wants_stop() or time.monotonic() >= ends_at
 
+    def next_run(connection: Connection) -> Run | None:
+        return None if is_over() else _claimed(connection, service, flows, is_over, on_progress)
+
     while not is_over():
         with service.engine.begin() as connection:
-            _expect_rules_in_force(connection, service)
-            job = jobs.claim(connection, flows, owner=service.owner, lease=service.limits.lease)
-            if job is None:
-                break
-            now = organisation_now(connection, service)
-            run_id = jobs.begin_run(connection, job, now)
-            purpose = purpose_of(connection, job.flow, job.scope)
-        _do(
-            service,
-            Run(
-                engine=service.engine,
-                job=job,
-                run_id=run_id,
-                now=now,
-                rules=service.rules,
-                sources=service.sources,
-                sinks=service.sinks,
-                api_floor_percent=service.api_floor_percent,
-                api_cap_percent=service.api_cap_percent,
-                purpose=purpose,
-                meter=service.meter,
-                limits=service.limits,
-                wants_stop=is_over,
-                on_progress=partial(on_progress, job.flow),
-            ),
-        )
-        done += 1
+            if (stale := _stale_rules(connection, service)) is not None:
+                raise stale
+            run = next_run(connection)
+        if run is None:
+            break
+        while run is not None:
+            run = _do(service, run, next_run)
+            done += 1
     return done
 
 
-def _expect_rules_in_force(connection: Connection, service: Service) -> None:
+def _stale_rules(connection: Connection, service: Service) -> StaleRules | None:
     """
-    Raise StaleRules where other rules were put in force since this process read its own: two versions at work would
+    What is to be raised where other rules were put in force since this process read its own: two versions at work would
     decide the same record in turn.
     """
     in_force = decisions.rules_in_force(connection)
-    if in_force is not None and in_force != service.rules.version:
-        raise StaleRules(in_force, service.rules.version)
+    if in_force is None or in_force == service.rules.version:
+        return None
+    return StaleRules(in_force, service.rules.version)
+
+
+def _claimed(
+    connection: Connection,
+    service: Service,
+    flows: Sequence[str],
+    wants_stop: Callable[[], bool],
+    on_progress: Callable[[str, str, int], None],
+) -> Run | None:
+    """
+    The run of the next job that is ready, begun; None where none is.
+    """
+    job = jobs.claim(connection, flows, owner=service.owner, lease=service.limits.lease)
+    if job is None:
+        return None
+    now = organisation_now(connection, service)
+    return Run(
+        engine=service.engine,
+        job=job,
+        run_id=jobs.begin_run(connection, job, now),
+        now=now,
+        rules=service.rules,
+        sources=service.sources,
+        sinks=service.sinks,
+        api_floor_percent=service.api_floor_percent,
+        api_cap_percent=service.api_cap_percent,
+        purpose=purpose_of(connection, job.flow, job.scope),
+        meter=service.meter,
+        limits=service.limits,
+        wants_stop=wants_stop,
+        on_progress=partial(on_progress, job.flow),
+    )
 
 
 def start_cycle(connection: Connection, service: Service) -> None:
@@ -151,7 +171,9 @@ def follow_up(connection: Connection, service: Service) -> None:
         if name in service.sources and not jobs.is_open(connection, f"sweep:{name}"):
             jobs.enqueue(connection, "sweep", lane=f"sweep:{name}", scope={"source": name})
     waiting = set(dues.waiting(connection))
-    if decisions.accounts_to_review(connection, organisation_now(connection, service), limit=1):
+    if "engage" not in waiting and decisions.accounts_to_review(
+        connection, organisation_now(connection, service), limit=1
+    ):
         waiting.add("engage")
     if waiting & NEED_EVERYTHING_READ and not cursors.everything_read_once(connection):
         waiting -= NEED_EVERYTHING_READ
@@ -166,15 +188,15 @@ def follow_up(connection: Connection, service: Service) -> None:
         jobs.enqueue(connection, "apply", after=timedelta(seconds=waits))
 
 
-def _do(service: Service, run: Run) -> None:
+def _do(service: Service, run: Run, next_run: NextRun) -> Run | None:
     """
-    Run a claimed job's flow and settle how it ended.
+    Run a claimed job's flow and settle how it ended. Returns the next run where one was begun along with that.
     """
     job = run.job
     try:
         with _kept(service, job):
             FLOWS[job.flow](run)
-        _settle_success(service, run)
+        return _settle_success(service, run, next_run)
     except LeaseLost:
         log.warning("lease lost", flow=job.flow, lane=job.lane, job=job.id)
     except HeadwaterError as error:
@@ -191,6 +213,7 @@ def _do(service: Service, run: Run) -> None:
         _settle_failure(
             service, run, Fatal("HW-901", f"{type(error).__name__} in {job.flow}", vendor=_first_line(error))
         )
+    return None
 
 
 @contextmanager
@@ -219,7 +242,10 @@ def _kept(service: Service, job: jobs.Job) -> Iterator[None]:
         keeper.join()
 
 
-def _settle_success(service: Service, run: Run) -> None:
+def _settle_success(service: Service, run: Run, next_run: NextRun) -> Run | None:
+    """
+    Settle a run that came to its end and begin the next one, in one transaction. Others are rung for what is then left.
+    """
     service.meter.note(run.purpose)
     with service.engine.begin() as connection:
         if run.wants_stop() and run.come_again is None:
@@ -231,11 +257,13 @@ def _settle_success(service: Service, run: Run) -> None:
         jobs.end_run(connection, run.run_id, run.tally)
         findings.clear(connection, f"job:{run.job.lane}")
         follow_up(connection, service)
+        following = next_run(connection) if _stale_rules(connection, service) is None else None
         ready = jobs.ready_flows(connection)
     log.info(
         "run done", flow=run.job.flow, lane=run.job.lane, **{key.replace(" ", "_"): n for key, n in run.tally.items()}
     )
     service.ring(ready)
+    return following
 
 
 def _settle_failure(service: Service, run: Run, error: HeadwaterError) -> None:

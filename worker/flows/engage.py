@@ -50,7 +50,8 @@ def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Le
         opt_out_fields=tracking.opt_out_fields,
         email_opt_out=tracking.email_opt_out,
     )
-    stood = stood_by(connection, accounts, facts, run.rules, learnt, now=run.now)
+    deals = standings.deals_of(connection, account_ids, run.rules.deals.exclude_types)
+    stood = stood_by(accounts, facts, deals, run.rules, learnt, now=run.now)
     changed = decisions.save_flags(connection, stood.flags, rule_version=run.rules.version, now=run.now)
     version = run.rules.version
     standings.save_standings(connection, accounts, stood.standings, rule_version=version, now=run.now)
@@ -62,23 +63,17 @@ def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Le
 
 
 def stood_by(
-    connection: Connection,
-    accounts: pl.DataFrame,
-    facts: pl.DataFrame,
-    rules: Rules,
-    learnt: Learnt,
-    *,
-    now: datetime,
+    accounts: pl.DataFrame, facts: pl.DataFrame, deals: pl.DataFrame, rules: Rules, learnt: Learnt, *, now: datetime
 ) -> Stood:
     """
-    What these rules make of the accounts (ACCOUNT_FACTS) and what was done there (ACT_FACTS). Saves nothing.
+    What these rules make of the accounts (ACCOUNT_FACTS), what was done there (ACT_FACTS) and their deals (of
+    ``standings.deals_of``).
     """
     news = facts.filter(pl.col("is_new"))["account_id"].unique()
     given = accounts.with_columns(
         has_new_act=pl.col("account_id").is_in(news.implode()) | pl.col("decided_at").is_null(),
         excluded=pl.when(pl.col("domain").is_in(sorted(rules.own_domains))).then(pl.lit("own staff")),
     ).select(*ENGAGEMENT_ACCOUNT, "has_new_act", "excluded", "alerted_at", *FACTS)
-    deals = standings.deals_of(connection, accounts["account_id"].to_list(), rules.deals.exclude_types)
     return stand(
         given,
         acts_of(facts, rules),

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from worker.connectors.base import RecordChange, Result, Sink
+from worker.connectors.base import Result, Sink
 from worker.flows.run import Run
-from worker.flows.settle import settle_answers
+from worker.flows.settle import change_of, settle_answers
 from worker.store import bulk_jobs
 from worker.store.bulk_jobs import BulkJob
 from worker.store.outbox import Row
@@ -35,7 +35,7 @@ def hand_over(run: Run, sink: Sink, object_name: str, rows: Sequence[Row]) -> bo
         return False
     with run.transaction() as connection:
         job = bulk_jobs.begin(connection, sink.name, object_name, vendor_id, rows)
-    changes = [RecordChange(row.record_id, {change.field: change.new for change in row.changes}) for row in rows]
+    changes = [change_of(row) for row in rows]
     refused = {result.record_id: result for result in sink.hand_over(vendor_id, object_name, changes)}
     with run.transaction() as connection:
         of_refused = [row for row in rows if row.record_id in refused]

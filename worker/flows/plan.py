@@ -17,7 +17,8 @@ from worker.core.reconcile.diff import Change, Wanted, diff
 from worker.core.reconcile.guard import PlanSize, why_held
 from worker.core.reconcile.rules import WriteRules, fitted
 from worker.flows.run import Run
-from worker.store import cursors, dues, findings, outbox, planning
+from worker.flows.touch_records import differences
+from worker.store import cursors, dues, findings, outbox, planning, touch_records
 
 # A plan looks at this many records at a time: row by row is quick enough here and keeps memory flat.
 BATCH = 5_000
@@ -25,15 +26,20 @@ BATCH = 5_000
 
 def plan(run: Run) -> None:
     """
-    Take every due record, then close the plan: planned, held, or approved.
+    Take every due record, and with the last of them close the plan: planned, held, or approved.
     """
-    is_full = True
-    while is_full and not run.wants_stop():
+    is_over = False
+    while not is_over:
         with run.transaction() as connection:
             is_full = _take_batch(run, connection)
-    with run.transaction() as connection:
-        dues.drop_others(connection, "plan", list(run.rules.write.streams.values()))
-        _close(run, connection)
+            is_over = not is_full or run.wants_stop()
+            if is_over:
+                touches = run.rules.write.touches
+                if not touches.enabled:
+                    touch_records.forget(connection, touches.object)
+                read_back = [touches.stream] if touches.enabled else []
+                dues.drop_others(connection, "plan", [*run.rules.write.streams.values(), *read_back])
+                _close(run, connection)
 
 
 def _take_batch(run: Run, connection: Connection) -> bool:
@@ -41,20 +47,51 @@ def _take_batch(run: Run, connection: Connection) -> bool:
     Compare up to BATCH due records of all objects together. Returns whether there may be more.
     """
     left = BATCH
+    known: dict[str, Mapping[str, Any]] = {}
     for object_name, kind in run.rules.write.kinds.items():
-        keys = dues.take_of(connection, "plan", kind, run.rules.write.streams[object_name], left)
+        stream = run.rules.write.streams[object_name]
+        keys = dues.take_of(connection, "plan", kind, stream, left)
         if keys:
-            _compare(run, connection, object_name, kind, keys)
+            source = stream.split(".")[0]
+            known[source] = known.get(source) or cursors.source_state(connection, source)["known"]
+            _compare(run, connection, object_name, keys, _described(known[source], object_name))
         left -= len(keys)
         if left == 0:
             return True
-    return False
+    if run.rules.write.touches.enabled:
+        left -= _compare_touches(run, connection, left)
+    return left == 0
 
 
-def _compare(run: Run, connection: Connection, object_name: str, kind: str, record_ids: list[str]) -> None:
+def _compare_touches(run: Run, connection: Connection, limit: int) -> int:
+    """
+    Compare the touch records of up to ``limit`` due deals. Returns how many were taken.
+    """
+    object_name = run.rules.write.touches.object
+    taken, differing = differences(run, connection, limit)
+    if differing:
+        busy = outbox.in_flight(connection, object_name, list(differing))
+        changes = _without_fights(
+            run, connection, object_name, {key: each for key, each in differing.items() if key not in busy}
+        )
+        plan_id = outbox.open_plan(connection, run.rules.version)
+        fresh, left = outbox.put(connection, plan_id, object_name, run.rules.version, changes)
+        run.count("records compared", len(differing))
+        run.count("records to write", fresh)
+        run.count("no longer to write", left)
+    return taken
+
+
+def _compare(
+    run: Run,
+    connection: Connection,
+    object_name: str,
+    record_ids: list[str],
+    described: Mapping[str, Mapping[str, Any]],
+) -> None:
     rules = run.rules.write
+    kind = rules.kinds[object_name]
     busy = outbox.in_flight(connection, object_name, record_ids)
-    described = _described(run, connection, object_name)
     targets = fitted(
         rules.targets[object_name], {name: int(facts.get("length", 0)) for name, facts in described.items()}
     )
@@ -112,12 +149,10 @@ def _wanted(kind: str, subject: Mapping[str, Any]) -> list[Wanted]:
             return desired.for_person(decision, subject["account_ref"])
 
 
-def _described(run: Run, connection: Connection, object_name: str) -> dict[str, Mapping[str, Any]]:
+def _described(known: Mapping[str, Any], object_name: str) -> dict[str, Mapping[str, Any]]:
     """
     The fields of ours that the organisation shows and lets us change, and what they are, as its source last learned.
     """
-    stream = run.rules.write.streams[object_name]
-    known = cursors.source_state(connection, stream.split(".")[0])["known"]
     fields = known.get("objects", {}).get(object_name, {}).get("fields", {})
     return {name: facts for name, facts in fields.items() if facts.get("updateable")}
 
@@ -138,7 +173,14 @@ def _close(run: Run, connection: Connection) -> None:
     sizes = {
         name: PlanSize(size["records"], size["flips"], _stored(connection, name, size["records"], rules))
         for name, size in drafted.items()
+        if name != rules.touches.object
     }
+    if rules.touches.object in drafted:
+        # Measured in deals: each new one brings several records, and the first has none to be measured against.
+        deals = touch_records.planned_deals(connection, rules.touches.object)
+        sizes[f"Opportunity (by {rules.touches.object})"] = PlanSize(
+            deals, 0, _stored(connection, "Opportunity", deals, rules)
+        )
     reason = why_held(sizes, rules)
     approved = outbox.writes_approved(connection)
     state = "planned" if not approved else "held" if reason else "approved"

@@ -5,10 +5,10 @@ and money moved between channels.
 Reads one moment of the store and writes nothing; safe beside a running service. Called by ``headwater check --impact``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 from sqlalchemy import Connection
@@ -24,12 +24,19 @@ from worker.flows.attribute import paths_of
 from worker.flows.credits import settling_of
 from worker.flows.engage import stood_by, what_was_learnt
 from worker.flows.reclassify import as_touches, classified, facts_of, that_stand
-from worker.store import adjustments, decisions, past
-
-AT_A_TIME: Final = 5_000
-NAMED: Final = 1_000  # so many accounts that change are named; all are counted
+from worker.store import adjustments, decisions, past, standings
 
 Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """
+    How many accounts or deals are looked at at a time, and how many of those that change are named; all are counted.
+    """
+
+    batch: int = 5_000
+    named: int = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,8 @@ class Impact:
     What would change. ``counts``: by (what, is_gained), all accounts that change; ``changes`` names the first of them.
     ``money`` has a line a model, clock, currency and channel. ``new_models`` and ``gone_models`` stand on one side only
     and are not compared; ``unpriced`` deals have no amount; of ``locked`` deals nothing moves on some clock; of
-    ``waiting`` accounts and deals the rules in force have yet to decide, so that what they lack shows up here too.
+    ``waiting`` records, accounts and deals (by flow) the rules in force have yet to decide, so that what they lack
+    shows up here too.
     """
 
     now: datetime
@@ -69,22 +77,24 @@ class Impact:
     waiting: dict[str, int] = field(default_factory=dict)
 
 
+SIZES: Final = Sizes()
+
+
 def preview(
     connection: Connection,
     ruling: Rules,
     proposed: Rules,
     now: datetime,
     on_progress: Progress = lambda _what, _count: None,
-    *,
-    most_named: int = NAMED,
+    sizes: Sizes = SIZES,
 ) -> Impact:
     """
     What ``proposed`` would change of what is stored under the rules in force (``ruling``), decided as of ``now`` by the
     organisation's clock. ``connection`` is ``past.look_only``'s.
     """
-    impact = Impact(now, waiting=past.waiting(connection))
-    _engagement(connection, ruling, proposed, impact, on_progress, most_named)
-    _attribution(connection, ruling, proposed, impact, on_progress)
+    impact = Impact(now, waiting=past.waiting(connection, now))
+    _engagement(connection, ruling, proposed, impact, on_progress, sizes)
+    _attribution(connection, ruling, proposed, impact, on_progress, sizes)
     return impact
 
 
@@ -96,23 +106,23 @@ def touches_differ(ruling: Rules, proposed: Rules) -> bool:
     return not same or ruling.zone != proposed.zone
 
 
-def _batches(connection: Connection, kind: str) -> Any:
+def _batches(connection: Connection, kind: str, size: int) -> Iterator[list[int]]:
     last = 0
-    while ids := past.ids_after(connection, kind, last, AT_A_TIME):
+    while ids := past.ids_after(connection, kind, last, size):
         yield ids
         last = ids[-1]
 
 
 def _engagement(
-    connection: Connection, ruling: Rules, proposed: Rules, impact: Impact, on_progress: Progress, most_named: int
+    connection: Connection, ruling: Rules, proposed: Rules, impact: Impact, on_progress: Progress, sizes: Sizes
 ) -> None:
     learnt = what_was_learnt(connection)
-    for ids in _batches(connection, "account"):
+    for ids in _batches(connection, "account", sizes.batch):
         accounts, stood = _stood(connection, ids, ruling, proposed, learnt, impact.now)
         for change in _changes(accounts, stood):
             key = change.what, change.is_gained
             impact.counts[key] = impact.counts.get(key, 0) + 1
-            if impact.counts[key] <= most_named:
+            if impact.counts[key] <= sizes.named:
                 impact.changes.append(change)
         impact.accounts += len(ids)
         on_progress("accounts", len(ids))
@@ -139,15 +149,16 @@ def _stood(
             opt_out_fields=proposed.tracking.opt_out_fields,
             email_opt_out=proposed.tracking.email_opt_out,
         )
-    stood = stood_by(connection, accounts, facts, proposed, learnt, now=now)
+    deals = standings.deals_of(connection, ids, proposed.deals.exclude_types)
+    stood = stood_by(accounts, facts, deals, proposed, learnt, now=now)
     lacks = pl.col("detail").str.json_path_match("$.missing").str.strip_chars('[]"').str.replace_all('","', ", ")
     where = pl.format("stage {}, fit {}", "stage", pl.col("fit_band").fill_null("unknown"))
-    standings = stood.standings.select(
+    reasons = stood.standings.select(
         "account_id",
         "qualified",
         qualified_why=pl.when(pl.col("qualified")).then(where).otherwise(where + pl.lit("; lacks ") + lacks),
     )
-    return accounts, stood.flags.select("account_id", "engaged", "why").join(standings, on="account_id")
+    return accounts, stood.flags.select("account_id", "engaged", "why").join(reasons, on="account_id")
 
 
 def _changes(accounts: pl.DataFrame, stood: pl.DataFrame) -> list[Change]:
@@ -168,7 +179,7 @@ def _changes(accounts: pl.DataFrame, stood: pl.DataFrame) -> list[Change]:
 
 
 def _attribution(
-    connection: Connection, ruling: Rules, proposed: Rules, impact: Impact, on_progress: Progress
+    connection: Connection, ruling: Rules, proposed: Rules, impact: Impact, on_progress: Progress, sizes: Sizes
 ) -> None:
     had = [model.name for model in ruling.attribution.models]
     gets = [model.name for model in proposed.attribution.models]
@@ -176,13 +187,13 @@ def _attribution(
     impact.gone_models = tuple(name for name in had if name not in gets)
     models = [name for name in gets if name in had]
     locked, ledger = adjustments.locked_periods(connection), Ledger()
-    for ids in _batches(connection, "opportunity"):
+    for ids in _batches(connection, "opportunity", sizes.batch):
         facts = decisions.deal_facts(connection, ids).filter(
             pl.col("created_at").is_not_null() & pl.col("outcome").is_not_null()
         )
         deals = as_deals(facts, proposed.currency)
         stored = past.channel_money(connection, facts["opportunity_id"].to_list())
-        before = whole(stored.with_columns(channel=named(pl.col("channel"), pl.col("channel"))), deals, models, CLOCKS)
+        before = whole(stored.with_columns(channel=named(pl.col("item"), pl.col("channel"))), deals, models, CLOCKS)
         after = whole(_money(connection, facts, ruling, proposed, impact.now), deals, models, CLOCKS)
         if locked.height:
             settling = settling_of(adjustments.settled_as(connection, ids), facts, proposed)
@@ -197,9 +208,7 @@ def _attribution(
     impact.money, impact.deals_changed = ledger.lines(), ledger.changed
 
 
-def _money(
-    connection: Connection, facts: pl.DataFrame, ruling: Rules, proposed: Rules, now: datetime
-) -> pl.DataFrame:
+def _money(connection: Connection, facts: pl.DataFrame, ruling: Rules, proposed: Rules, now: datetime) -> pl.DataFrame:
     """
     CHANNEL_MONEY of these deals by the proposed rules.
     """

@@ -14,7 +14,7 @@ from worker.connectors.base import Cursor, Page, Source, Stream
 from worker.core.errors import HeadwaterError, LeaseLost, Retriable
 from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
-from worker.store import bulk, census, cursors, findings, matching, presence, staging
+from worker.store import bulk, census, cursors, findings, matching, presence, staging, touch_records
 
 # So many rows change what the planner should know of the tables.
 MANY = 1_000
@@ -147,6 +147,9 @@ def _fill_in(run: Run, connection: Connection, stream: str, fields: Sequence[str
     for object_name, written in run.rules.write.streams.items():
         if written == stream:
             matching.note_stream_for_plan(connection, run.rules.write.kinds[object_name], stream)
+    touches = run.rules.write.touches
+    if touches.enabled and stream == touches.stream:
+        touch_records.note_all_deals(connection, touches.parent_stream)
 
 
 def _cursor(stream: str, stored: Mapping[str, Any]) -> Cursor:

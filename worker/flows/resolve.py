@@ -289,6 +289,8 @@ def _note_accounts_left(connection: Connection, account_ids: Sequence[int]) -> N
     """
     Accounts that somebody has left, and their deals, are decided again without that person.
     """
+    if not account_ids:
+        return
     dues.note(connection, "engage", "account", account_ids)
     dues.note(connection, "attribute", "opportunity", matching.deals_of_accounts(connection, account_ids))
 

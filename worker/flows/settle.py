@@ -11,11 +11,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from worker.connectors.base import Observed, Result
+from worker.connectors.base import Observed, RecordChange, Result
 from worker.core.errors import Fatal
+from worker.core.reconcile.touch_records import opportunity_of
 from worker.core.reconcile.values import canonical
 from worker.flows.run import Run
-from worker.store import dues, findings, outbox
+from worker.store import dues, findings, outbox, touch_records
 from worker.store.outbox import Row, Settled
 
 # A lock is gone in seconds; everything else that may pass gets minutes.
@@ -52,8 +53,16 @@ def compare(run: Run, row: Row, seen: Observed) -> tuple[Row, list[Settled]]:
     writing: fields that hold the value already (our own earlier write arrived), fields that somebody changed since the
     plan, records that are gone.
     """
-    if seen.values is None:
-        return replace(row, changes=()), [Settled(row, change, "gone", None) for change in row.changes]
+    if seen.values is None or (row.removes and seen.values.get("Id") != row.removes):
+        if seen.values is None and _makes(run, row):
+            return row, []
+        result = "done" if row.removes else "gone"
+        return replace(row, changes=()), [
+            Settled(row, change, result, change.old if row.removes else None) for change in row.changes
+        ]
+    if row.removes:
+        return row, []
+    vendor_id = seen.facts.get("Id")
     targets = {target.field: target for target in run.rules.write.targets[row.object].values()}
     still = []
     closed = []
@@ -61,12 +70,32 @@ def compare(run: Run, row: Row, seen: Observed) -> tuple[Row, list[Settled]]:
         target = targets.get(change.field)
         holds = canonical(seen.values.get(change.field), target) if target else seen.values.get(change.field)
         if holds == change.new:
-            closed.append(Settled(row, change, "done", change.old))
+            closed.append(Settled(row, change, "done", change.old, vendor_id=vendor_id))
         elif holds == change.old:
             still.append(change)
         else:
-            closed.append(Settled(row, change, "skipped", holds, message="somebody changed it since the plan"))
+            words = "somebody changed it since the plan"
+            closed.append(Settled(row, change, "skipped", holds, message=words, vendor_id=vendor_id))
     return replace(row, changes=tuple(still)), closed
+
+
+def change_of(row: Row) -> RecordChange:
+    """
+    What is sent of a row.
+    """
+    if row.removes:
+        return RecordChange(row.record_id, {}, removes=row.removes)
+    return RecordChange(row.record_id, {change.field: change.new for change in row.changes})
+
+
+def _makes(run: Run, row: Row) -> bool:
+    """
+    Whether the record of a row is to come into being: its key is set from nothing.
+    """
+    touches = run.rules.write.touches
+    return row.object == touches.object and any(
+        change.field == touches.key_field and change.old is None for change in row.changes
+    )
 
 
 def settle_answers(run: Run, connection: Connection, rows: Sequence[Row], answers: Sequence[Result]) -> None:
@@ -109,7 +138,10 @@ def refuse(run: Run, rows: Sequence[Row], error: Fatal) -> None:
 
 
 def _told(row: Row, answer: Result, result: str) -> list[Settled]:
-    return [Settled(row, change, result, change.old, answer.code, answer.message) for change in row.changes]
+    return [
+        Settled(row, change, result, change.old, answer.code, answer.message, answer.vendor_id)
+        for change in row.changes
+    ]
 
 
 def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequence[Settled]) -> None:
@@ -121,9 +153,11 @@ def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequ
     _plan_again(run, connection, outbox.remove(connection, rows))
     if any(each.result == "done" for each in settled):
         findings.clear(connection, f"write:{settled[0].row.object}")
+    of_touches = [each for each in settled if each.row.object == rules.touches.object]
+    _settle_touches(run, connection, of_touches)
     holds: dict[str, dict[str, dict[str, str | None]]] = {}
     gone: dict[str, list[str]] = {}
-    for each in settled:
+    for each in settled if not of_touches else [each for each in settled if each.row.object != rules.touches.object]:
         if each.result == "gone":
             gone.setdefault(each.row.object, []).append(each.row.record_id)
         elif each.result in {"done", "skipped"}:
@@ -136,6 +170,34 @@ def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequ
     run.count("fields settled", len(settled))
 
 
+def _settle_touches(run: Run, connection: Connection, settled: Sequence[Settled]) -> None:
+    """
+    The same for touch records, which the store knows by our key. Where one is gone that should be there, or its deal
+    is, the deal is read again and its records are compared once more.
+    """
+    rules = run.rules.write.touches
+    holds: dict[str, dict[str, str | None]] = {}
+    made: dict[str, str] = {}
+    gone: set[str] = set()
+    again: set[str] = set()
+    for each in settled:
+        key = each.row.record_id
+        if each.result == "gone" or (each.result == "done" and each.row.removes):
+            gone.add(key)
+        elif each.result in {"done", "skipped"}:
+            value = each.change.new if each.result == "done" else each.before
+            holds.setdefault(key, {})[each.change.field] = value
+            if each.vendor_id and _makes(run, each.row):
+                made[key] = each.vendor_id
+        if each.result == "gone":
+            again.add(opportunity_of(key))
+    if holds or gone:
+        touch_records.now_hold(connection, rules.stream, holds, made, sorted(gone))
+    if again:
+        dues.note(connection, "reread", rules.parent_stream, sorted(again))
+        dues.note(connection, "plan", "touch_record", [f"{rules.parent_stream}:{ref}" for ref in sorted(again)])
+
+
 def _put_off(run: Run, connection: Connection, row: Row, state: str, answer: Result, after: timedelta) -> None:
     again = outbox.put_off(connection, row, state=state, code=answer.code, message=answer.message, after=after)
     if again:
@@ -145,6 +207,10 @@ def _put_off(run: Run, connection: Connection, row: Row, state: str, answer: Res
 def _plan_again(run: Run, connection: Connection, records: Sequence[tuple[str, str]]) -> None:
     rules = run.rules.write
     for object_name, record_id in records:
+        if object_name == rules.touches.object:
+            deal = f"{rules.touches.parent_stream}:{opportunity_of(record_id)}"
+            dues.note(connection, "plan", "touch_record", [deal])
+            continue
         dues.note(connection, "plan", rules.kinds[object_name], [f"{rules.streams[object_name]}:{record_id}"])
 
 

@@ -44,9 +44,10 @@ def sweep(run: Run) -> None:
         trouble = error  # of a stream, or of the day: what is counted can be settled all the same
     began = _account(run, source, streams, began)
     for name, state in _under_way(run, streams).items():
-        if state["is_counted"] and trouble is None and not run.wants_stop():
-            _settle(run, source, streams[name], state["place"], known)
-            began = _account(run, source, {name: streams[name]}, began)
+        if state["is_counted"] and trouble is None:
+            began = _settle(run, source, streams[name], state["place"], known, began)
+            if run.wants_stop():
+                break
     keep_what_it_told(run, source)
     if trouble is not None:
         raise trouble
@@ -103,11 +104,13 @@ def _compare(connection: Connection, stream: Stream, state: Mapping[str, Any]) -
         census.compare(connection, stream.name, stream.shape, settled_at)
 
 
-def _settle(run: Run, source: Source, stream: Stream, place: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+def _settle(
+    run: Run, source: Source, stream: Stream, place: Mapping[str, Any], known: Mapping[str, Any], began: int
+) -> int:
     """
-    Read again what differs, and leave the proof.
+    Read again what differs, and leave the proof; a stop is looked for between two calls. Returns the count of calls.
     """
-    while not run.wants_stop():
+    while True:
         with run.transaction() as connection:
             record_ids = dues.peek(connection, "sweep", stream.name, AT_ONCE)
         if not record_ids:
@@ -120,14 +123,15 @@ def _settle(run: Run, source: Source, stream: Stream, place: Mapping[str, Any], 
                 census.amend(connection, came, page.unseen)
         with run.transaction() as connection:
             dues.drop(connection, "sweep", stream.name, record_ids)
-    else:
-        run.come_again = timedelta(0)
-        return
+        began = _account(run, source, {stream.name: stream}, began)
+        if run.wants_stop():
+            return began
     with run.transaction() as connection:
         proof = census.prove(connection, stream.name, stream.shape, place)
         _say(connection, stream.name, proof)
     for what in ("missing", "stale", "gone", "returned"):
         run.count(f"records {what}", proof[what])
+    return began
 
 
 def _say(connection: Connection, stream: str, proof: Mapping[str, Any]) -> None:

@@ -5,11 +5,11 @@ Sets of rows in and frames out: the two movements every file of the store is mad
 that differ. Both take thousands of rows; the pages of a first load go through ``staging`` instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
-from psycopg import sql
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.postgresql import dialect
 
@@ -38,40 +38,22 @@ def upsert(
     """
     if frame.is_empty():
         return []
-    columns = frame.columns
-    values = [name for name in columns if name not in key]
+    values = [name for name in frame.columns if name not in key]
     page, bound = as_relation(connection, frame, table)
-    stamped = sql.SQL(", {} = now()").format(sql.Identifier(stamp)) if stamp else sql.SQL("")
-    update = (
-        sql.SQL("UPDATE SET {}{}").format(
-            sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in values), stamped
-        )
-        if values
-        else sql.SQL("NOTHING")
-    )
-    statement = sql.SQL(
-        """
+    same_key = " AND ".join(f"t.{name} = p.{name}" for name in _quoted(key))
+    differs = f"ROW({_cells('t', values)}) IS DISTINCT FROM ROW({_cells('p', values)})" if values else "false"
+    updates = [f"{name} = EXCLUDED.{name}" for name in _quoted(values)] + ([f'"{stamp}" = now()'] if stamp else [])
+    statement = f"""
         WITH moved AS MATERIALIZED (
-            SELECT p.* FROM {page} p LEFT JOIN {table} t ON {same_key}
-            WHERE t.{first_key} IS NULL OR {differs}
+            SELECT p.* FROM {page} p LEFT JOIN "{table.name}" t ON {same_key}
+            WHERE t."{key[0]}" IS NULL OR {differs}
         ), saved AS (
-            INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM moved
-            ON CONFLICT ({key}) DO {update}
+            INSERT INTO "{table.name}" ({_names(frame.columns)}) OVERRIDING SYSTEM VALUE
+            SELECT {_names(frame.columns)} FROM moved
+            ON CONFLICT ({_names(key)}) DO {f"UPDATE SET {', '.join(updates)}" if values else "NOTHING"}
         )
-        SELECT {key} FROM moved
+        SELECT {_names(key)} FROM moved
         """
-    ).format(
-        page=page,
-        table=sql.Identifier(table.name),
-        same_key=sql.SQL(" AND ").join(sql.SQL("t.{0} = p.{0}").format(sql.Identifier(name)) for name in key),
-        first_key=sql.Identifier(key[0]),
-        differs=sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(_cells("t", values), _cells("p", values))
-        if values
-        else sql.SQL("false"),
-        names=_names(columns),
-        key=_names(key),
-        update=update,
-    )
     keys: list[tuple[Any, ...]] = cursor_of(connection).execute(statement, bound).fetchall()
     return keys
 
@@ -81,13 +63,10 @@ def replace(connection: Connection, table: Table, frame: pl.DataFrame, *, owner:
     Have ``table`` hold exactly the frame's rows for the ``owners`` (ids in column ``owner``).
     """
     cursor = cursor_of(connection)
-    cursor.execute(
-        sql.SQL("DELETE FROM {} WHERE {} = ANY(%s)").format(sql.Identifier(table.name), sql.Identifier(owner)),
-        (list(owners),),
-    )
+    cursor.execute(f'DELETE FROM "{table.name}" WHERE "{owner}" = ANY(%s)', (list(owners),))
     if frame.is_empty():
         return
-    _copy(cursor, sql.Identifier(table.name), frame)
+    _copy(cursor, table.name, frame)
 
 
 def append(connection: Connection, table: Table, frame: pl.DataFrame) -> None:
@@ -95,36 +74,30 @@ def append(connection: Connection, table: Table, frame: pl.DataFrame) -> None:
     Add the frame's rows to ``table``.
     """
     if not frame.is_empty():
-        _copy(cursor_of(connection), sql.Identifier(table.name), frame)
+        _copy(cursor_of(connection), table.name, frame)
 
 
-def as_relation(connection: Connection, frame: pl.DataFrame, table: Table) -> tuple[sql.Composable, list[Any]]:
+def as_relation(connection: Connection, frame: pl.DataFrame, table: Table) -> tuple[str, list[Any]]:
     """
     The frame as something to select from, typed by ``table``'s columns, with the values to bind: JSON while it is
     small, a temporary table filled by COPY beyond. The relation lasts until the next call or the transaction's end.
     """
+    types = _types(table)
     if frame.height > MOST_BOUND_ROWS:
-        relation = sql.Identifier(FRAME_TABLE)
-        definition = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_type(table, name))) for name in frame.columns
-        )
+        definition = ", ".join(f'"{name}" {types[name]}' for name in frame.columns)
         cursor = cursor_of(connection)
-        cursor.execute(sql.SQL("DROP TABLE IF EXISTS pg_temp.{}").format(relation))
-        cursor.execute(sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(relation, definition))
-        _copy(cursor, relation, frame)
-        cursor.execute(sql.SQL("ANALYZE {}").format(relation))
-        return relation, []
-    casts = sql.SQL(", ").join(
-        sql.SQL("{0}::{1} AS {0}").format(sql.Identifier(name), sql.SQL(_type(table, name))) for name in frame.columns
-    )
-    texts = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in frame.columns)
-    bound = sql.SQL("(SELECT {} FROM json_to_recordset(%s::json) AS u({}))").format(casts, texts)
-    return bound, [as_text(frame).write_json()]
+        cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{FRAME_TABLE}")
+        cursor.execute(f"CREATE TEMP TABLE {FRAME_TABLE} ({definition}) ON COMMIT DROP")
+        _copy(cursor, FRAME_TABLE, frame)
+        cursor.execute(f"ANALYZE {FRAME_TABLE}")
+        return FRAME_TABLE, []
+    casts = ", ".join(f'"{name}"::{types[name]} AS "{name}"' for name in frame.columns)
+    texts = ", ".join(f"{name} text" for name in _quoted(frame.columns))
+    return f"(SELECT {casts} FROM json_to_recordset(%s::json) AS u({texts}))", [as_text(frame).write_json()]
 
 
-def _copy(cursor: Any, table: sql.Identifier, frame: pl.DataFrame) -> None:
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(table, _names(frame.columns))
-    with cursor.copy(statement) as copy:
+def _copy(cursor: Any, table: str, frame: pl.DataFrame) -> None:
+    with cursor.copy(f'COPY "{table}" ({_names(frame.columns)}) FROM STDIN (FORMAT csv)') as copy:
         copy.write(as_text(frame).write_csv(include_header=False).encode())
 
 
@@ -148,16 +121,26 @@ def cursor_of(connection: Connection) -> Any:
     return driver.cursor()
 
 
-def _type(table: Table, name: str) -> str:
-    return str(table.c[name].type.compile(dialect=dialect()))  # type: ignore[no-untyped-call]
+@cache
+def _types(table: Table) -> Mapping[str, str]:
+    """
+    What PostgreSQL calls the types of a table's columns, by name.
+    """
+    spelt = dialect()  # type: ignore[no-untyped-call]
+    return {column.name: column.type.compile(dialect=spelt) for column in table.columns}
 
 
-def _names(columns: Sequence[str]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+# Tables and columns bear the names that ``tables`` gives them, so quotes are all they need.
+def _quoted(columns: Iterable[str]) -> list[str]:
+    return [f'"{name}"' for name in columns]
 
 
-def _cells(alias: str, columns: Sequence[str]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.SQL(f"{alias}.{{}}").format(sql.Identifier(name)) for name in columns)
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(_quoted(columns))
+
+
+def _cells(alias: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{alias}.{name}" for name in _quoted(columns))
 
 
 def analyze(connection: Connection, *names: str) -> None:
@@ -165,6 +148,4 @@ def analyze(connection: Connection, *names: str) -> None:
     Have the planner know these tables as they are now. Called after a movement so large that what it knew is wrong:
     without it the first decisions after a first load ran seventeen times as long here.
     """
-    cursor_of(connection).execute(
-        sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(sql.Identifier(name) for name in names))
-    )
+    cursor_of(connection).execute(f"ANALYZE {_names(names)}")

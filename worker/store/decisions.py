@@ -366,9 +366,10 @@ def drop_attribution(connection: Connection, opportunity_ids: Sequence[int]) -> 
     """
     Forget what was decided about deals that are gone.
     """
-    cursor = cursor_of(connection)
-    for table in ("attribution", "credit", "credit_digest", "adjustment"):
-        cursor.execute(f"DELETE FROM {table} WHERE opportunity_id = ANY(%s)", (list(opportunity_ids),))
+    if opportunity_ids:
+        cursor = cursor_of(connection)
+        for table in ("attribution", "credit", "credit_digest", "adjustment"):
+            cursor.execute(f"DELETE FROM {table} WHERE opportunity_id = ANY(%s)", (list(opportunity_ids),))
 
 
 def register_rules(connection: Connection, digest: str, rules: dict[str, Any]) -> int:

@@ -5,7 +5,9 @@ in the transaction that changed it, taken by the flow in the transaction that ac
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
+
+from worker.store.bulk import cursor_of
 
 # How many subjects one row of ``due_slice`` names at most.
 SLICE = 1_000
@@ -18,14 +20,12 @@ def note(connection: Connection, flow: str, kind: str, keys: Iterable[object]) -
     """
     values = sorted({str(key) for key in keys})
     if values:
-        connection.execute(
-            text(
-                """
-                INSERT INTO due (flow, kind, key)
-                SELECT :flow, :kind, key FROM unnest(CAST(:keys AS text[])) AS k(key) ORDER BY key COLLATE "C"
-                ON CONFLICT DO NOTHING
-                """
-            ),
+        cursor_of(connection).execute(
+            """
+            INSERT INTO due (flow, kind, key)
+            SELECT %(flow)s, %(kind)s, key FROM unnest(CAST(%(keys)s AS text[])) AS k(key) ORDER BY key COLLATE "C"
+            ON CONFLICT DO NOTHING
+            """,
             {"flow": flow, "kind": kind, "keys": values},
         )
 
@@ -40,69 +40,61 @@ def take(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
     slices = (limit - len(single)) // SLICE if single else max(1, limit // SLICE)
     if slices < 1:
         return single
-    rows = connection.execute(
-        text(
-            """
-            DELETE FROM due_slice WHERE id = ANY(ARRAY(
-                SELECT id FROM due_slice WHERE flow = :flow AND kind = :kind ORDER BY id LIMIT :slices
-                FOR UPDATE SKIP LOCKED))
-            RETURNING keys
-            """
-        ),
+    rows = cursor_of(connection).execute(
+        """
+        DELETE FROM due_slice WHERE id = ANY(ARRAY(
+            SELECT id FROM due_slice WHERE flow = %(flow)s AND kind = %(kind)s ORDER BY id LIMIT %(slices)s
+            FOR UPDATE SKIP LOCKED))
+        RETURNING keys
+        """,
         {"flow": flow, "kind": kind, "slices": slices},
     )
     return sorted({*single, *(key for (keys,) in rows for key in keys)})
 
 
 def _take_single(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
-    rows = connection.execute(
-        text(
-            """
-            DELETE FROM due WHERE ctid = ANY(ARRAY(
-                SELECT ctid FROM due WHERE flow = :flow AND kind = :kind ORDER BY key LIMIT :limit
-                FOR UPDATE SKIP LOCKED))
-            RETURNING key
-            """
-        ),
+    rows = cursor_of(connection).execute(
+        """
+        DELETE FROM due WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM due WHERE flow = %(flow)s AND kind = %(kind)s ORDER BY key LIMIT %(limit)s
+            FOR UPDATE SKIP LOCKED))
+        RETURNING key
+        """,
         {"flow": flow, "kind": kind, "limit": limit},
     )
-    return sorted(row.key for row in rows)
+    return sorted(key for (key,) in rows)
 
 
 def kinds_waiting(connection: Connection, flow: str) -> set[str]:
     """
     The kinds of subjects that wait for a flow. A loose index scan, as in ``waiting``.
     """
-    rows = connection.execute(
-        text(
-            """
-            WITH RECURSIVE kinds AS (
-                (SELECT kind FROM due WHERE flow = :flow ORDER BY kind LIMIT 1)
-                UNION ALL
-                SELECT (SELECT kind FROM due WHERE flow = :flow AND kind > kinds.kind ORDER BY kind LIMIT 1) FROM kinds
-                WHERE kinds.kind IS NOT NULL)
-            SELECT kind FROM kinds WHERE kind IS NOT NULL
-            UNION SELECT kind FROM due_slice WHERE flow = :flow
-            """
-        ),
+    rows = cursor_of(connection).execute(
+        """
+        WITH RECURSIVE kinds AS (
+            (SELECT kind FROM due WHERE flow = %(flow)s ORDER BY kind LIMIT 1)
+            UNION ALL
+            SELECT (SELECT kind FROM due WHERE flow = %(flow)s AND kind > kinds.kind ORDER BY kind LIMIT 1) FROM kinds
+            WHERE kinds.kind IS NOT NULL)
+        SELECT kind FROM kinds WHERE kind IS NOT NULL
+        UNION SELECT kind FROM due_slice WHERE flow = %(flow)s
+        """,
         {"flow": flow},
     )
-    return {row.kind for row in rows}
+    return {kind for (kind,) in rows}
 
 
 def unpack(connection: Connection, flow: str, kind: str) -> None:
     """
     Have every subject of a kind wait by itself, so that few can be taken at a time.
     """
-    connection.execute(
-        text(
-            """
-            WITH slices AS (DELETE FROM due_slice WHERE flow = :flow AND kind = :kind RETURNING keys)
-            INSERT INTO due (flow, kind, key)
-            SELECT DISTINCT :flow, :kind, key FROM slices CROSS JOIN LATERAL unnest(keys) AS k(key) ORDER BY 3
-            ON CONFLICT DO NOTHING
-            """
-        ),
+    cursor_of(connection).execute(
+        """
+        WITH slices AS (DELETE FROM due_slice WHERE flow = %(flow)s AND kind = %(kind)s RETURNING keys)
+        INSERT INTO due (flow, kind, key)
+        SELECT DISTINCT %(flow)s, %(kind)s, key FROM slices CROSS JOIN LATERAL unnest(keys) AS k(key) ORDER BY 3
+        ON CONFLICT DO NOTHING
+        """,
         {"flow": flow, "kind": kind},
     )
 
@@ -111,19 +103,19 @@ def peek(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
     """
     Up to ``limit`` subjects that wait, left where they are; ``drop`` takes them out once they were seen to.
     """
-    rows = connection.execute(
-        text("SELECT key FROM due WHERE flow = :flow AND kind = :kind ORDER BY key LIMIT :limit"),
+    rows = cursor_of(connection).execute(
+        "SELECT key FROM due WHERE flow = %(flow)s AND kind = %(kind)s ORDER BY key LIMIT %(limit)s",
         {"flow": flow, "kind": kind, "limit": limit},
     )
-    return [row.key for row in rows]
+    return [key for (key,) in rows]
 
 
 def drop(connection: Connection, flow: str, kind: str, keys: Sequence[str]) -> None:
     """
     Take these subjects out.
     """
-    connection.execute(
-        text("DELETE FROM due WHERE flow = :flow AND kind = :kind AND key = ANY(:keys)"),
+    cursor_of(connection).execute(
+        "DELETE FROM due WHERE flow = %(flow)s AND kind = %(kind)s AND key = ANY(%(keys)s)",
         {"flow": flow, "kind": kind, "keys": list(keys)},
     )
 
@@ -133,28 +125,31 @@ def take_of(connection: Connection, flow: str, kind: str, stream: str, limit: in
     Take up to ``limit`` subjects that are records of one stream; returns their record ids.
     """
     prefix = f"{stream}:"
-    rows = connection.execute(
-        text(
-            """
-            DELETE FROM due WHERE ctid = ANY(ARRAY(
-                SELECT ctid FROM due WHERE flow = :flow AND kind = :kind AND key >= :low AND key < :high
-                LIMIT :limit FOR UPDATE SKIP LOCKED))
-            RETURNING key
-            """
-        ),
+    rows = cursor_of(connection).execute(
+        """
+        DELETE FROM due WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM due WHERE flow = %(flow)s AND kind = %(kind)s AND key >= %(low)s AND key < %(high)s
+            LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+        RETURNING key
+        """,
         {"flow": flow, "kind": kind, "low": prefix, "high": f"{stream};", "limit": limit},
     )
-    return sorted(row.key.removeprefix(prefix) for row in rows)
+    return sorted(key.removeprefix(prefix) for (key,) in rows)
 
 
 def drop_others(connection: Connection, flow: str, streams: Sequence[str]) -> int:
     """
     Forget what waits for a flow but is no record of ``streams``: it has nothing to do with them. Returns how many.
     """
-    return connection.execute(
-        text("DELETE FROM due WHERE flow = :flow AND split_part(key, ':', 1) <> ALL(:streams)"),
-        {"flow": flow, "streams": list(streams)},
-    ).rowcount
+    gone: int = (
+        cursor_of(connection)
+        .execute(
+            "DELETE FROM due WHERE flow = %(flow)s AND split_part(key, ':', 1) <> ALL(%(streams)s)",
+            {"flow": flow, "streams": list(streams)},
+        )
+        .rowcount
+    )
+    return gone
 
 
 def waiting(connection: Connection) -> list[str]:
@@ -162,33 +157,33 @@ def waiting(connection: Connection) -> list[str]:
     The flows that have subjects waiting.
     """
     # A loose index scan: as quick with a million rows waiting as with one.
-    rows = connection.execute(
-        text(
-            """
-            WITH RECURSIVE flows AS (
-                (SELECT flow FROM due ORDER BY flow LIMIT 1)
-                UNION ALL
-                SELECT (SELECT flow FROM due WHERE flow > flows.flow ORDER BY flow LIMIT 1) FROM flows
-                WHERE flows.flow IS NOT NULL)
-            SELECT flow FROM flows WHERE flow IS NOT NULL
-            UNION SELECT flow FROM due_slice
-            """
-        )
+    rows = cursor_of(connection).execute(
+        """
+        WITH RECURSIVE flows AS (
+            (SELECT flow FROM due ORDER BY flow LIMIT 1)
+            UNION ALL
+            SELECT (SELECT flow FROM due WHERE flow > flows.flow ORDER BY flow LIMIT 1) FROM flows
+            WHERE flows.flow IS NOT NULL)
+        SELECT flow FROM flows WHERE flow IS NOT NULL
+        UNION SELECT flow FROM due_slice
+        """
     )
-    return [row.flow for row in rows]
+    return [flow for (flow,) in rows]
 
 
 def count(connection: Connection, flow: str) -> int:
     """
     How many subjects wait for a flow.
     """
-    waiting_count: int = connection.execute(
-        text(
+    waiting_count: int = (
+        cursor_of(connection)
+        .execute(
             """
-            SELECT (SELECT count(*) FROM due WHERE flow = :flow)
-                + (SELECT coalesce(sum(cardinality(keys)), 0) FROM due_slice WHERE flow = :flow)
-            """
-        ),
-        {"flow": flow},
-    ).scalar_one()
+            SELECT (SELECT count(*) FROM due WHERE flow = %(flow)s)
+                + (SELECT coalesce(sum(cardinality(keys)), 0) FROM due_slice WHERE flow = %(flow)s)
+            """,
+            {"flow": flow},
+        )
+        .fetchone()[0]
+    )
     return waiting_count

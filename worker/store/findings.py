@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from worker.store.bulk import cursor_of
+
 
 def note(connection: Connection, key: str, code: str, message: str, actions: Sequence[str] = ()) -> None:
     """
@@ -28,7 +30,7 @@ def clear(connection: Connection, *keys: str) -> None:
     """
     These findings are over.
     """
-    connection.execute(text("DELETE FROM finding WHERE key = ANY(:keys)"), {"keys": list(keys)})
+    cursor_of(connection).execute("DELETE FROM finding WHERE key = ANY(%s)", (list(keys),))
 
 
 def standing(connection: Connection) -> list[dict[str, Any]]:

@@ -145,6 +145,8 @@ def new_ids(connection: Connection, kind: str, count: int) -> list[int]:
     """
     Numbers for golden records that do not exist yet.
     """
+    if not count:
+        return []
     rows = cursor_of(connection).execute(
         "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", (kind, count)
     )

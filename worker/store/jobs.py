@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.core.errors import LeaseLost
 from worker.store import tables
+from worker.store.bulk import cursor_of
 
 ROUTINE = 5
 ASKED_FOR = 1
@@ -50,16 +51,14 @@ def enqueue(
     """
     Ask for work. The same work already waiting is brought forward, not doubled. Returns the job's id.
     """
-    return connection.execute(
-        text(
-            """
-            INSERT INTO job (flow, lane, scope, priority, run_at, requested_by)
-            VALUES (:flow, :lane, :scope, :priority, now() + make_interval(secs => :after), :requested_by)
-            ON CONFLICT (flow, lane, md5(scope::text)) WHERE state = 'ready' DO UPDATE
-            SET run_at = least(job.run_at, EXCLUDED.run_at), priority = least(job.priority, EXCLUDED.priority)
-            RETURNING id
-            """
-        ),
+    found = cursor_of(connection).execute(
+        """
+        INSERT INTO job (flow, lane, scope, priority, run_at, requested_by)
+        VALUES (%(flow)s, %(lane)s, %(scope)s, %(priority)s, now() + make_interval(secs => %(after)s), %(requested_by)s)
+        ON CONFLICT (flow, lane, md5(scope::text)) WHERE state = 'ready' DO UPDATE
+        SET run_at = least(job.run_at, EXCLUDED.run_at), priority = least(job.priority, EXCLUDED.priority)
+        RETURNING id
+        """,
         {
             "flow": flow,
             "lane": lane or flow,
@@ -68,7 +67,9 @@ def enqueue(
             "after": after.total_seconds() if after else 0.0,
             "requested_by": requested_by,
         },
-    ).scalar()
+    )
+    row: tuple[int] | None = found.fetchone()
+    return row[0] if row else None
 
 
 def is_open(connection: Connection, lane: str) -> bool:
@@ -148,14 +149,12 @@ def finish(connection: Connection, job: Job, *, error_code: str | None = None, e
     """
     End the job; with an error it is failed and keeps the words. Raises LeaseLost.
     """
-    ended = connection.execute(
-        text(
-            """
-            UPDATE job SET state = :state, finished_at = clock_timestamp(), until = NULL,
-                error_code = :error_code, error = :error
-            WHERE id = :id AND token = :token AND state = 'leased'
-            """
-        ),
+    ended = cursor_of(connection).execute(
+        """
+        UPDATE job SET state = %(state)s, finished_at = clock_timestamp(), until = NULL,
+            error_code = %(error_code)s, error = %(error)s
+        WHERE id = %(id)s AND token = %(token)s AND state = 'leased'
+        """,
         {
             "id": job.id,
             "token": job.token,
@@ -207,16 +206,14 @@ def ready_flows(connection: Connection) -> list[str]:
     """
     The flows that have work now, most urgent first: what the bell is rung for.
     """
-    rows = connection.execute(
-        text(
-            """
-            SELECT flow FROM job WHERE (state = 'ready' AND run_at <= clock_timestamp())
-                OR (state = 'leased' AND until < clock_timestamp())
-            GROUP BY flow ORDER BY min(priority), min(id)
-            """
-        )
+    rows = cursor_of(connection).execute(
+        """
+        SELECT flow FROM job WHERE (state = 'ready' AND run_at <= clock_timestamp())
+            OR (state = 'leased' AND until < clock_timestamp())
+        GROUP BY flow ORDER BY min(priority), min(id)
+        """
     )
-    return [row.flow for row in rows]
+    return [flow for (flow,) in rows]
 
 
 def open_count(connection: Connection) -> int:
@@ -278,24 +275,18 @@ def begin_run(connection: Connection, job: Job, now: datetime) -> int:
     """
     Note that a run begins, and that an earlier one of the same job was cut off; returns its id.
     """
-    connection.execute(
-        text(
-            """
+    begun = cursor_of(connection).execute(
+        """
+        WITH cut AS (
             UPDATE run SET state = 'cut off', finished_at = clock_timestamp()
-            WHERE job_id = :job AND state = 'running'
-            """
-        ),
-        {"job": job.id},
-    )
-    run_id: int = connection.execute(
-        text(
-            """
-            INSERT INTO run (job_id, flow, lane, state, now_at, started_at)
-            VALUES (:job, :flow, :lane, 'running', :now, clock_timestamp()) RETURNING id
-            """
-        ),
+            WHERE job_id = %(job)s AND state = 'running'
+        )
+        INSERT INTO run (job_id, flow, lane, state, now_at, started_at)
+        VALUES (%(job)s, %(flow)s, %(lane)s, 'running', %(now)s, clock_timestamp()) RETURNING id
+        """,
         {"job": job.id, "flow": job.flow, "lane": job.lane, "now": now},
-    ).scalar_one()
+    )
+    run_id: int = begun.fetchone()[0]
     return run_id
 
 
@@ -310,14 +301,12 @@ def end_run(
     """
     Note how a run ended: its counts, and the error's code and words where there was one.
     """
-    connection.execute(
-        text(
-            """
-            UPDATE run SET state = :state, finished_at = clock_timestamp(), tally = CAST(:tally AS jsonb),
-                error_code = :error_code, error = :error
-            WHERE id = :id
-            """
-        ),
+    cursor_of(connection).execute(
+        """
+        UPDATE run SET state = %(state)s, finished_at = clock_timestamp(), tally = CAST(%(tally)s AS jsonb),
+            error_code = %(error_code)s, error = %(error)s
+        WHERE id = %(id)s
+        """,
         {
             "id": run_id,
             "state": "failed" if error_code else "done",

@@ -352,6 +352,9 @@ def note_for_plan(connection: Connection, kind: str, golden_ids: Iterable[int]) 
     """
     Have every source record of these golden records compared with what it should hold.
     """
+    ids = list(golden_ids)
+    if not ids:
+        return
     cursor_of(connection).execute(
         """
         INSERT INTO due (flow, kind, key)
@@ -359,5 +362,5 @@ def note_for_plan(connection: Connection, kind: str, golden_ids: Iterable[int]) 
         ORDER BY 3
         ON CONFLICT DO NOTHING
         """,
-        (kind, list(golden_ids)),
+        (kind, ids),
     )

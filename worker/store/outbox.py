@@ -35,6 +35,13 @@ class Row:
     rule_version: int
     attempts: int
 
+    @property
+    def removes(self) -> str | None:
+        """
+        The platform's id of the record that is to be deleted; None where it is to be set.
+        """
+        return next((change.old for change in self.changes if change.field == "Id" and change.new is None), None)
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -48,6 +55,7 @@ class Settled:
     before: str | None
     code: str | None = None
     message: str | None = None
+    vendor_id: str | None = None  # the platform's id, where the row is known by a key of ours
 
 
 def open_plan(connection: Connection, rule_version: int) -> int:
@@ -309,8 +317,9 @@ def ready(connection: Connection, object_name: str, limit: int) -> list[Row]:
         """
         SELECT o.object, o.record_id, o.generation, o.plan_id, o.state, o.changes, o.attempts
         FROM outbox o JOIN plan p ON p.id = o.plan_id AND p.state = 'approved'
-        LEFT JOIN source_opportunity d ON o.object = 'Opportunity' AND d.stream = 'salesforce.opportunity'
-            AND d.record_id = o.record_id
+        -- A record beneath a deal is known by a key that begins with the deal's id; writing it locks the deal.
+        LEFT JOIN source_opportunity d ON d.stream = 'salesforce.opportunity' AND d.record_id = CASE o.object
+            WHEN 'Opportunity' THEN o.record_id WHEN 'HW_Touch__c' THEN split_part(o.record_id, ':', 1) END
         LEFT JOIN source_person s ON o.object = 'Contact' AND s.stream = 'salesforce.contact' AND s.record_id =
         o.record_id WHERE o.object = %s AND o.state IN ('planned', 'unknown') AND (o.not_before IS NULL OR
         o.not_before <= clock_timestamp()) ORDER BY coalesce(d.account_ref, s.account_ref), o.record_id LIMIT %s FOR

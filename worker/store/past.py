@@ -11,6 +11,7 @@ import polars as pl
 from sqlalchemy import Connection, Engine
 
 from worker.core.frames import DEAL_PERSON, INSTANT
+from worker.core.history import DEAL_CHANGE
 from worker.core.timeline import Tick
 from worker.store.bulk import Schema, cursor_of, fetch
 from worker.store.decisions import opted_out_by
@@ -22,22 +23,14 @@ PERSON_FACTS: Final[Schema] = {
     "email": pl.String,
     "opted_out": pl.Boolean,
 }
-# What the channels have of each deal; money in the deal's units of 10^-digits, null where it has none.
-CHANNEL_MONEY: Final[Schema] = {
+# Stored credits by channel; units are the deal's, null where it has no amount.
+STORED_MONEY: Final[Schema] = {
     "opportunity_id": pl.Int64,
     "clock": pl.String,
     "model": pl.String,
+    "item": pl.String,
     "channel": pl.String,
     "units": pl.Int64,
-}
-# One row a change of a deal; ``seen_at`` by the database's clock.
-DEAL_CHANGE: Final[Schema] = {
-    "opportunity_id": pl.Int64,
-    "occurred_at": INSTANT,
-    "stage": pl.String,
-    "amount": pl.Decimal(38, 6),
-    "close_on": pl.Date,
-    "seen_at": INSTANT,
 }
 
 
@@ -58,27 +51,42 @@ def ids_after(connection: Connection, kind: str, last: int, limit: int) -> list[
     return [number for (number,) in rows.fetchall()]
 
 
-def waiting(connection: Connection) -> dict[str, int]:
+def waiting(connection: Connection, now: datetime) -> dict[str, int]:
     """
-    How many accounts and deals are yet to be decided by the rules in force, by flow.
+    How much is yet to be decided by the rules in force, by flow: records to resolve, accounts to engage (those whose
+    flag is to be looked at by ``now`` among them), deals to attribute. Flows without any are absent.
     """
-    rows = cursor_of(connection).execute("SELECT flow, count(*) FROM due WHERE flow IN ('engage', 'attribute') GROUP BY 1")
-    return dict(rows.fetchall())
+    row = (
+        cursor_of(connection)
+        .execute(
+            """
+            SELECT (SELECT count(*) FROM due WHERE flow = 'resolve')
+                       + (SELECT coalesce(sum(cardinality(keys)), 0) FROM due_slice WHERE flow = 'resolve'),
+                   (SELECT count(*) FROM (SELECT key FROM due WHERE flow = 'engage' AND kind = 'account'
+                        UNION SELECT account_id::text FROM engagement WHERE review_at <= %s) e),
+                   (SELECT count(*) FROM due WHERE flow = 'attribute' AND kind = 'opportunity')
+            """,
+            (now,),
+        )
+        .fetchone()
+    )
+    counts = zip(("resolve", "engage", "attribute"), map(int, row), strict=True)
+    return {flow: count for flow, count in counts if count}
 
 
 def channel_money(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
     """
-    CHANNEL_MONEY of these deals as it is stored; what is no touch's has the channel null.
+    STORED_MONEY of these deals.
     """
     return fetch(
         connection,
         """
-        SELECT c.opportunity_id, c.clock, m.key, coalesce(t.channel, c.item), sum((m.value ->> 'units')::bigint)::bigint
+        SELECT c.opportunity_id, c.clock, m.key, c.item, t.channel, sum((m.value ->> 'units')::bigint)::bigint
         FROM credit c CROSS JOIN LATERAL jsonb_each(c.models) m LEFT JOIN touchpoint t ON t.touch_id = c.touch_id
-        WHERE c.opportunity_id = ANY(%(ids)s) GROUP BY 1, 2, 3, 4
+        WHERE c.opportunity_id = ANY(%(ids)s) GROUP BY 1, 2, 3, 4, 5
         """,
         {"ids": list(opportunity_ids)},
-        CHANNEL_MONEY,
+        STORED_MONEY,
     )
 
 
@@ -131,46 +139,57 @@ def versions(connection: Connection) -> list[tuple[datetime, int]]:
 
 def deal_changes(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
     """
-    DEAL_CHANGE of these deals, in the order in which they happened.
+    DEAL_CHANGE of these deals with ``seen_at`` by the database's clock, in the order in which they happened.
     """
     return fetch(
         connection,
         """
-        SELECT c.golden_id, h.created_at, h.stage, h.amount, h.close_on, coalesce(h.seen_at, h.created_at)
+        SELECT c.golden_id, h.created_at, h.stage, h.amount, replace((trim_scale(h.amount))::text, '.', ''),
+               scale(trim_scale(h.amount)), h.close_on, coalesce(h.seen_at, h.created_at)
         FROM crosswalk c JOIN source_stage_change h ON h.opportunity_ref = c.record_id
         WHERE c.kind = 'opportunity' AND c.golden_id = ANY(%(ids)s) AND h.created_at IS NOT NULL
             AND NOT coalesce(h.is_deleted, false) ORDER BY 1, 2, h.record_id
         """,
         {"ids": list(opportunity_ids)},
-        DEAL_CHANGE,
+        {**DEAL_CHANGE, "seen_at": INSTANT},
     )
 
 
-def role_holders(connection: Connection, opportunity_ids: Sequence[int]) -> tuple[pl.DataFrame, int]:
+_ROLES: Final = """
+    FROM crosswalk d
+    JOIN source_role r ON r.opportunity_ref = d.record_id
+    JOIN crosswalk c ON c.kind = 'person' AND c.source = d.source AND c.record_id = r.contact_ref
+    JOIN person p ON p.id = c.golden_id AND NOT p.is_deleted
+    WHERE d.kind = 'opportunity' AND d.golden_id = ANY(%(ids)s)
+"""
+
+
+def role_holders(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
     """
-    Who stands on these deals by contact role: DEAL_PERSON with ``occurred_at`` and ``seen_at`` of the role; and how many
-    roles were taken away since.
+    Who stands on these deals by contact role: DEAL_PERSON with ``occurred_at`` and ``seen_at`` of the role.
     """
-    values = {"ids": list(opportunity_ids)}
-    roles = """
-        FROM crosswalk d
-        JOIN source_role r ON r.opportunity_ref = d.record_id
-        JOIN crosswalk c ON c.kind = 'person' AND c.source = d.source AND c.record_id = r.contact_ref
-        JOIN person p ON p.id = c.golden_id AND NOT p.is_deleted
-        WHERE d.kind = 'opportunity' AND d.golden_id = ANY(%(ids)s)
-    """
-    held = fetch(
+    return fetch(
         connection,
         f"""
         SELECT d.golden_id, c.golden_id, coalesce(r.role, ''), coalesce(r.is_primary, false), p.created_at,
                r.created_at, coalesce(r.seen_at, r.created_at)
-        {roles} AND NOT coalesce(r.is_deleted, false) ORDER BY 1, 2, 3
+        {_ROLES} AND NOT coalesce(r.is_deleted, false) ORDER BY 1, 2, 3
         """,
-        values,
+        {"ids": list(opportunity_ids)},
         {**DEAL_PERSON, "occurred_at": INSTANT, "seen_at": INSTANT},
     )
-    gone = cursor_of(connection).execute(f"SELECT count(*) {roles} AND r.is_deleted", values).fetchone()
-    return held, int(gone[0])
+
+
+def roles_gone(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    How many contact roles of these deals were taken away: opportunity_id, roles_gone; deals without any are absent.
+    """
+    return fetch(
+        connection,
+        f"SELECT d.golden_id, count(*) {_ROLES} AND r.is_deleted GROUP BY 1 ORDER BY 1",
+        {"ids": list(opportunity_ids)},
+        {"opportunity_id": pl.Int64, "roles_gone": pl.Int64},
+    )
 
 
 def account_people(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
@@ -191,7 +210,7 @@ def account_people(connection: Connection, opportunity_ids: Sequence[int]) -> pl
 def remembered(connection: Connection, account_id: int, at: datetime) -> dict[str, Any]:
     """
     What had last been decided of an account at an instant of the organisation's clock: was_engaged, engaged_since_at,
-    was_band, alerted_at, was_qualified, qualified_since_at.
+    was_band, alerted_at, was_qualified, qualified_since_at; and turned_at, when the flag last turned.
     """
     cursor = cursor_of(connection)
     turn = cursor.execute(
@@ -216,4 +235,5 @@ def remembered(connection: Connection, account_id: int, at: datetime) -> dict[st
         "alerted_at": alert[0],
         "was_qualified": is_qualified,
         "qualified_since_at": qualified[1] if is_qualified else None,
+        "turned_at": turn[1] if turn else None,
     }

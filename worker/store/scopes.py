@@ -124,6 +124,13 @@ def everything_again(connection: Connection) -> None:
             FROM source_{shape} ORDER BY 3 ON CONFLICT DO NOTHING
             """
         )
+    # A person's touches are judged among each other by rules of their own, which may differ where no touch does.
+    cursor.execute(
+        """
+        INSERT INTO due (flow, kind, key) SELECT 'resolve', 'person_touches', id::text FROM person
+        ORDER BY 3 ON CONFLICT DO NOTHING
+        """
+    )
     for flow, kind in (("engage", "account"), ("attribute", "opportunity")):
         cursor.execute(
             f"INSERT INTO due (flow, kind, key) SELECT '{flow}', '{kind}', id::text FROM {kind} ORDER BY 3 ON CONFLICT DO NOTHING"

@@ -99,6 +99,7 @@ for _shape, _columns in {
     "campaign": ("record_id", "linked_ref"),
     "user": ("record_id",),
     "field_change": ("record_ref",),
+    "touch_record": ("key", "opportunity_ref"),
 }.items():
     for _column in _columns:
         Index(None, SOURCE[_shape].c[_column], postgresql_where=SOURCE[_shape].c[_column].is_not(None))

@@ -333,8 +333,12 @@ def planned(connection: Connection, examples: int) -> dict[str, Any]:
         "objects": rows(
             connection,
             f"""
-            SELECT o.object, count(*) AS records FROM outbox o JOIN plan p ON p.id = o.plan_id
-            WHERE {waiting} GROUP BY 1 ORDER BY 1
+            SELECT o.object, count(*) AS records,
+                   count(*) FILTER (WHERE o.changes @> '[{{"field": "Id", "new": null}}]') AS deletes,
+                   count(*) FILTER (WHERE o.object = 'HW_Touch__c' AND EXISTS (
+                       SELECT 1 FROM jsonb_array_elements(o.changes) c
+                       WHERE c->>'old' IS NULL AND c->>'new' = o.record_id)) AS creates
+            FROM outbox o JOIN plan p ON p.id = o.plan_id WHERE {waiting} GROUP BY 1 ORDER BY 1
             """,
         ),
         "fields": rows(

@@ -23,7 +23,7 @@ _KEPT: Final = ("type", "length", "precision", "scale", "updateable", "filterabl
 _CYCLE: Final = timedelta(minutes=5)
 _CENSUS: Final = frozenset({"record_id", "stamp_at", "is_deleted"})
 # What is kept of an object's own description.
-_TRAITS: Final = ("deletable", "undeletable", "replicateable")
+_TRAITS: Final = ("createable", "updateable", "deletable", "undeletable", "replicateable")
 
 Fields = Mapping[str, Sequence[str]]
 

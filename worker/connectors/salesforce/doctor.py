@@ -269,8 +269,11 @@ def _object(
         cure = f"Give the integration user's permission set Read and View All on {name}."
         yield Finding("object", level, f"{name} cannot be read", (cure,), "HW-208")
         return
-    described = fields_of(part.result())
+    whole = part.result()
+    described = fields_of(whole)
     yield _read_fields(name, source, described, extra)
+    if any(_is_masters(described.get(field, {})) for field in written):
+        yield _making(name, whole)
     for field in written:
         yield _write_field(name, field, described)
 
@@ -286,13 +289,28 @@ def _read_fields(name: str, source: ObjectMap | None, described: Described, extr
     return Finding("read", "ok", f"{name}: every field that is read is visible")
 
 
+def _is_masters(entry: Mapping[str, Any]) -> bool:
+    # Set when a record is made, and never after: only records that we make ourselves have such a field of ours.
+    is_fixed = bool(entry.get("createable")) and not entry.get("updateable") and not entry.get("nillable")
+    return entry.get("type") == "reference" and is_fixed
+
+
+def _making(name: str, description: Mapping[str, Any]) -> Finding:
+    lacking = [trait for trait in ("createable", "updateable", "deletable") if not description.get(trait)]
+    if lacking:
+        message = f"{name}: its records are ours to make and to delete, and are not {', '.join(lacking)} for us"
+        cure = f"Give the integration user's permission set Create, Edit and Delete on {name}."
+        return Finding("write", "error", message, (cure,), "HW-226")
+    return Finding("write", "ok", f"{name}: records can be made, changed and deleted")
+
+
 def _write_field(name: str, field: str, described: Described) -> Finding:
     label = f"{name}.{field}"
     entry = described.get(field)
     if entry is None:
         message = f"{label} does not exist or is not visible"
         return Finding("write", "error", message, (_PACKAGE_CURE, _PERMISSION_CURE), "HW-209")
-    if not entry.get("updateable"):
+    if not entry.get("updateable") and not _is_masters(entry):
         message = f"{label} cannot be edited by the integration user"
         return Finding("write", "error", message, (_PERMISSION_CURE,), "HW-234")
     kind, length = PACKAGE_FIELDS.get(field, (entry.get("type"), None))

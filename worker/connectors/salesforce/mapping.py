@@ -286,6 +286,15 @@ def activity_object(object_name: str, fields: Mapping[str, Sequence[str]], attri
     )
 
 
+def touch_object(stream: str, object_name: str, key: str, parent: str) -> ObjectMap:
+    """
+    The records that we keep beneath deals, one a touch: known by our ``key``, beneath the deal in ``parent``. An
+    organisation without them has none. Their creation is not read: it is ours, and no news when it is read back.
+    """
+    columns = {"record_id": ("Id",), "is_deleted": ("IsDeleted",), "key": (key,), "opportunity_ref": (parent,)}
+    return ObjectMap(stream, object_name, "touch_record", columns, is_required=False, is_optional=True)
+
+
 _ENVELOPE: Final[dict[str, Sequence[str]]] = {
     "record_id": ("Id",),
     "created_at": ("CreatedDate",),

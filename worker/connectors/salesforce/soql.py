@@ -13,6 +13,7 @@ from worker.core.errors import Fatal, Retriable
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 _SHORT_ID: Final = 15
 _CHECK_DIGITS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _STAMP: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:?00)")
@@ -52,6 +53,22 @@ def quoted_id(record_id: str) -> str:
     if not is_record_id(record_id):
         raise Fatal("HW-209", f"{record_id[:40]!r} is not a Salesforce record id of 15 or 18 characters")
     return f"'{record_id}'"
+
+
+def is_key(text: str) -> bool:
+    """
+    Whether the text has the form of a key of ours: letters, digits, ".", "_", ":" and "-", at most 80.
+    """
+    return _KEY.fullmatch(text) is not None
+
+
+def quoted_key(key: str) -> str:
+    """
+    A key of ours as a literal. Raises Fatal HW-209 for anything else.
+    """
+    if not is_key(key):
+        raise Fatal("HW-209", f"{key[:80]!r} is not a key of a record of ours")
+    return f"'{key}'"
 
 
 def instant(at: datetime) -> str:

@@ -72,7 +72,8 @@ class SalesforceSource:
     Reads one organisation.
 
     ``write_fields`` are the fields we write (read back as ``ours.X``), ``extra_fields`` further ones (``extra.X``),
-    both object -> names. ``activities`` are custom objects whose rows are acts. ``streams`` limits what is offered.
+    both object -> names. ``activities`` are custom objects beside the standard ones: those
+    whose rows are acts, and the one that is ours. ``streams`` limits what is offered.
     """
 
     def __init__(

@@ -2,23 +2,23 @@
 Salesforce as a sink: setting fields by sObject collections or by a Bulk job, and looking at records before and after.
 
 It decides nothing about what to write; it turns text into the types of fields and Salesforce's answers into verdicts.
-Assignment rules stay off: by the session's headers, and because no Bulk job names one. It never creates and never
-deletes.
+Assignment rules stay off: by the session's headers, and because no Bulk job names one. It creates and deletes records
+of those objects alone that are ours and known by an external id; of all others it only sets fields.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from worker.connectors.base import Observed, RecordChange, Result, Usage, Verdict
-from worker.connectors.http import Ambiguous
-from worker.connectors.salesforce import ingest
+from worker.connectors.base import Observed, RecordChange, Result, Usage
+from worker.connectors.salesforce import ingest, keyed
 from worker.connectors.salesforce.catalogue import fields_of
-from worker.connectors.salesforce.classify import ORG_WIDE, CallRefused, FieldGone, vendor_error, verdict_of
+from worker.connectors.salesforce.classify import ORG_WIDE, CallRefused, FieldGone
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.mapping import canonical_instant, text_of
-from worker.connectors.salesforce.soql import checked_name, is_record_id
-from worker.core.errors import Fatal, HeadwaterError, Retriable
+from worker.connectors.salesforce.outcomes import results_of
+from worker.connectors.salesforce.soql import checked_name, is_key, is_record_id
+from worker.core.errors import Fatal, Retriable
 
 # Records in one collections call to write, and to read; limits of Salesforce's (read 2026-11).
 WRITE_BATCH: Final = 200
@@ -33,7 +33,8 @@ _NUMBERS: Final = frozenset({"double", "currency", "percent", "int", "long"})
 class SalesforceSink:
     """
     Writes to one organisation. ``known`` is what a SalesforceSource learned: the types of fields; an object that is not
-    in it is described once, one call. More than ``bulk_above`` records are for a Bulk job (None: never).
+    in it is described once, one call. More than ``bulk_above`` records are for a Bulk job (None: never). ``keys`` is
+    object -> the external id by which its records are known instead of by their ids: only those come into being and go.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class SalesforceSink:
         *,
         known: Mapping[str, Any] | None = None,
         bulk_above: int | None = BULK_ABOVE,
+        keys: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
+        self._keys = {name: checked_name(field) for name, field in (keys or {}).items()}
         self._bulk_above = bulk_above
         self._types: dict[str, dict[str, str]] = {}
         self.recall(known or {})
@@ -93,6 +96,8 @@ class SalesforceSink:
         between the note that it is made and its making.
         """
         self._types_of(object_name, fields)
+        if object_name in self._keys:
+            return keyed.observe(self._client, object_name, self._keys[object_name], record_ids, fields)
         facts = _FACTS + (_LEAD_FACTS if object_name == "Lead" else ())
         names = list(dict.fromkeys(["Id", *map(checked_name, fields), *facts]))
         seen: list[Observed] = []
@@ -116,24 +121,31 @@ class SalesforceSink:
         """
         if len(changes) > WRITE_BATCH:
             raise Fatal("HW-901", f"{len(changes)} records were to be written by one call, which takes {WRITE_BATCH}")
+        if changes and changes[0].removes:
+            return keyed.remove(self._client, changes)
         types = self._types_of(object_name, {name for change in changes for name in change.values})
         outcome: dict[int, Result] = {}
         sent: list[tuple[int, dict[str, Any]]] = []
+        key = self._keys.get(object_name)
         for position, change in enumerate(changes):
             try:
-                sent.append((position, _record(object_name, change, types)))
+                sent.append((position, _record(object_name, change, types, key)))
             except ValueError as error:
                 outcome[position] = Result(change.record_id, "refused", "HW-221", str(error))
         if sent:
             ids = [changes[position].record_id for position, _ in sent]
-            results = self._sent(ids, [record for _, record in sent])
+            records = [record for _, record in sent]
+            results = keyed.upsert(self._client, object_name, key, ids, records) if key else self._sent(ids, records)
             outcome |= {position: result for (position, _), result in zip(sent, results, strict=True)}
         return [outcome[position] for position in range(len(changes))]
 
     def open_job(self, object_name: str) -> str | None:
         """
-        A new Bulk job; None where Bulk does not take the object, is off, or has no jobs left today.
+        A new Bulk job; None where Bulk does not take the object, is off, or has no jobs left today. Records that are
+        known by an external id go by collections, however many.
         """
+        if object_name in self._keys:
+            return None
         try:
             return ingest.open_job(self._client, object_name)
         except (CallRefused, FieldGone) as error:
@@ -170,18 +182,8 @@ class SalesforceSink:
         ingest.drop_job(self._client, job)
 
     def _sent(self, ids: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[Result]:
-        try:
-            answer = self._client.tell("PATCH", "composite/sobjects", {"allOrNone": False, "records": records})
-        except Ambiguous as error:
-            return _all(ids, "unknown", error)
-        except (CallRefused, FieldGone) as error:
-            if error.code in ORG_WIDE:
-                raise
-            code = (error.vendor or "").partition(":")[0]
-            return _all(ids, "refused" if isinstance(error, FieldGone) else verdict_of(code), error, code)
-        if not isinstance(answer, list) or not _belong_together(ids, answer):
-            return [Result(each, "unknown", "HW-203", "the answer does not fit what was sent") for each in ids]
-        return [_result(record_id, entry) for record_id, entry in zip(ids, answer, strict=True)]
+        body = {"allOrNone": False, "records": records}
+        return results_of(ids, lambda: self._client.tell("PATCH", "composite/sobjects", body))
 
     def _types_of(self, object_name: str, wanted: Iterable[str]) -> Mapping[str, str]:
         known = self._types.get(object_name, {})
@@ -199,9 +201,9 @@ class SalesforceSink:
         return known
 
 
-def _record(object_name: str, change: RecordChange, types: Mapping[str, str]) -> dict[str, Any]:
-    values = _values(change, types)
-    return {"attributes": {"type": object_name}, "id": change.record_id, **values}
+def _record(object_name: str, change: RecordChange, types: Mapping[str, str], key: str | None) -> dict[str, Any]:
+    values = _values(change, types, is_keyed=key is not None)
+    return {"attributes": {"type": object_name}, **values, key or "id": change.record_id}
 
 
 def _cells(change: RecordChange, types: Mapping[str, str]) -> dict[str, str]:
@@ -216,8 +218,10 @@ def _cells(change: RecordChange, types: Mapping[str, str]) -> dict[str, str]:
     return cells
 
 
-def _values(change: RecordChange, types: Mapping[str, str]) -> dict[str, Any]:
-    if not is_record_id(change.record_id):
+def _values(change: RecordChange, types: Mapping[str, str], *, is_keyed: bool = False) -> dict[str, Any]:
+    if is_keyed and not is_key(change.record_id):
+        raise ValueError(f"{change.record_id[:40]!r} is not a key of a record of ours")
+    if not is_keyed and not is_record_id(change.record_id):
         raise ValueError(f"{change.record_id[:40]!r} is not a Salesforce record id")
     return {name: _json_value(name, text, types[name]) for name, text in change.values.items()}
 
@@ -257,23 +261,3 @@ def _observed(record_id: str, record: Any, fields: Sequence[str], facts: Sequenc
     return Observed(
         record_id, {name: texts[name] for name in fields}, {name: texts[name] for name in facts if name in record}
     )
-
-
-def _belong_together(ids: Sequence[str], answer: Sequence[Any]) -> bool:
-    # Answers come in the order sent; a failed one carries no id. Anything else cannot be told apart.
-    if len(answer) != len(ids) or not all(isinstance(entry, dict) for entry in answer):
-        return False
-    pairs = zip(ids, answer, strict=True)
-    return all(entry.get("id") is None or str(entry["id"])[:15] == record_id[:15] for record_id, entry in pairs)
-
-
-def _result(record_id: str, entry: Mapping[str, Any]) -> Result:
-    if entry.get("success") is True:
-        return Result(record_id, "done")
-    error = vendor_error(entry.get("errors"))
-    fields = f" ({', '.join(error.fields)})" if error.fields else ""
-    return Result(record_id, verdict_of(error.code), error.code, f"{error.message}{fields}"[:400])
-
-
-def _all(ids: Sequence[str], verdict: Verdict, error: HeadwaterError, code: str | None = None) -> list[Result]:
-    return [Result(record_id, verdict, code or error.code, error.vendor or error.message) for record_id in ids]

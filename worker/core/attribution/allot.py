@@ -203,34 +203,72 @@ def _divided(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> I
     """
     The divisions of some models, their items stacked: a step costs the same for one model as for eight of few items.
     """
-    shares = [_shares(items, model, no_touch) for model in models]
-    width = pl.Int128() if any(each.dtype == pl.Int128 for pair in shares for each in pair) else pl.Int64()
-    gets = [numerator > 0 for numerator, _ in shares]
-    numerators = [numerator.filter(mask).cast(width) for (numerator, _), mask in zip(shares, gets, strict=True)]
-    denominators = [denominator.cast(width) for _, denominator in shares]
-    groups = [items.group.filter(mask) for mask in gets]
-    height = items.groups.height
+    numerators, denominators = _shares(items, models, no_touch)
+    gets = numerators > 0
+    numerators = numerators.filter(gets)
     units = largest_remainders(
         pl.concat([items.groups["amount_units"]] * len(models)),
-        pl.concat(numerators),
-        pl.concat(denominators),
-        pl.concat([group + number * height for number, group in enumerate(groups)]),
+        numerators,
+        denominators,
+        _stacked(items.group, len(models), items.groups.height).filter(gets),
     )
-    start = 0
-    for mask, group, numerator, denominator in zip(gets, groups, numerators, denominators, strict=True):
-        yield _Division(mask, group, numerator, denominator, units.slice(start, group.len()))
+    size, height, start = items.group.len(), items.groups.height, 0
+    for number in range(len(models)):
+        mask = gets.slice(number * size, size)
+        group = items.group.filter(mask)
+        mine = slice(start, start + group.len())
+        yield _Division(mask, group, numerators[mine], denominators.slice(number * height, height), units[mine])
         start += group.len()
 
 
-def _shares(items: _Items, model: Model, no_touch: NoTouchRule) -> tuple[pl.Series, pl.Series]:
+def _shares(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> tuple[pl.Series, pl.Series]:
     """
-    Numerators an item and denominators a group; the numerators of a group add up to its denominator.
+    Numerators an item and denominators a group, model after model; the numerators of a group add up to its denominator.
     """
-    parts = divide_weights(items.groups, model, no_touch, apart=items.paths.apart)
-    starts = items.groups["start"]
-    held_rows = {name: starts + items.groups[f"holder:{name}"] for name in model.parts() if name != MIDDLE}
-    each, together = _middle_split(items, model, parts, list(held_rows.values()))
-    bound = int(parts["whole"].max() or 1) * int(together.max() or 1)  # type: ignore[arg-type]
+    parts = divide_weights(items.groups, models, no_touch, apart=items.paths.apart)
+    height, size = items.groups.height, items.group.len()
+    splits = [_middle_split(items, model, parts.slice(number * height, height)) for number, model in enumerate(models)]
+    width = integer_for(max(_bound(items, model, split) for model, split in zip(models, splits, strict=True)))
+    together = pl.concat(split.together.cast(width) for split in splits)
+    starts = _stacked(items.groups["start"], len(models), size)
+    numerator = parts["middle"].cast(width).gather(_stacked(items.group, len(models), height))
+    if any(split.each is not None for split in splits):
+        one = pl.repeat(1, size, dtype=width, eager=True)
+        numerator = numerator * pl.concat(one if split.each is None else split.each.cast(width) for split in splits)
+    for name in (column.removeprefix("held:") for column in parts.columns if column.startswith("held:")):
+        rows = starts + parts[f"weighed:{name}"]
+        holds = rows.is_not_null()
+        numerator = numerator.scatter(rows.filter(holds), (parts[f"held:{name}"] * together).fill_null(0).filter(holds))
+    ends = starts + pl.concat([items.groups["touch_count"]] * len(models))
+    numerator = numerator.scatter(ends, parts["pending"] * together).scatter(ends + 1, parts["unassigned"] * together)
+    return numerator, parts["whole"] * together
+
+
+def _stacked(rows: pl.Series, times: int, apart: int) -> pl.Series:
+    """
+    Row numbers as often as there are models, each model's ``apart`` rows behind the one's before.
+    """
+    return pl.concat([rows.cast(pl.UInt32) + number * apart for number in range(times)])
+
+
+@dataclass(frozen=True)
+class _MiddleSplit:
+    """
+    How the groups' middles are divided under a model whose parts of the groups add up to ``whole`` at most: what each
+    item counts (None if all count one), and what a group's middle touches count together (1 where the middle gets
+    nothing, so that nothing is multiplied in vain).
+    """
+
+    whole: int
+    each: pl.Series | None
+    together: pl.Series
+
+
+def _bound(items: _Items, model: Model, split: _MiddleSplit) -> int:
+    """
+    What no numerator exceeds. Raises Fatal HW-903 where that is too large to divide exactly.
+    """
+    bound = split.whole * int(split.together.max() or 1)  # type: ignore[arg-type]
     if bound >= FINEST:
         longest = items.groups.select(pl.col("touch_count").max()).item()
         raise Fatal(
@@ -238,40 +276,30 @@ def _shares(items: _Items, model: Model, no_touch: NoTouchRule) -> tuple[pl.Seri
             f"model {model.name} cannot divide a path of {longest} touches exactly",
             actions=[f"give {model.name} rounder weights, or shorten lookback_days"],
         )
-    width = integer_for(bound)
-    together = together.cast(width)
-    numerator = parts["middle"].cast(width).gather(items.group)
-    if each is not None:
-        numerator = numerator * each.cast(width)
-    for name, rows in held_rows.items():
-        holds = rows.is_not_null()
-        numerator = numerator.scatter(rows.filter(holds), (parts[f"held:{name}"] * together).fill_null(0).filter(holds))
-    ends = starts + items.groups["touch_count"]
-    numerator = numerator.scatter(ends, parts["pending"] * together).scatter(ends + 1, parts["unassigned"] * together)
-    return numerator, parts["whole"] * together
+    return bound
 
 
-def _middle_split(
-    items: _Items, model: Model, parts: pl.DataFrame, held_rows: Sequence[pl.Series]
-) -> tuple[pl.Series | None, pl.Series]:
+def _middle_split(items: _Items, model: Model, parts: pl.DataFrame) -> _MiddleSplit:
     """
-    How a group's middle is divided: what each item counts (null if all count one), and what its middle touches count
-    together (1 where the middle gets nothing, so that nothing is multiplied in vain).
+    ``parts`` are the model's own rows of ``divide_weights``.
     """
     each, together = None, parts["middle_count"]
-    if model.half_life_us is not None:
-        each = decayed(items.ages_us(), model.half_life_us).fill_null(0)
-        for rows in held_rows:
-            each = each.scatter(rows.drop_nulls(), 0)
-    elif model.channel_weights is not None:
-        each = weigh_channels(items.middle_channels(held_rows), items.group, model)
-    if each is not None:
-        sums = group_sums(each, items.groups["start"])
+    if model.half_life_us is not None or model.channel_weights is not None:
+        starts = items.groups["start"]
+        held_rows = [starts + parts[f"weighed:{name}"] for name in model.parts() if name != MIDDLE]
+        if model.half_life_us is not None:
+            each = decayed(items.ages_us(), model.half_life_us).fill_null(0)
+            for rows in held_rows:
+                each = each.scatter(rows.drop_nulls(), 0)
+        else:
+            each = weigh_channels(items.middle_channels(held_rows), items.group, model)
+        sums = group_sums(each, starts)
         # Where every weight has faded to zero, or no channel is known, the touches count the same.
         faded = sums == 0
         each = pl.select(pl.when(faded.gather(items.group)).then(1).otherwise(each)).to_series()
         together = pl.select(pl.when(faded).then(together).otherwise(sums)).to_series()
-    return each, pl.select(pl.when(parts["middle"] > 0).then(together).otherwise(1)).to_series()
+    together = pl.select(pl.when(parts["middle"] > 0).then(together).otherwise(1)).to_series()
+    return _MiddleSplit(int(parts["whole"].max() or 1), each, together)  # type: ignore[arg-type]
 
 
 def _positions(bits: pl.Series, names: Sequence[str]) -> pl.Series:

@@ -62,7 +62,10 @@ def whole(money: pl.DataFrame, deals: pl.DataFrame, models: list[str], clocks: t
     credited = money.join(every.drop("units"), on=["opportunity_id", "clock", "model"], how="semi")
     rest = every.join(credited, on=["opportunity_id", "clock", "model"], how="anti")
     rows = pl.concat(
-        [credited.select(CHANNEL_MONEY), rest.with_columns(channel=pl.lit(NOT_CREDITED)).select(CHANNEL_MONEY)]
+        [
+            credited.select(list(CHANNEL_MONEY)),
+            rest.with_columns(channel=pl.lit(NOT_CREDITED)).select(list(CHANNEL_MONEY)),
+        ]
     )
     return rows.group_by(KEY).agg(pl.col("units").sum())
 

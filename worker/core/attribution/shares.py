@@ -5,30 +5,34 @@ This is the whole of the reached-or-pending rule, one row a deal and clock. It k
 no money. Called by ``allot``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
 from worker.core.attribution.rules import MIDDLE, Model, NoTouchRule
 
 
-def divide_weights(groups: pl.DataFrame, model: Model, no_touch: NoTouchRule, *, apart: bool = False) -> pl.DataFrame:
+def divide_weights(
+    groups: pl.DataFrame, models: Sequence[Model], no_touch: NoTouchRule, *, apart: bool = False
+) -> pl.DataFrame:
     """
-    Divide the model's weights over what each group (deal and clock) has of it.
+    Divide the models' weights over what each group (deal and clock) has of them.
 
-    ``groups`` as ``PathSet.clocks``; ``apart`` as ``PathSet.apart``. One row a group, in the same order, whole numbers
-    (Int64): ``whole``, of which ``pending``, ``unassigned`` and ``middle`` (for all middle touches together) are parts;
-    ``middle_count``, the touches in the middle; and for each position P that the model weighs ``held:P``, the part of
-    **the touch** that holds P, its positions added (null where none does). ``pending + unassigned + middle`` and the
-    parts of the distinct holders add up to ``whole``, exactly.
+    ``groups`` as ``PathSet.clocks``; ``apart`` as ``PathSet.apart``. One row a model and group, model after model with
+    the groups in the same order, whole numbers (Int64): ``whole``, of which ``pending``, ``unassigned`` and ``middle``
+    (for all middle touches together) are parts; ``middle_count``, the touches in the middle; and for each position P
+    that any of the models weighs ``weighed:P``, the place of the touch that holds P (null where none does, or the model
+    does not weigh P), and ``held:P``, the part of **the touch** that holds P, its positions added (null likewise).
+    ``pending + unassigned + middle`` and the parts of the distinct holders add up to ``whole``, exactly.
     """
-    parts = model.parts()
-    names = [name for name in parts if name != MIDDLE]
-    middle = parts.get(MIDDLE, 0)
+    weights = [model.parts() for model in models]
+    names = list(dict.fromkeys(name for each in weights for name in each if name != MIDDLE))
     settled = (pl.col("clock") == "revenue") & (pl.col("outcome") == "won")
     return (
-        groups.lazy()
-        .with_columns(_live(name, parts[name]).alias(f"live:{name}") for name in names)
+        _stacked(groups, weights, names)
+        .lazy()
+        .with_columns(_live(name) for name in names)
+        .with_columns(_weighed(name) for name in names)
         .with_columns(
             middle_count=pl.col("touch_count").cast(pl.Int64) - _distinct_holders(names, apart=apart),
             weighed=_total(names),
@@ -36,17 +40,43 @@ def divide_weights(groups: pl.DataFrame, model: Model, no_touch: NoTouchRule, *,
             bare=pl.lit(0, pl.Int64) if no_touch == "spread" else _total(names, "bare"),
             waiting=pl.when(settled).then(0).otherwise(_total(names, "unreached")),
         )
-        .pipe(_scaled, middle)
-        .select(*_parts(middle), *(_of_touch(name, [name] if apart else names) for name in names))
+        .pipe(_scaled)
+        .select(
+            *_parts(),
+            *(f"weighed:{name}" for name in names),
+            *(_of_touch(name, [name] if apart else names) for name in names),
+        )
         .collect()
     )
 
 
-def _live(name: str, weight: int) -> pl.Expr:
+def _stacked(groups: pl.DataFrame, weights: Sequence[Mapping[str, int]], names: Sequence[str]) -> pl.DataFrame:
+    """
+    The groups once for each model, with the model's weight of each position (null where it weighs it not at all) and
+    of the middle.
+    """
+    columns = {f"weight:{name}": [each.get(name) for each in weights] for name in names}
+    table = pl.DataFrame(
+        columns | {"middle": [each.get(MIDDLE, 0) for each in weights]},
+        schema=dict.fromkeys([*columns, "middle"], pl.Int64),
+    )
+    model = pl.int_range(len(weights) * groups.height, eager=True) // max(1, groups.height)
+    return pl.concat([groups] * len(weights)).hstack(table[model])
+
+
+def _live(name: str) -> pl.Expr:
     """
     A position's weight, none if it can only come after the clock's instant: the others are scaled up.
     """
-    return pl.when(pl.col(f"state:{name}") == "later").then(0).otherwise(weight).cast(pl.Int64)
+    is_later = pl.col(f"state:{name}") == "later"
+    return pl.when(is_later).then(0).otherwise(f"weight:{name}").cast(pl.Int64).alias(f"live:{name}")
+
+
+def _weighed(name: str) -> pl.Expr:
+    """
+    The holder of a position that the model weighs.
+    """
+    return pl.when(pl.col(f"weight:{name}").is_not_null()).then(f"holder:{name}").alias(f"weighed:{name}")
 
 
 def _total(names: Sequence[str], state: str | None = None) -> pl.Expr:
@@ -66,15 +96,15 @@ def _distinct_holders(names: Sequence[str], *, apart: bool) -> pl.Expr:
     """
     firsts = []
     for number, name in enumerate(names):
-        holder = pl.col(f"holder:{name}")
+        holder = pl.col(f"weighed:{name}")
         taken = (
-            (holder == pl.col(f"holder:{other}")).fill_null(value=False) for other in names[: 0 if apart else number]
+            (holder == pl.col(f"weighed:{other}")).fill_null(value=False) for other in names[: 0 if apart else number]
         )
         firsts.append((holder.is_not_null() & ~pl.any_horizontal(pl.lit(value=False), *taken)).cast(pl.Int64))
     return pl.sum_horizontal(pl.lit(0, pl.Int64), *firsts)
 
 
-def _scaled(frame: pl.LazyFrame, middle: int) -> pl.LazyFrame:
+def _scaled(frame: pl.LazyFrame) -> pl.LazyFrame:
     """
     By which fraction ``over/under`` the receiving positions' weights grow, and the cases in which none receives.
 
@@ -85,8 +115,8 @@ def _scaled(frame: pl.LazyFrame, middle: int) -> pl.LazyFrame:
     return (
         frame.with_columns(
             receivers=pl.col("held") + pl.col("bare") + pl.col("waiting"),
-            grown=pl.col("weighed") + pl.when(middle_spreads).then(middle).otherwise(0),
-            total=pl.col("weighed") + middle,
+            grown=pl.col("weighed") + pl.when(middle_spreads).then("middle").otherwise(0),
+            total=pl.col("weighed") + pl.col("middle"),
         )
         .with_columns(as_written=pl.col("grown") == pl.col("receivers"))
         .with_columns(
@@ -99,17 +129,18 @@ def _scaled(frame: pl.LazyFrame, middle: int) -> pl.LazyFrame:
     )
 
 
-def _parts(middle: int) -> Iterable[pl.Expr]:
+def _parts() -> Iterable[pl.Expr]:
     """
     The parts of a group. What is nobody's yet is pending while the deal is open and unassigned once it is closed.
     """
     is_open = pl.col("outcome") == "open"
     has_middle = pl.col("middle_count") > 0
+    middle = pl.col("middle") * pl.col("under")
     middle_waits = ~has_middle & (pl.col("waiting") > 0)
-    waiting = pl.col("waiting") * pl.col("over") + pl.when(middle_waits).then(middle * pl.col("under")).otherwise(0)
+    waiting = pl.col("waiting") * pl.col("over") + pl.when(middle_waits).then(middle).otherwise(0)
     waiting = pl.when("idle").then(1).when("only_middle").then(0).otherwise(waiting)
     bare = pl.when(pl.col("idle") | pl.col("only_middle")).then(0).otherwise(pl.col("bare") * pl.col("over"))
-    shared = pl.when(has_middle).then(middle * pl.col("under")).otherwise(0)
+    shared = pl.when(has_middle).then(middle).otherwise(0)
     yield pl.col("middle_count")
     yield pl.when("idle").then(0).when("only_middle").then(1).otherwise(shared).cast(pl.Int64).alias("middle")
     yield pl.when(is_open).then(waiting).otherwise(0).cast(pl.Int64).alias("pending")
@@ -122,7 +153,7 @@ def _of_touch(name: str, names: Sequence[str]) -> pl.Expr:
     """
     The part of the touch that holds this position: all it holds, added; null where nobody does.
     """
-    holder = pl.col(f"holder:{name}")
-    held = (pl.when(pl.col(f"holder:{other}") == holder).then(f"live:{other}").otherwise(0) for other in names)
+    holder = pl.col(f"weighed:{name}")
+    held = (pl.when(pl.col(f"weighed:{other}") == holder).then(f"live:{other}").otherwise(0) for other in names)
     added = pl.sum_horizontal(pl.lit(0, pl.Int64), *held) * pl.col("over")
     return pl.when(holder.is_not_null()).then(added).cast(pl.Int64).alias(f"held:{name}")

@@ -9,7 +9,7 @@ what cannot be an address, a company's domain or an id. The functions over a Ser
 import re
 import unicodedata
 from collections.abc import Callable, Collection
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import idna
@@ -95,6 +95,8 @@ def normalize_emails(values: pl.Series) -> pl.Series:
         & (lowered.str.len_bytes() <= 254)
         & (at <= 64)
     ).fill_null(value=False)
+    if (plain | raw.is_null()).all():
+        return lowered
     odd = _over_distinct(raw.filter(~plain), normalize_email)
     frame = pl.DataFrame({"raw": raw, "lowered": lowered, "plain": plain}).join(
         odd, left_on="raw", right_on="value", how="left", maintain_order="left"
@@ -190,6 +192,13 @@ def _public_suffixes() -> PublicSuffixList:
 
 
 def _domain_of_host(host: str, barred: Collection[str]) -> str | None:
+    domain = _registered(host)
+    return None if domain is None or domain in barred else domain
+
+
+# The same companies come again with every change; so many names take some megabytes.
+@lru_cache(maxsize=50_000)
+def _registered(host: str) -> str | None:
     host = host.strip(".[]")
     if _IPV4.match(host) or "." not in host:
         return None
@@ -201,7 +210,7 @@ def _domain_of_host(host: str, barred: Collection[str]) -> str | None:
     if not re.fullmatch(rf"(?:_?{_LABEL}\.)+{_LABEL}", host):
         return None
     domain: str | None = _public_suffixes().privatesuffix(host)
-    return None if domain is None or domain in barred else domain
+    return domain
 
 
 def _suffix(body: str) -> str:
