@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 from worker.core.errors import Fatal
 
 # Disks have no arm to move any more: at the default of 4 the planner scans whole tables for a hundred subjects. jit compiles
-# for a third of a second what then runs for a thousandth. What we note before we send leans on commits that are kept.
+# for a third of a second what then runs for a thousandth. A plan made for good while a table was empty would scan it when
+# it is full. What we note before we send leans on commits that are kept.
 # A worker that stops for good inside a transaction (a paused machine, a cut network) gives its locks up after five minutes.
 SESSION = " ".join(
     f"-c {setting}"
@@ -18,6 +19,7 @@ SESSION = " ".join(
         "timezone=UTC",
         "random_page_cost=1.1",
         "jit=off",
+        "plan_cache_mode=force_custom_plan",
         "synchronous_commit=on",
         "idle_in_transaction_session_timeout=300000",
         "tcp_keepalives_idle=30",

@@ -661,5 +661,5 @@ written = Table(
     Column("code", Text),
     Column("message", Text),
     Column("at", AT, nullable=False),
-    Index("ix_written_record", "object", "record_id"),
+    Index("ix_written_record_id", "record_id", "object"),
 )
