@@ -29,6 +29,8 @@ from worker.store import reports, views
 NAMES = ("sources", *catalogue.REPORTS)
 # More groups than a screen takes are cut there, and only there.
 SHOWN_LINES = 60
+# What a spreadsheet takes for the beginning of a formula, or skips before one.
+FORMULA = tuple("=+-@\t\r\0")
 
 
 @click.command("report", epilog=f"Groups of time: {', '.join(KINDS)}; year, half and quarter are fiscal.")
@@ -221,7 +223,7 @@ def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     for row in rows:
         writer.writerow(
             {
-                name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r\0" and value[:1] else value
+                name: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
                 for name, value in row.items()
             }
         )

@@ -20,17 +20,12 @@ from worker.core.deals import MINOR_DIGITS
 from worker.core.reconcile.diff import Change, Wanted, diff
 from worker.core.reconcile.rules import fitted
 from worker.core.reconcile.touch_records import CreditedTouch, Earned, is_ours, records_of
+from worker.flows.attribute import TEAM
 from worker.flows.run import Run
 from worker.store import cursors, dues, findings, touch_records
 
 # The states of a decision that gives a deal credit.
 CREDITED: Final = ("Open", "Final", "Lost")
-TEAM: Final = {
-    "marketing": "Marketing",
-    "sales": "Sales",
-    "partner": "Partner",
-    "customer_success": "Customer success",
-}
 NEEDED: Final = ("createable", "updateable", "deletable")
 
 

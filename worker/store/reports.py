@@ -22,6 +22,13 @@ _SIZE: Final = """
          WHEN {0}.employees < 1000 THEN '250-999' ELSE '1000+' END
 """
 
+# What one item ``c`` of a deal ``o`` gets under a model, and how many digits the deal's whole units have after the point.
+_SHARE: Final = """split_part(c.models->%(model)s->>'share', '/', 1)::float8
+    / coalesce(nullif(split_part(c.models->%(model)s->>'share', '/', 2), ''), '1')::float8"""
+_UNITS: Final = "(c.models->%(model)s->>'units')::numeric"
+_DIGITS: Final = """greatest(coalesce((%(minor)s::jsonb->>coalesce(o.currency, %(home)s))::int, 2),
+    scale(trim_scale(o.amount)))"""
+
 DEAL_ROW: Final[Schema] = {
     "opportunity_id": pl.Int64,
     "record_id": pl.String,
@@ -104,7 +111,7 @@ def credits(connection: Connection, model: str, home_currency: str, zone: str) -
     """
     return fetch(
         connection,
-        """
+        f"""
         SELECT o.id, o.name, o.outcome, coalesce(o.currency, %(home)s), o.created_at, o.closed_at,
                CASE c.clock WHEN 'pipeline' THEN o.created_at
                     ELSE coalesce((o.close_on + time '12:00') AT TIME ZONE %(zone)s, o.closed_at) END, c.clock, c.item,
@@ -112,10 +119,7 @@ def credits(connection: Connection, model: str, home_currency: str, zone: str) -
                CASE c.item WHEN 'pending' THEN 'Pending' WHEN 'unassigned' THEN 'No marketing touch'
                     ELSE coalesce(t.channel, 'Other') END,
                t.offer, t.campaign, concat_ws(' ', p.first_name, p.last_name),
-               split_part(c.models->%(model)s->>'share', '/', 1)::float8
-                   / coalesce(nullif(split_part(c.models->%(model)s->>'share', '/', 2), ''), '1')::float8,
-               (c.models->%(model)s->>'units')::numeric * 10::numeric ^ -greatest(
-                   coalesce((%(minor)s::jsonb->>coalesce(o.currency, %(home)s))::int, 2), scale(trim_scale(o.amount)))
+               {_SHARE}, {_UNITS} * 10::numeric ^ -{_DIGITS}
         FROM credit c
         JOIN opportunity o ON o.id = c.opportunity_id AND NOT o.is_deleted
         LEFT JOIN touchpoint t ON t.touch_id = c.touch_id
@@ -513,10 +517,9 @@ def journey(connection: Connection, opportunity_id: int, model: str, home_curren
     """
     return fetch(
         connection,
-        """
+        f"""
         WITH deal AS (
-            SELECT o.*, greatest(coalesce((%(minor)s::jsonb->>coalesce(o.currency, %(home)s))::int, 2),
-                scale(trim_scale(o.amount))) AS digits FROM opportunity o WHERE o.id = %(id)s
+            SELECT o.*, {_DIGITS} AS digits FROM opportunity o WHERE o.id = %(id)s
         ), ref AS (
             SELECT record_id FROM crosswalk WHERE kind = 'opportunity' AND golden_id = %(id)s
         ), role AS (
@@ -529,9 +532,7 @@ def journey(connection: Connection, opportunity_id: int, model: str, home_curren
             WHERE NOT EXISTS (SELECT 1 FROM role)
         ), share AS (
             SELECT c.item, c.touch_id, c.positions, c.clock,
-                split_part(c.models->%(model)s->>'share', '/', 1)::float8
-                    / coalesce(nullif(split_part(c.models->%(model)s->>'share', '/', 2), ''), '1')::float8 AS share,
-                (c.models->%(model)s->>'units')::numeric * 10::numeric ^ -d.digits AS amount
+                {_SHARE} AS share, {_UNITS} * 10::numeric ^ -d.digits AS amount
             FROM credit c JOIN deal d ON d.id = c.opportunity_id
         ), touched AS (
             SELECT t.touch_id, t.occurred_at, t.label, concat_ws(' ', p.first_name, p.last_name) AS person, t.team,

@@ -261,9 +261,6 @@ def _object(
 ) -> Iterator[Finding]:
     if part.status == 404 and source is not None and source.is_optional:
         return
-    if part.status == 404 and source is not None and source.is_optional:
-        yield Finding("object", "ok", f"{name}: not there, as in many organisations")
-        return
     if part.status >= 300:
         level: Level = "error" if source is None or source.is_required else "warning"
         cure = f"Give the integration user's permission set Read and View All on {name}."

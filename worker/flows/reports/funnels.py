@@ -3,6 +3,7 @@ The funnel, how quickly deals are won, what becomes of those who ask, and how en
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
@@ -24,7 +25,7 @@ def funnel(connection: Connection, asked: Asked) -> Report:
     """
     table = _people(connection) if asked.of == "people" else _accounts(connection)
     table = table.chosen(asked)
-    cycle = median_cycle(credited(connection, asked))
+    cycle = median_cycle(credited(all_deals(connection, asked)))
     young = _maturing(table, asked, cycle)
     days = f"{cycle.days:,} days, the median time from creation to won" if cycle is not None else "a deal's time"
     notes = []
@@ -90,8 +91,9 @@ def velocity(connection: Connection, asked: Asked) -> Report:
     """
     Deals that were closed: how long won ones took, and how many of them were won, by count and by amount.
     """
+    deals = all_deals(connection, asked)
     closed = (
-        credited(connection, asked)
+        credited(deals)
         .filter(pl.col("closed_at").is_not_null())
         .with_columns(
             is_won=pl.col("outcome") == "won",
@@ -111,11 +113,11 @@ def velocity(connection: Connection, asked: Asked) -> Report:
         "closed deals",
         closed,
         measures,
-        _money_by(closed, ("type",)),
+        ("type",),
         ("type", "industry", "size", "country", "team", "channel", "offer", "currency"),
         clock="closed_at",
     )
-    return Report("Velocity", [table.chosen(asked)], remarks=apart(connection, asked))
+    return Report("Velocity", [table.chosen(asked)], remarks=apart(deals))
 
 
 def handover(connection: Connection, asked: Asked) -> Report:
@@ -180,7 +182,7 @@ def weekly(connection: Connection, asked: Asked) -> Report:
     """
     week = asked.period or asked.calendar.around(asked.now, "week")
     since = week.start - timedelta(weeks=4)
-    deals = credited(connection, asked)
+    deals = credited(all_deals(connection, asked))
     turns = reports.engagement_turns(connection, since)
     touched = reports.touches_by_day(connection, since)
 
@@ -206,27 +208,26 @@ def weekly(connection: Connection, asked: Asked) -> Report:
     measures = (Measure("this_week", where="is_now"), Measure("four_weeks_before", where="was_before"))
     table = Table("events", rows, measures, ("what",), ("what", "channel"), clock="at")
     named = f"Week {week.name} from {week.start:%Y-%m-%d} on, beside the four weeks before it."
-    whole = Asked(asked.now, asked.calendar, asked.rules, asked.model, None, asked.by)
-    return Report("Week", [table.chosen(whole)], [named])
+    return Report("Week", [table.chosen(replace(asked, period=None))], [named])
 
 
-def credited(connection: Connection, asked: Asked) -> pl.DataFrame:
+def all_deals(connection: Connection, asked: Asked) -> pl.DataFrame:
     """
-    The deals that earn credit and whose creation is known.
+    Every deal, those that earn no credit by rule included.
     """
-    found = reports.deals(connection, asked.rules.currency, asked.rules.zone)
-    return found.filter(pl.col("created_at").is_not_null() & (pl.col("state") != reports.NOT_CREDITED))
+    return reports.deals(connection, asked.rules.currency, asked.rules.zone)
 
 
-def apart(connection: Connection, asked: Asked) -> list[str]:
-    found = reports.deals(connection, asked.rules.currency, asked.rules.zone).filter(
-        pl.col("state") == reports.NOT_CREDITED
-    )
-    return [f"Apart: {found.height:,} deals earn no credit by rule."] if found.height else []
-
-
-def _money_by(rows: pl.DataFrame, by: tuple[str, ...]) -> tuple[str, ...]:
+def credited(deals: pl.DataFrame) -> pl.DataFrame:
     """
-    The groups, and the currency where there are several: money of two is never added up.
+    Those that earn credit and whose creation is known.
     """
-    return (*by, "currency") if rows["currency"].n_unique() > 1 else by
+    return deals.filter(pl.col("created_at").is_not_null() & (pl.col("state") != reports.NOT_CREDITED))
+
+
+def apart(deals: pl.DataFrame) -> list[str]:
+    """
+    How many earn none, in words.
+    """
+    count = deals.filter(pl.col("state") == reports.NOT_CREDITED).height
+    return [f"Apart: {count:,} deals earn no credit by rule."] if count else []

@@ -12,11 +12,9 @@ from worker.core.errors import Fatal
 from worker.core.funnel.campaigns import ranked
 from worker.core.funnel.cohorts import median_cycle
 from worker.core.funnel.totals import MONEY, Measure
-from worker.flows.reports.funnels import apart, credited
+from worker.flows.reports.funnels import all_deals, apart, credited
 from worker.flows.reports.shape import Asked, Report, Table
 from worker.store import reports
-
-OTHER = "Other"
 
 
 def attribution(connection: Connection, asked: Asked) -> Report:
@@ -41,27 +39,28 @@ def attribution(connection: Connection, asked: Asked) -> Report:
         Measure("pipeline_deals", "share", where="is_pipeline", column="share"),
         Measure("won_deals", "share", where="is_won", column="share"),
     )
-    by = ("channel", "currency") if rows["currency"].n_unique() > 1 else ("channel",)
     dimensions = ("channel", "offer", "campaign", "team", "type", "person", "deal", "outcome", "item", "currency")
-    table = Table("credits", rows, measures, by, dimensions, clock="counted_at").chosen(asked)
+    table = Table("credits", rows, measures, ("channel",), dimensions, clock="counted_at").chosen(asked)
     counted = table.rows.filter("is_pipeline")["opportunity_id"].unique()
-    deals = credited(connection, asked).filter(pl.col("opportunity_id").is_in(counted.implode()))
+    deals = all_deals(connection, asked)
+    behind = credited(deals).filter(pl.col("opportunity_id").is_in(counted.implode()))
     return Report(
         f"Attribution, model {asked.model}",
         [table],
         _warning(table.rows, asked),
-        [*_proof(table.rows, deals), *apart(connection, asked)],
+        [*_proof(table.rows, behind), *apart(deals)],
     )
 
 
 def _warning(rows: pl.DataFrame, asked: Asked) -> list[str]:
     touched = rows.filter((pl.col("item") == "touch") & pl.col("is_pipeline"))
     total = float(touched["share"].sum())
-    other = float(touched.filter(pl.col("channel") == asked.rules.touchpoints.other_channel)["share"].sum())
+    name = asked.rules.touchpoints.other_channel
+    other = float(touched.filter(pl.col("channel") == name)["share"].sum())
     bound = float(asked.rules.touchpoints.other_warning_percent)
     if total and other * 100 > total * bound:
         percent = other * 100 / total
-        return [f"{percent:.0f} % of the credit is in {OTHER}, more than {bound:g} %: channel rules are missing."]
+        return [f"{percent:.0f} % of the credit is in {name}, more than {bound:g} %: channel rules are missing."]
     return []
 
 
@@ -105,7 +104,7 @@ def campaigns(connection: Connection, asked: Asked) -> Report:
             pl.col("newly_engaged").fill_null(0), pl.col("pipeline", "won").cast(MONEY), pl.col("deals").fill_null(0.0)
         )
     )
-    cycle = median_cycle(credited(connection, asked))
+    cycle = median_cycle(credited(all_deals(connection, asked)))
     rows = rows.with_columns(half=asked.calendar.name_of("first_touch_at", "half"))
     rows = ranked(rows, asked.now, cycle)
     measures = (
@@ -139,7 +138,7 @@ def journey(connection: Connection, asked: Asked) -> Report:
     """
     One deal's touches and milestones in order, with the share of each on both clocks.
     """
-    deals = reports.deals(connection, asked.rules.currency, asked.rules.zone)
+    deals = all_deals(connection, asked)
     wanted = (asked.subject or "").strip()
     found = deals.filter(
         (pl.col("record_id").str.slice(0, 15) == wanted[:15]) | (pl.col("deal").str.to_lowercase() == wanted.lower())

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from worker.core.frames import INSTANT, Schema
 from worker.core.funnel.quota import Baseline, RevenueTarget, baseline, group_of, needed
 from worker.core.funnel.totals import MONEY, Measure
-from worker.flows.reports.funnels import credited
+from worker.flows.reports.funnels import all_deals, credited
 from worker.flows.reports.shape import Asked, Report, Table
 
 PLAN: Final[Schema] = {
@@ -32,7 +32,7 @@ def quota(connection: Connection, asked: Asked) -> Report:
     all of deals that are to close within the period. The organisation's own currency only.
     """
     rules = asked.rules.quota
-    everything = credited(connection, asked).with_columns(group=group_of(rules.groups))
+    everything = credited(all_deals(connection, asked)).with_columns(group=group_of(rules.groups))
     deals = everything.filter(pl.col("currency") == asked.rules.currency)
     since = asked.now - timedelta(days=rules.baseline_months * 365 // 12)
     found = baseline(deals.filter(pl.col("closed_at").is_between(since, asked.now)), rules)

@@ -5,7 +5,6 @@ What a report is: rows, how they are summed up, and what must be said beside the
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 import polars as pl
 
@@ -36,7 +35,8 @@ class Asked:
 class Table:
     """
     One table of a report. ``rows`` is the list behind it, one row a thing; ``clock`` is the instant that puts a row
-    into a period; ``by`` is how it is summed up, ``dimensions`` what else it may be summed up by.
+    into a period; ``by`` is how it is summed up, ``dimensions`` what else it may be summed up by. Money in rows of
+    several currencies makes ``currency`` one of the groups.
     """
 
     name: str
@@ -55,6 +55,8 @@ class Table:
             at = pl.col(self.clock)
             rows = rows.filter((at >= asked.period.start) & (at < asked.period.end))
         by = asked.by or self.by
+        if self._mixes_money(rows) and "currency" not in by:
+            by = (*by, "currency")
         spans = KINDS if self.clock is not None else ()
         strangers = [name for name in by if name not in {*self.dimensions, *spans}]
         if strangers:
@@ -68,9 +70,21 @@ class Table:
 
     def summed(self) -> Totals:
         """
-        Every number of it.
+        Every number of it. Money of several currencies is added up by no line, nor in the total.
         """
-        return totals(self.rows, self.by, self.measures)
+        found = totals(self.rows, self.by, self.measures)
+        if not self._mixes_money(self.rows):
+            return found
+        money = {measure.name for measure in self.measures if measure.unit == "money"}
+        mixed = [measure.name for measure in self.measures if measure.name in money or measure.over in money]
+        return replace(found, total={**found.total, **dict.fromkeys(mixed)})
+
+    def _mixes_money(self, rows: pl.DataFrame) -> bool:
+        """
+        Whether the rows hold money of several currencies.
+        """
+        has_money = any(measure.unit == "money" for measure in self.measures)
+        return has_money and "currency" in rows.columns and rows["currency"].n_unique() > 1
 
 
 def _kinds(by: Sequence[str]) -> list[Kind]:
@@ -89,6 +103,3 @@ class Report:
     remarks: Sequence[str] = ()
     # Groups whose rates are left out, because they are too young: by the name of the span.
     maturing: frozenset[str] = frozenset()
-
-
-COUNT: Final = Measure("count")
