@@ -48,7 +48,8 @@ def _in_attribution(rules: AttributionRules) -> Iterator[Disagreement]:
     types = rules.types
     named: list[tuple[YamlPath, str]] = [(("touches", i, "type"), rule.type) for i, rule in enumerate(rules.touches)]
     named += [(("channels", i, "types"), name) for i, rule in enumerate(rules.channels) for name in rule.types]
-    named += [(("offers", i, "types"), name) for i, rule in enumerate(rules.offers) for name in rule.types]
+    for key, lines in (("offers", rules.offers), ("campaigns", rules.campaigns)):
+        named += [((key, i, "types"), name) for i, rule in enumerate(lines) for name in rule.types]
     named += [(("positions", name), m.touch_type) for name, m in rules.positions.items() if m.touch_type is not None]
     for path, name in named:
         if name not in types:

@@ -16,7 +16,7 @@ from config.rules_touches import (
     ChannelRule,
     Machines,
     Members,
-    OfferRule,
+    TakeRule,
     TouchRule,
     TouchType,
 )
@@ -161,7 +161,10 @@ class AttributionRules(RuleModel):
     empty_medium: ChannelName
     other_channel: ChannelName
     other_warning_percent: Percent
-    offers: tuple[OfferRule, ...]
+    offers: tuple[TakeRule, ...]
+    # Rules that were stored before campaigns could be taken from anything else lack the key.
+    campaigns: tuple[TakeRule, ...] = (TakeRule(take=("campaign_name",)),)
+    utm_campaigns: dict[Text, Text] = Field(default_factory=dict)
     same_touch_hours: Annotated[Whole, Field(ge=0, le=720)]
     path: PathRules
     influence_days: Days
@@ -177,16 +180,17 @@ class AttributionRules(RuleModel):
         if not isinstance(value, dict):
             return value
         kept = dict(value)
-        for key in ("models", "positions", "mediums"):
+        for key in ("models", "positions", "mediums", "utm_campaigns"):
             if isinstance(kept.get(key), dict):
                 kept[key] = {name: rule for name, rule in kept[key].items() if rule != "off"}
         return kept
 
     @model_validator(mode="after")
-    def _mediums_are_lower_case(self) -> Self:
-        upper = sorted(medium for medium in self.mediums if medium != medium.lower())
-        if upper:
-            raise ValueError(f'"mediums" are compared in any case and written in lower case: "{upper[0].lower()}"')
+    def _tables_are_lower_case(self) -> Self:
+        for key, table in (("mediums", self.mediums), ("utm_campaigns", self.utm_campaigns)):
+            upper = sorted(spelt for spelt in table if spelt != spelt.lower())
+            if upper:
+                raise ValueError(f'"{key}" are compared in any case and written in lower case: "{upper[0].lower()}"')
         return self
 
     @property

@@ -1,6 +1,6 @@
 """
 The pieces of ``attribution.yaml`` that turn a native activity into a touch: predicates, touch types, touch rules,
-channels, offers. Simple data; the engine that applies them is elsewhere.
+channels, offers, campaigns. Simple data; the engine that applies them is elsewhere.
 """
 
 from typing import Annotated, Any, Final, Literal, Self, get_args
@@ -29,7 +29,7 @@ PredicateField = Literal[
 UtmPart = Literal["source", "medium", "campaign", "content", "term"]
 PredicateSource = Literal["field", "attribute", "utm"]
 PredicateTest = Literal["in", "contains", "words", "starts_with", "missing", "differs_from"]
-OfferPart = Literal["asset", "campaign_name", "utm_campaign", "utm_content", "url"]
+TakenPart = Literal["asset", "campaign_name", "utm_campaign", "utm_content", "url"]
 
 _SOURCES: Final = get_args(PredicateSource)
 _TESTS: Final = ("equals", *get_args(PredicateTest))
@@ -181,10 +181,10 @@ class ChannelRule(RuleModel):
         return self
 
 
-class OfferRule(RuleModel):
+class TakeRule(RuleModel):
     """
-    For touches of these types (none named: all) the offer is the first filled of ``take``.
+    For touches of these types (none named: all) the offer, or the campaign, is the first filled of ``take``.
     """
 
     types: Names = ()
-    take: Annotated[tuple[OfferPart, ...], Field(min_length=1)]
+    take: Annotated[tuple[TakenPart, ...], Field(min_length=1)]

@@ -63,8 +63,8 @@ from worker.core.touchpoints.rules import (
     ChannelRule,
     MachineRules,
     MemberRules,
-    OfferRule,
     Predicate,
+    TakeRule,
     TouchpointRules,
     TouchRule,
     TouchType,
@@ -418,7 +418,9 @@ def _touchpoint_rules(file: AttributionFile, version: int) -> TouchpointRules:
             )
             for rule in file.channels
         ),
-        offers=tuple(OfferRule(rule.types, tuple(rule.take)) for rule in file.offers),
+        offers=tuple(TakeRule(rule.types, tuple(rule.take)) for rule in file.offers),
+        campaigns=tuple(TakeRule(rule.types, tuple(rule.take)) for rule in file.campaigns),
+        utm_campaigns=file.utm_campaigns,
         mediums=file.mediums,
         members=MemberRules(file.members.responded_only, file.members.date, file.members.date_otherwise),
         empty_medium=file.empty_medium,

@@ -3,6 +3,7 @@ The shipped attribution file in the hands of the real engine: what a marketer's 
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,45 +11,19 @@ import polars as pl
 import pytest
 
 from config.rulefiles import load_rules
-from config.rules_touches import Predicate as Condition
 from worker.core.touchpoints.classify import ACTIVITY, classify
-from worker.core.touchpoints.rules import (
-    Attributes,
-    ChannelRule,
-    MachineRules,
-    OfferRule,
-    Predicate,
-    TouchpointRules,
-    TouchRule,
-    TouchType,
-)
+from worker.core.touchpoints.rules import TouchpointRules
+from worker.wiring import rules_of
 
-SHIPPED = load_rules().attribution
+RULES = rules_of(load_rules(), 1).touchpoints
 
 
-def conditions(where: tuple[Condition, ...]) -> tuple[Predicate, ...]:
-    return tuple(Predicate(each.source, each.name, each.test, each.values, each.negated) for each in where)
-
-
-RULES = TouchpointRules(
-    version=1,
-    types={name: TouchType(kind.label, kind.eligible, kind.response) for name, kind in SHIPPED.types.items()},
-    attributes=Attributes(**SHIPPED.attributes.model_dump()),
-    machines=MachineRules(where=conditions(SHIPPED.machines.where)),
-    touches=tuple(
-        TouchRule(rule.from_, rule.native_type, conditions(rule.where), rule.type, rule.team)
-        for rule in SHIPPED.touches
-    ),
-    channels=tuple(
-        ChannelRule(rule.types, rule.teams, rule.from_, conditions(rule.where), rule.channel, rule.take)
-        for rule in SHIPPED.channels
-    ),
-    offers=tuple(OfferRule(rule.types, rule.take) for rule in SHIPPED.offers),
-    mediums=SHIPPED.mediums,
-)
-
-
-def touch(native_type: str | None, attributes: dict[str, str] | None = None, **known: Any) -> dict[str, Any] | None:
+def touch(
+    native_type: str | None,
+    attributes: dict[str, str] | None = None,
+    rules: TouchpointRules = RULES,
+    **known: Any,
+) -> dict[str, Any] | None:
     """
     What one activity becomes; None if it is no act. Marketo's, unless ``origin`` says otherwise.
     """
@@ -61,7 +36,7 @@ def touch(native_type: str | None, attributes: dict[str, str] | None = None, **k
         "native_type": native_type,
         "attributes": json.dumps(attributes or {}),
     }
-    rows = classify(pl.DataFrame([row | known], schema=ACTIVITY), RULES).to_dicts()
+    rows = classify(pl.DataFrame([row | known], schema=ACTIVITY), rules).to_dicts()
     return rows[0] if rows else None
 
 
@@ -235,5 +210,22 @@ def test_what_sales_does_is_sales(native_type: str, attributes: dict[str, str], 
 
 
 def test_every_type_of_the_file_can_come_about_or_is_named_for_other_sources() -> None:
-    made = {rule.type for rule in SHIPPED.touches}
-    assert set(SHIPPED.types) - made == {"company_visit", "ad_engagement", "surge"}
+    made = {rule.type for rule in RULES.touches}
+    assert set(RULES.types) - made == {"company_visit", "ad_engagement", "surge"}
+
+
+AD = {"Webpage URL": "/spend", "Query Parameters": "utm_medium=cpc&utm_campaign=Spend-Mgmt"}
+
+
+def test_an_ad_click_belongs_to_the_campaign_named_in_its_link():
+    assert touch("1", AD)["campaign"] == "Spend-Mgmt"
+
+
+def test_a_program_that_an_act_belongs_to_goes_before_the_link():
+    assert touch("1", AD, campaign_name="Search 2026")["campaign"] == "Search 2026"
+
+
+def test_a_utm_campaign_goes_by_the_campaigns_own_name_where_the_rules_give_one():
+    named = replace(RULES, utm_campaigns={"spend-mgmt": "Search Spend Management"})
+    assert touch("1", AD, named)["campaign"] == "Search Spend Management"
+    assert touch("1", AD, named)["offer"] == "Spend-Mgmt"

@@ -1,5 +1,5 @@
 """
-Decides for each native activity whether it is a touch and which: type, team, channel, offer, label.
+Decides for each native activity whether it is a touch and which: type, team, channel, offer, campaign, label.
 
 First match wins in every list of rules. What no touch rule fits is not an act at all and yields no row. Whether a touch
 stands for another or was a machine's by its neighbours is decided in ``duplicates``.
@@ -13,7 +13,7 @@ import polars as pl
 
 from worker.core.frames import INSTANT, Schema
 from worker.core.touchpoints.predicates import UTM_PREFIX, all_hold, any_holds, attribute, filled
-from worker.core.touchpoints.rules import ChannelRule, TouchpointRules, TouchRule
+from worker.core.touchpoints.rules import ChannelRule, TakeRule, TouchpointRules, TouchRule
 
 # A native activity or campaign member with what is known of its campaign and of the user who did it.
 ACTIVITY: Final[Schema] = {
@@ -74,9 +74,9 @@ def classify(activities: pl.DataFrame, rules: TouchpointRules) -> pl.DataFrame:
     )
     decided = touches.with_columns(
         channel=pl.coalesce(*(_channel(rule, rules) for rule in rules.channels), pl.lit(rules.other_channel)),
-        offer=pl.coalesce(*(_offer(rule.types, rule.take) for rule in rules.offers), pl.lit(None, pl.String)),
+        offer=_taken(rules.offers, {}),
         machine=pl.when(any_holds(rules.machines.where)).then(pl.lit(FLAGGED_BY_PLATFORM)),
-        campaign=pl.col("campaign_name"),
+        campaign=_taken(rules.campaigns, rules.utm_campaigns),
     )
     return decided.with_columns(
         earns_credit=_by_type({name: type_.eligible for name, type_ in rules.types.items()}, pl.Boolean)
@@ -165,20 +165,31 @@ def _label(words: pl.Expr, offer: pl.Expr) -> pl.Expr:
     return pl.when(words.str.contains("{offer}", literal=True)).then(placed).otherwise(behind).str.strip_chars()
 
 
-def _offer(types: Iterable[str], take: Iterable[str]) -> pl.Expr:
-    found = pl.coalesce(_named(name) for name in take)
-    allowed = list(types)
-    return pl.when(pl.col("type").is_in(allowed)).then(found) if allowed else found
+def _taken(rules: Iterable[TakeRule], utm_campaigns: Mapping[str, str]) -> pl.Expr:
+    """
+    The first filled of the first rule that finds anything; a UTM campaign goes by its name where it has one.
+    """
+    found = [
+        pl.when(pl.col("type").is_in(list(rule.types)) if rule.types else pl.lit(value=True)).then(
+            pl.coalesce(_named(name, utm_campaigns) for name in rule.take)
+        )
+        for rule in rules
+    ]
+    return pl.coalesce(*found, pl.lit(None, pl.String))
 
 
-def _named(name: str) -> pl.Expr:
+def _named(name: str, utm_campaigns: Mapping[str, str]) -> pl.Expr:
     if name == "url":
         # The last part of the path is what people call a page; the start page has none.
         page = pl.col("url").str.extract(
             r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?[^/?#]*/(?:[^?#]*/)?([^/?#]+)/?(?:[?#]|$)", 1
         )
         return filled(page.str.replace_all(r"[-_+]|%20", " "))
-    return filled(pl.col(UTM_PREFIX + name.removeprefix("utm_") if name.startswith("utm_") else name))
+    value = filled(pl.col(UTM_PREFIX + name.removeprefix("utm_") if name.startswith("utm_") else name))
+    if name != "utm_campaign" or not utm_campaigns:
+        return value
+    known = value.str.to_lowercase().replace_strict(dict(utm_campaigns), default=None, return_dtype=pl.String)
+    return pl.coalesce(known, value)
 
 
 def _by_type(values: Mapping[str, object], kind: type[pl.DataType]) -> pl.Expr:

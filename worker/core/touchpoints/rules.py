@@ -64,9 +64,9 @@ class ChannelRule:
 
 
 @dataclass(frozen=True)
-class OfferRule:
+class TakeRule:
     """
-    Where the offer of a touch is found: the first filled of ``take``.
+    Where the offer, or the campaign, of a touch of these types (none: of all) is found: the first filled of ``take``.
     """
 
     types: tuple[str, ...]
@@ -122,8 +122,10 @@ class TouchpointRules:
     machines: MachineRules
     touches: tuple[TouchRule, ...]
     channels: tuple[ChannelRule, ...]
-    offers: tuple[OfferRule, ...]
+    offers: tuple[TakeRule, ...]
     mediums: Mapping[str, str]
+    campaigns: tuple[TakeRule, ...] = (TakeRule((), ("campaign_name",)),)
+    utm_campaigns: Mapping[str, str] = field(default_factory=dict)  # a UTM campaign in lower case: the campaign's name
     members: MemberRules = field(default_factory=MemberRules)
     empty_medium: str = "(empty)"
     other_channel: str = "Other"
