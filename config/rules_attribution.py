@@ -142,6 +142,7 @@ class Deals(RuleModel):
     exclude_types: Texts
     exclude_record_types: Texts
     exclude_stages: Texts
+    exclude_names: Texts = ()  # rules that were stored before it came lack the key
     include_zero_amount: YesNo
     minimum_amount: Annotated[Number, Field(ge=0)] | None
 

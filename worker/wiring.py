@@ -355,6 +355,7 @@ def rules_of(files: RuleFiles, version: int) -> Rules:
             exclude_types=files.attribution.deals.exclude_types,
             exclude_record_types=files.attribution.deals.exclude_record_types,
             exclude_stages=files.attribution.deals.exclude_stages,
+            exclude_names=files.attribution.deals.exclude_names,
             include_zero_amount=files.attribution.deals.include_zero_amount,
             minimum_amount=files.attribution.deals.minimum_amount,
         ),

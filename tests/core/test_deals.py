@@ -157,7 +157,7 @@ def test_an_empty_amount_stays_empty_and_an_empty_currency_is_the_organisations(
 
 
 def reason(rules: DealRules | None = None, **values: Any) -> str | None:
-    texts = {"type": "New Business", "record_type_ref": None, "record_type": None, "stage": "Proposal"}
+    texts = {"name": "Acme", "type": "New Business", "record_type_ref": None, "record_type": None, "stage": "Proposal"}
     row: dict[str, Any] = {**texts, "amount": Decimal(10)}
     schema = {**dict.fromkeys(texts, pl.String), "amount": pl.Decimal(38, 6)}
     found: str | None = why_not_credited(pl.DataFrame([row | values], schema=schema), rules or DealRules()).item()
@@ -168,6 +168,14 @@ def test_renewals_and_zero_amounts_earn_no_credit_and_say_why() -> None:
     assert reason(type="renewal") == "type renewal"
     assert reason(amount=Decimal(0)) == "zero amount"
     assert reason() is None
+
+
+def test_a_clone_is_told_by_the_words_of_its_name_and_by_nothing_else() -> None:
+    rules = DealRules(exclude_names=("clone", "copy of"))
+    assert reason(rules, name="Acme - Renewal 2027 (Clone)") == "name says clone"
+    assert reason(rules, name="Copy of Acme") == "name says copy of"
+    assert reason(rules, name="Cyclone Industries") is None
+    assert reason(rules, name=None) is None
 
 
 def test_an_empty_amount_is_not_zero_and_may_earn_credit() -> None:

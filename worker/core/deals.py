@@ -5,6 +5,7 @@ The close is the first entry of the stage history into a closed stage since the 
 CloseDate, so that serves for periods and rates only, and for the close where there is no history.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,6 +34,7 @@ class DealRules:
     exclude_types: tuple[str, ...] = ("Renewal", "Amendment")
     exclude_record_types: tuple[str, ...] = ()
     exclude_stages: tuple[str, ...] = ()
+    exclude_names: tuple[str, ...] = ()
     include_zero_amount: bool = False
     minimum_amount: Decimal | None = None
 
@@ -126,13 +128,15 @@ def as_deals(facts: pl.DataFrame, home_currency: str) -> pl.DataFrame:
 
 def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
     """
-    The reason a deal earns no credit, null where it may: for deals with type, record_type_ref, record_type (its API
-    name; null where it is not known), stage and amount. Rules name a record type either way.
+    The reason a deal earns no credit, null where it may: for deals with name, type, record_type_ref, record_type (its
+    API name; null where it is not known), stage and amount. Rules name a record type either way.
     """
 
     def among(column: str, names: Collection[str]) -> pl.Expr:
         return pl.col(column).str.to_lowercase().is_in([name.lower() for name in names]).fill_null(value=False)
 
+    words = "|".join(re.escape(words) for words in rules.exclude_names)
+    named = pl.col("name").str.extract(rf"(?i)\b({words})\b", 1) if words else pl.lit(None, pl.String)
     amount = pl.col("amount")
     too_small = (
         (amount.abs() < rules.minimum_amount).fill_null(value=False)
@@ -147,6 +151,8 @@ def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
         .then(pl.lit("record type ") + pl.coalesce("record_type", "record_type_ref"))
         .when(among("stage", rules.exclude_stages))
         .then(pl.lit("stage ") + pl.col("stage"))
+        .when(named.is_not_null())
+        .then(pl.lit("name says ") + named.str.to_lowercase())
         .when(zero)
         .then(pl.lit("zero amount"))
         .when(too_small)

@@ -52,6 +52,7 @@ ACT_FACTS: Final[Schema] = {
 DEAL_FACTS: Final[Schema] = {
     "opportunity_id": pl.Int64,
     "account_id": pl.Int64,
+    "name": pl.String,
     "currency": pl.String,
     "amount": pl.Decimal(38, 6),
     "amount_units": pl.String,  # the amount without its point, as text: exact at any size
@@ -223,7 +224,7 @@ def deal_facts(connection: Connection, opportunity_ids: Sequence[int]) -> pl.Dat
     return fetch(
         connection,
         """
-        SELECT id, account_id, currency, amount, replace((trim_scale(amount))::text, '.', ''),
+        SELECT id, account_id, name, currency, amount, replace((trim_scale(amount))::text, '.', ''),
                scale(trim_scale(amount)), created_at, closed_at, outcome, type, record_type_ref,
                (SELECT l.api_name FROM source_label l WHERE l.record_id = record_type_ref), stage, is_deleted
         FROM opportunity WHERE id = ANY(%(ids)s) ORDER BY id
