@@ -21,7 +21,7 @@ demo: $(READY) ## everything on a made-up company, no account needed   (ARGS=--o
 	@$(BIN)/headwater demo $(ARGS)
 
 test: $(READY) ## all tests, on real parts   (OLIST=FOLDER adds the real company, RECORDED=FOLDER a real org's answers; T='-k name' narrows)
-	@$(BIN)/python -m pytest -q -p no:valkey -n 2 --dist loadfile $(if $(OLIST),--olist=$(abspath $(OLIST))) $(if $(RECORDED),--recorded=$(abspath $(RECORDED))) $(T)
+	@$(BIN)/python -m pytest -q -p no:valkey -n 2 --dist loadfile --no-loadscope-reorder $(if $(OLIST),--olist=$(abspath $(OLIST))) $(if $(RECORDED),--recorded=$(abspath $(RECORDED))) $(T)
 
 test-clients: $(READY) ## other people's Salesforce clients, installed and unchanged, on a practice org   (C=name runs one)
 	@$(BIN)/python -m tests.clients $(C)

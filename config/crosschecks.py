@@ -64,6 +64,12 @@ def _in_attribution(rules: AttributionRules) -> Iterator[Disagreement]:
                 yield "attribution", ("models", model, "weights", position), _unknown("position", position, positions)
     if rules.write_model not in rules.models:
         yield "attribution", ("write_model",), _unknown("model", rules.write_model, rules.models)
+    elif rules.models[rules.write_model].learn is not None:
+        words = (
+            f'"{rules.write_model}" is learnt anew each month, and what is written to Salesforce would move by itself; '
+            'choose one that stands here, or give this one "channels", as headwater learn prints them'
+        )
+        yield "attribution", ("write_model",), words
 
 
 def _in_engagement(rules: EngagementRules, attribution: AttributionRules) -> Iterator[Disagreement]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, StringConstraints, ValidationError
 
 from config.errors import ConfigError
 from config.jsonfile import parse_json
@@ -26,6 +26,7 @@ from config.rules_attribution import CREATION, MIDDLE, POSITIONS, Milestone, Mod
 from config.yamlfile import Document, Flaw, YamlPath, parse_yaml
 
 MAX_BYTES: Final = 16_777_216  # a deal of 50,000 touches; more is another file
+MAX_YAML_BYTES: Final = 4_194_304  # YAML is read at some 200 KB a second: what is longer takes more than half a minute
 MAX_UNITS: Final = 2**63  # money is counted in whole numbers of 63 bits, at least of ten-thousandths
 
 
@@ -67,12 +68,12 @@ def read_instant(value: Any) -> datetime | date:
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             return date.fromisoformat(text)
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text.upper())
         aware = None if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f'"{text}" is no instant; write it as 2020-01-31T12:00:00Z') from None
     if aware is None:
-        raise ValueError(f'"{text}" says no time zone; write {text}Z if it is UTC')
+        raise ValueError(f'"{text}" says no time zone; write {found.isoformat()}Z if it is UTC')
     return aware
 
 
@@ -86,7 +87,17 @@ Positions = Annotated[tuple[FreeName, ...], BeforeValidator(as_list)]
 Currency = Annotated[Id, spelt(r"[A-Z]{3}", "currency; write its three letters, as EUR")]
 
 
-class StageEntry(RuleModel):
+class Described(RuleModel):
+    """
+    What may be said of anything, for the reader alone.
+    """
+
+    name: Any = None
+    note: Any = None
+    source: Any = None
+
+
+class StageEntry(Described):
     """
     The deal's entry to a stage.
     """
@@ -95,7 +106,7 @@ class StageEntry(RuleModel):
     at: Instant
 
 
-class Opportunity(RuleModel):
+class Opportunity(Described):
     """
     The deal. ``amount`` may be empty; ``currency`` left out is the organisation's.
     """
@@ -109,7 +120,7 @@ class Opportunity(RuleModel):
     stages: tuple[StageEntry, ...] = ()
 
 
-class Person(RuleModel):
+class Person(Described):
     """
     One of the account's people; ``role`` null is no contact role, an empty one is a role without a name.
     """
@@ -120,7 +131,7 @@ class Person(RuleModel):
     primary: YesNo = False
 
 
-class Touchpoint(RuleModel):
+class Touchpoint(Described):
     """
     A touch; ``positions`` are those it carries, an empty list says none.
     """
@@ -142,7 +153,7 @@ class DealModel(Model):
     weights: dict[FreeName, Weight] = Field(default_factory=dict)
 
 
-class DealFile(RuleModel):
+class DealFile(Described):
     """
     The whole file. ``models``, ``positions`` and ``no_touch`` left out are the rule files'. ``story`` and ``expected``
     are for the reader of a worked case and say nothing to the engine.
@@ -157,6 +168,24 @@ class DealFile(RuleModel):
     positions: dict[FreeName, Milestone] = Field(default_factory=dict)
     no_touch: Literal["unassigned", "spread"] | None = None
     expected: Any = None
+
+    _place: "_Place" = PrivateAttr()
+
+    def error_at(self, path: YamlPath, words: str) -> "DealErrors":
+        """
+        What is wrong with what stands at this path, as an error with its line.
+        """
+        return DealErrors([self._place.problem(path, words)])
+
+    def only_days(self, people: Collection[str]) -> bool:
+        """
+        Whether nothing told of the deal and these people says more of a time than its day.
+        """
+        deal = self.opportunity
+        told = [deal.created_at, deal.closed_at, *(entry.at for entry in deal.stages)]
+        told += [touch.at for touch in self.touchpoints if touch.person in people]
+        told += [person.lead_created_at for person in self.people if person.id in people]
+        return not any(isinstance(at, datetime) for at in told)
 
     @property
     def carries(self) -> bool:
@@ -212,6 +241,7 @@ def read_deal(file: Path, known_positions: Mapping[str, object]) -> DealFile:
         raise DealErrors(
             [place.problem(path_of(found["loc"]), words_of(found, DealFile)) for found in error.errors()]
         ) from None
+    deal._place = place  # noqa: SLF001 - set here once, for the lines of what is found later
     problems = [place.problem(path, words) for path, words in _disagreements(deal, known_positions, place)]
     if problems:
         raise DealErrors(problems)
@@ -247,6 +277,31 @@ def instant(value: datetime | date, zone: str, *, ends: bool) -> datetime:
 
 
 @dataclass(frozen=True)
+class Days:
+    """
+    Reads a day alone as an instant: as one of ``zone``, where there are instants beside it.
+
+    ``alone``, where there are none, every day is the same second of UTC. What is done on the same day still counts as
+    done before; and ages are whole days, and windows of days count both their ends, whatever a clock's summer does.
+    """
+
+    zone: str
+    alone: bool
+
+    def milestone(self, at: datetime | date) -> datetime:
+        """
+        The instant of what a deal or a person came to.
+        """
+        return instant(at, "UTC" if self.alone else self.zone, ends=True)
+
+    def act(self, at: datetime | date) -> datetime:
+        """
+        The instant of what somebody did.
+        """
+        return self.milestone(at) if self.alone else instant(at, self.zone, ends=False)
+
+
+@dataclass(frozen=True)
 class _Place:
     shown: str
     document: Document
@@ -279,9 +334,18 @@ def _document(file: Path) -> Document:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return Document(flaws=[Flaw(raw.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file in that encoding")])
+    if not text.strip():
+        return Document(flaws=[Flaw(1, "the file is empty")])
     if file.suffix.lower() == ".json" or _is_json(text):
-        return parse_json(text)
-    return parse_yaml(text)
+        document = parse_json(text)
+    elif len(raw) > MAX_YAML_BYTES:
+        words = f"larger than {MAX_YAML_BYTES // 1_048_576} MB; a deal of so many touches is read as JSON"
+        return Document(flaws=[Flaw(1, words)])
+    else:
+        document = parse_yaml(text)
+    if not document.data and not document.flaws:
+        document.flaws = [Flaw(1, "the file says nothing of a deal")]
+    return document
 
 
 def _is_json(text: str) -> bool:
@@ -311,6 +375,10 @@ def _disagreements(
         yield ("opportunity", "outcome"), f'a deal that is {deal.opportunity.outcome} needs "closed_at"'
     if deal.models is not None and not deal.models:
         yield ("models",), 'there is no model; leave "models" out to take those of the rule files'
+    for model, rule in (deal.models or {}).items():
+        if rule.learn is not None:
+            words = 'one deal teaches nothing; give "channels", as headwater learn prints them'
+            yield ("models", model, "learn"), words
     yield from _positions(deal, known_positions)
 
 

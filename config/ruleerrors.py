@@ -81,6 +81,9 @@ def words_of(found: ErrorDetails, model: type[RuleModel]) -> str:
         return f"{key}: {context['error']}" if location else str(context["error"])
     if kind in _BOUNDS:
         return f"{key}: must be {_BOUNDS[kind]} {next(iter(context.values()))}"
+    if kind in _LENGTHS:
+        limit, told = _LENGTHS[kind]
+        return f"{key}: {told.format(context[limit])}"
     return f"{key}: {_PLAIN.get(kind, str(found['msg'])[:1].lower() + str(found['msg'])[1:])}"
 
 
@@ -101,6 +104,13 @@ _BOUNDS: Final = {
     "greater_than_equal": "at least",
     "less_than": "less than",
     "less_than_equal": "at most",
+}
+
+# Which of the finding's values says how long it may be, and the words around it.
+_LENGTHS: Final = {
+    "too_long": ("max_length", "must not be longer than {}"),
+    "string_too_long": ("max_length", "must not be longer than {} letters"),
+    "decimal_max_places": ("decimal_places", "at most {} digits may stand behind the point"),
 }
 
 

@@ -3,6 +3,7 @@ The shape of ``attribution.yaml``: what a touch is, which deals earn credit, who
 how the models weigh them.
 """
 
+import math
 import re
 from decimal import Decimal
 from fractions import Fraction
@@ -50,9 +51,20 @@ def _as_part(value: Any) -> Any:
     return Fraction(value)
 
 
+def _times(weight: Any, scale: int) -> Any:
+    number = _written_number(weight)
+    if isinstance(number, Fraction):
+        return int(number * scale)
+    return number * scale if isinstance(number, int | Decimal) and not isinstance(number, bool) else number
+
+
 _PART: Final = re.compile(r"\d+(\.\d*)?|\d+/[1-9]\d*")
+_FRACTION: Final = re.compile(r"\d{1,6}/[1-9]\d{0,2}")
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _MILESTONE: Final = re.compile(r"^(?:first touch of type (?P<type>\S.*)|stage (?P<stage>\S.*))$")
+
+# How the touches in the middle may share its weight, other than equally.
+_OF_THE_MIDDLE: Final = ("half_life_days", "channels", "learn")
 
 Weight = Annotated[Number, BeforeValidator(_written_number), Field(ge=0, le=1_000_000)]
 ChannelWeight = Annotated[Any, BeforeValidator(_as_part)]
@@ -99,38 +111,60 @@ class Model(RuleModel):
     """
     Weights by position; they are divided by their sum. Touches at no position that has a weight share ``middle``.
 
-    With ``half_life_days`` they share it by age, each 2^(-age/half-life), instead of equally; with ``channels`` by the
-    weight of each one's channel. Either may stand alone: then every touch is in the middle.
+    A weight may be written as "1/3". With ``half_life_days`` they share it by age, each 2^(-age/half-life), instead of
+    equally; with ``channels`` by the weight of each one's channel; with ``learn`` by weights that are learnt each month
+    from the deals closed in the ``over_months`` before. Each of the three may stand alone: then every touch is in the
+    middle.
     """
 
     weights: dict[Name, Weight] = Field(default_factory=dict)
     half_life_days: HalfLife | None = None
     channels: dict[Text, ChannelWeight] | None = None
+    learn: Literal["markov", "shapley"] | None = None
+    over_months: Annotated[Whole, Field(ge=1, le=60)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_whole_parts(cls, value: Any) -> Any:
+        """
+        Thirds have no decimals, but only proportions count: where a weight is a fraction, all are multiplied.
+        """
+        weights = value.get("weights") if isinstance(value, dict) else None
+        if not isinstance(weights, dict):
+            return value
+        fractions = {
+            name: Fraction(weight)
+            for name, weight in weights.items()
+            if isinstance(weight, str) and _FRACTION.fullmatch(weight.strip())
+        }
+        scale = math.lcm(*(weight.denominator for weight in fractions.values()))
+        return value | {
+            "weights": {name: _times(fractions.get(name, weight), scale) for name, weight in weights.items()}
+        }
 
     @model_validator(mode="before")
     @classmethod
     def _all_in_the_middle(cls, value: Any) -> Any:
         if not isinstance(value, dict) or "weights" in value:
             return value
-        alone = value.get("half_life_days") is not None or value.get("channels") is not None
+        alone = any(value.get(key) is not None for key in _OF_THE_MIDDLE)
         return {"weights": {MIDDLE: Decimal(1)}, **value} if alone else value
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
         if not self.weights:
-            raise ValueError('needs "weights", "half_life_days" or "channels"')
+            raise ValueError('needs "weights", "half_life_days", "channels" or "learn"')
         if not sum(self.weights.values()):
             raise ValueError("the weights add up to nothing; at least one must be above 0")
-        if self.half_life_days is not None and not self.weights.get(MIDDLE):
-            raise ValueError('"half_life_days" needs a weight for "middle"')
-        if self.channels is None:
-            return self
-        if not self.weights.get(MIDDLE):
-            raise ValueError('"channels" needs a weight for "middle"')
-        if self.half_life_days is not None:
-            raise ValueError('"half_life_days" and "channels" both say how the middle is divided; keep one')
-        if not sum(self.channels.values()):
+        given = [key for key in _OF_THE_MIDDLE if getattr(self, key) is not None]
+        if given and not self.weights.get(MIDDLE):
+            raise ValueError(f'"{given[0]}" needs a weight for "middle"')
+        if len(given) > 1:
+            raise ValueError(f'"{given[0]}" and "{given[1]}" both say how the middle is divided; keep one')
+        if self.channels is not None and not sum(self.channels.values()):
             raise ValueError("the channels' weights add up to nothing; at least one must be above 0")
+        if self.over_months is not None and self.learn is None:
+            raise ValueError('"over_months" says what is learnt from; it needs "learn: markov" or "learn: shapley"')
         return self
 
 

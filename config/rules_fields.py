@@ -295,7 +295,7 @@ class TouchRecords(RuleModel):
     more than so many months ago is left as it is.
     """
 
-    enabled: YesNo = False
+    enabled: YesNo = True
     most_a_deal: Annotated[int, Field(ge=1, le=100)] = 10
     months_after_close: Annotated[int, Field(ge=1, le=120)] = 24
 

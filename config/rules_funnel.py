@@ -1,6 +1,6 @@
 """
-The shape of ``funnel.yaml``: what the company plans to win, and into which groups deals are sorted to see who brings
-it. Reports read it; it decides nothing about any record.
+The shape of ``funnel.yaml``: what the company plans to win, into which groups deals are sorted to see who brings it,
+and which deals renew or expand. Reports read it; it decides nothing about any record.
 """
 
 from decimal import Decimal
@@ -55,6 +55,8 @@ class FunnelRules(RuleModel):
     deal_size: Annotated[Number, Field(gt=0)] | None
     cycle_days: Annotated[Whole, Field(ge=0, le=3_650)] | None
     groups: tuple[Group, ...]
+    renewal_types: Texts
+    expansion_types: Texts
     targets: tuple[Target, ...]
 
     @model_validator(mode="after")

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.parser import Parser
 
 MAX_BYTES = 262_144  # the shipped files together are a tenth of it; a file this long is a mistake
 MAX_DEPTH = 12  # the deepest rule needs 5; a bound keeps the recursive reader off the stack's end
@@ -74,13 +76,8 @@ def parse_yaml(text: str) -> Document:
     document.flaws = _flaws_of_layout(text)
     if document.flaws:
         return document
-    try:
-        document.flaws = list(_flaws_of_structure(text))
-        if document.flaws:
-            return document
-        root = YAML(typ="safe", pure=True).compose(text)
-    except YAMLError as error:
-        document.flaws = [_flaw_of(error)]
+    root, document.flaws = _composed(text)
+    if document.flaws:
         return document
     if root is None or (isinstance(root, ScalarNode) and root.tag == _TAG + "null"):
         return document
@@ -103,26 +100,54 @@ def _flaws_of_layout(text: str) -> list[Flaw]:
     return flaws
 
 
-def _flaws_of_structure(text: str) -> Iterator[Flaw]:
+def _composed(text: str) -> tuple[Node | None, list[Flaw]]:
     """
-    What only the event stream shows. Events are read lazily, so a file nested without end stops at the bound.
+    The text as nodes, and what of its structure is not allowed; with flaws the nodes may be missing.
     """
-    depth = 0
-    for event in YAML(typ="safe", pure=True).parse(text):
-        line = event.start_mark.line + 1
-        if isinstance(event, AliasEvent):
-            yield Flaw(line, f'"*{event.anchor}" refers to another place; rule files take no anchors and aliases')
-        elif isinstance(event, NodeEvent) and event.anchor is not None:
-            yield Flaw(line, f'"&{event.anchor}" is an anchor; rule files take no anchors and aliases')
-        if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
-            yield Flaw(line, f'the tag "{event.tag}" is not allowed; write the plain value')
-        if isinstance(event, CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                yield Flaw(line, f"nested more than {MAX_DEPTH} levels deep")
-                return
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Parser = _Watched
+    try:
+        return yaml.compose(text), yaml.parser.flaws
+    except YAMLError as error:
+        return None, yaml.parser.flaws or [_flaw_of(error)]
+
+
+class _Watched(Parser):
+    """
+    A parser that looks at each event as it goes by: only there anchors, aliases and tags are seen before they are
+    followed, and a file nested without end stops at the bound.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        super().__init__(loader)
+        self.flaws: list[Flaw] = []
+        self._nested = 0
+
+    def get_event(self) -> Any:
+        """
+        The next event. Raises YAMLError beyond the bound.
+        """
+        event = super().get_event()
+        if isinstance(event, CollectionEndEvent):
+            self._nested -= 1
+        elif isinstance(event, NodeEvent):
+            self.flaws += _flaws_of_event(event)
+            if isinstance(event, CollectionStartEvent):
+                self._nested += 1
+            if self._nested > MAX_DEPTH:
+                self.flaws.append(Flaw(event.start_mark.line + 1, f"nested more than {MAX_DEPTH} levels deep"))
+                raise YAMLError
+        return event
+
+
+def _flaws_of_event(event: NodeEvent) -> Iterator[Flaw]:
+    if isinstance(event, AliasEvent):
+        words = f'"*{event.anchor}" refers to another place; anchors and aliases are not taken'
+        yield Flaw(event.start_mark.line + 1, words)
+    elif event.anchor is not None:
+        yield Flaw(event.start_mark.line + 1, f'"&{event.anchor}" is an anchor; anchors and aliases are not taken')
+    if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
+        yield Flaw(event.start_mark.line + 1, f'the tag "{event.tag}" is not allowed; write the plain value')
 
 
 def _flaw_of(error: YAMLError) -> Flaw:

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 RUNS = ROOT / ".headwater" / "tests"
 TEMPLATE = "headwater_migrated"
 LEFT_OUT = ("no --olist folder", "no --recorded folder")
+# Folders whose files take a minute and more, the longest first.
+LONGEST = ("nothing_lost", "faults", "end_to_end")
 
 # The blob brings a failing example back; a time limit an example would only measure how busy the machine is.
 hypothesis.settings.register_profile("headwater", print_blob=True, derandomize=False, deadline=None)
@@ -52,6 +54,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
     if config.option.basetemp is None:
         keep_files_in_the_checkout(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Long files first, short ones last: the workers of ``-n`` take file by file in this order and so end together.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+
+    def turn(item: pytest.Item) -> tuple[int, bool]:
+        place = next((number for number, name in enumerate(LONGEST) if name in item.path.parts), len(LONGEST))
+        return (place, item.path not in slow)
+
+    items.sort(key=turn)
 
 
 def keep_files_in_the_checkout(config: pytest.Config) -> None:

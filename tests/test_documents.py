@@ -36,7 +36,7 @@ def test_the_lock_files_hold_hashes_and_no_addresses() -> None:
 
 
 def test_every_command_that_the_readme_names_exists() -> None:
-    named = set(re.findall(r"headwater ([a-z]+)", (ROOT / "README.md").read_text()))
+    named = set(re.findall(r"headwater ([a-z]+(?:-[a-z]+)*)", (ROOT / "README.md").read_text()))
     assert named - set(COMMANDS) == set()
 
 

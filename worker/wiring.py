@@ -4,6 +4,8 @@ Builds what a run needs out of settings and rule files. The only file that reads
 ``build`` makes a Service for working; ``rules_of`` turns the rule files' models into the frozen rules of core.
 """
 
+import hashlib
+import json
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +42,7 @@ from worker.connectors.salesforce.hosts import suffixes_of
 from worker.connectors.salesforce.mapping import ObjectMap, activity_object, touch_object
 from worker.connectors.salesforce.streams import ReadLimits, SalesforceSource
 from worker.connectors.salesforce.writer import SalesforceSink
+from worker.core.attribution.learnings import LearnRule
 from worker.core.attribution.rules import AttributionRules, Model, Position
 from worker.core.deals import DealRules
 from worker.core.engagement.buying_group import GroupRules, PartRule
@@ -52,6 +55,7 @@ from worker.core.engagement.stages import QualifiedRules, StageLine
 from worker.core.engagement.standing import StandingRules
 from worker.core.errors import Fatal
 from worker.core.funnel.quota import Group, QuotaRules, RevenueTarget
+from worker.core.funnel.value import KindRules
 from worker.core.matching.accounts import AccountRules
 from worker.core.matching.keys import IdentityRules
 from worker.core.matching.normalize import FREE_MAIL, ROLE_MAILBOXES
@@ -71,7 +75,7 @@ from worker.core.touchpoints.rules import (
 )
 from worker.core.touchpoints.screens import Screen
 from worker.flows.run import Limits, Service
-from worker.store import decisions, scopes
+from worker.store import decisions, jobs, scopes
 from worker.store.secrets import SealedVault
 from worker.store.session import connect
 
@@ -84,6 +88,8 @@ STREAMS: Final = {
 }
 # What stands beneath a deal, one record a touch.
 TOUCH_OBJECT: Final = "HW_Touch__c"
+# A year has every season once.
+LEARN_OVER_MONTHS: Final = 12
 KINDS: Final = {"Account": "account", "Opportunity": "opportunity", "Lead": "person", "Contact": "person"}
 
 
@@ -133,6 +139,8 @@ def register(engine: Engine, files: RuleFiles) -> int:
         number = decisions.register_rules(connection, files.digest, as_json(files))
         if decisions.put_in_force(connection, number):
             scopes.everything_again(connection)
+            if any(model.learn for model in files.attribution.models.values()):
+                jobs.enqueue(connection, "learn")
     return number
 
 
@@ -343,7 +351,7 @@ def rules_of(files: RuleFiles, version: int) -> Rules:
         touchpoints=_touchpoint_rules(files.attribution, version),
         engagement=_engagement_rules(files.engagement, version),
         levels=_level_rules(files.engagement),
-        attribution=_attribution_rules(files.attribution, version),
+        attribution=_attribution_rules(files.attribution, version, files.service.org.timezone),
         write=_write_rules(files),
         write_model=files.attribution.write_model,
         screens=tuple(
@@ -364,6 +372,7 @@ def rules_of(files: RuleFiles, version: int) -> Rules:
             files.engagement.exclude.tracking_opt_out_fields, files.engagement.exclude.email_opt_out
         ),
         quota=_quota_rules(files.funnel),
+        kinds=KindRules(files.funnel.renewal_types, files.funnel.expansion_types),
     )
 
 
@@ -544,7 +553,7 @@ def _escaped(words: str) -> str:
     return "".join(f"\\{each}" if not each.isalnum() and each != " " else each for each in words.lower())
 
 
-def _attribution_rules(file: AttributionFile, version: int) -> AttributionRules:
+def _attribution_rules(file: AttributionFile, version: int, zone: str) -> AttributionRules:
     return AttributionRules(
         version=str(version),
         lookback_days=file.path.lookback_days,
@@ -556,8 +565,21 @@ def _attribution_rules(file: AttributionFile, version: int) -> AttributionRules:
         eligible_types=[name for name, each in file.types.items() if each.eligible],
         response_types=[name for name, each in file.types.items() if each.response],
         positions=positions_of(file.positions),
-        models=models_of(file.models),
+        models=models_of(file.models, learns_from=_paths_digest(file, zone)),
     )
+
+
+# What of attribution.yaml says which touches stand on a closed deal's path, and in which channel.
+_MAKES_PATHS: Final = ("types", "attributes", "machines", "touches", "members", "channels", "mediums", "empty_medium",
+                       "other_channel", "same_touch_hours", "path", "deals")  # fmt: skip
+
+
+def _paths_digest(file: AttributionFile, zone: str) -> str:
+    """
+    Tells rules that make other paths of the same acts apart.
+    """
+    said = file.model_dump(mode="json", include=set(_MAKES_PATHS)) | {"zone": zone}
+    return hashlib.blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
 
 
 def positions_of(file: Mapping[str, MilestoneFile]) -> list[Position]:
@@ -572,11 +594,20 @@ def positions_of(file: Mapping[str, MilestoneFile]) -> list[Position]:
     ]
 
 
-def models_of(file: Mapping[str, ModelFile]) -> list[Model]:
+def models_of(file: Mapping[str, ModelFile], *, learns_from: str = "") -> list[Model]:
     """
-    Models as the engine takes them.
+    Models as the engine takes them; ``learns_from`` is a digest of what makes the paths that are learnt from.
     """
-    return [Model(name, each.weights, each.half_life_days, each.channels) for name, each in file.items()]
+    return [
+        Model(
+            name,
+            each.weights,
+            each.half_life_days,
+            each.channels,
+            LearnRule(each.learn, each.over_months or LEARN_OVER_MONTHS, learns_from) if each.learn else None,
+        )
+        for name, each in file.items()
+    ]
 
 
 def _write_rules(files: RuleFiles) -> WriteRules:

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from tests.bench import attribution, engagement, in_market, pull, warm_cycle
+from tests.bench import attribution, credit_store, engagement, in_market, one_account, pull, warm_cycle
 from tests.bench.ground import Report, load
 
 
@@ -29,8 +29,10 @@ def attribution_of(report: Report, *, small: bool, rounds: int | None) -> None:
 
 BENCHES: dict[str, Callable[..., None]] = {
     "attribution": attribution_of,
+    "credit_store": credit_store.run,
     "engagement": engagement.run,
     "in_market": in_market.run,
+    "one_account": one_account.run,
     "pull": pull.run,
     "warm_cycle": warm_cycle.run,
 }

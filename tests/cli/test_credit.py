@@ -97,6 +97,7 @@ def test_without_models_those_of_the_rules_are_taken_and_one_can_be_chosen(bare:
 
 
 def test_on_a_terminal_it_is_a_table_with_a_bar_for_each_share(bare: Terminal, described: Any) -> None:
+    bare.export(COLUMNS="100")
     said = bare("credit", described())
     assert said.code == 0
     assert "o1: 84,000.00 USD, open" in said.out
@@ -213,9 +214,16 @@ def test_a_position_that_no_rule_defines_is_known_from_the_touches(bare: Termina
         ({"models.w.weights.FT": -5}, '"FT": -5', "must be at least 0"),
         ({"models.w.weights.FT": "lots"}, '"FT": "lots"', "a number is expected"),
         ({"models.w.weights": {"FT": 0}}, '"w"', "the weights add up to nothing"),
-        ({"models.w": {}}, '"w"', 'needs "weights", "half_life_days" or "channels"'),
+        ({"models.w": {}}, '"w"', 'needs "weights", "half_life_days"'),
         ({"models": {}}, '"models"', "there is no model"),
         ({"models.d": {"half_life_days": 0}}, '"half_life_days"', "must be more than 0"),
+        ({"models.d": {"half_life_days": "0.0000001"}}, '"half_life_days"', "at most 6 digits may stand behind the"),
+        ({"models.w.weights.FT": "1/0"}, '"FT": "1/0"', "a number is expected"),
+        ({"models.w.weights.FT": "-1/3"}, '"FT": "-1/3"', "a number is expected"),
+        ({"models.w.weights.FT": 30.0123456789}, '"w"', "the weights are finer than a billionth of their sum"),
+        ({"models.middle": {"half_life_days": 7}}, '"middle": {', "this cannot be a model name"),
+        ({"touchpoints.0.positions": [f"P{n}" for n in range(40)]}, '"touchpoints"', "45 positions are defined"),
+        ({"touchpoints.0.id": "x" * 300}, '"id": "xx', "must not be longer than 255"),
         ({"no_touch": "spred"}, '"no_touch"', 'Did you mean "spread"?'),
         ({"positions": {"demo": {"milestone": "the demo"}}}, '"demo"', "first touch of type"),
     ],
@@ -263,7 +271,9 @@ def test_a_derived_position_must_be_defined(bare: Terminal, described: Any) -> N
         ("[]", ":1: the file must hold keys and values in braces"),
         ("{} {}", ":1: not readable as JSON: something stands behind the end"),
         ("[" * 10_000, ":1: not readable as JSON: nested more than 12 levels deep"),
-        ("", ":1: not readable as JSON: a value is expected"),
+        ("", ":1: the file is empty"),
+        ("\n \n", ":1: the file is empty"),
+        ("{}", ":1: the file says nothing of a deal"),
     ],
 )
 def test_a_file_that_is_no_json_is_told_by_its_line(bare: Terminal, tmp_path: Path, text: str, words: str) -> None:
@@ -366,6 +376,7 @@ def test_ids_that_look_like_numbers_stay_as_they_are_written(tmp_path: Path, bar
         ({"touchpoints.0.positions": ["First Touch"]}, 'No model weighs the position "First Touch"'),
         ({"opportunity.outcome": "won", "opportunity.closed_at": "2019-01-01"}, "closed before it was created"),
         ({"opportunity.closed_at": "2021-01-01"}, "closed_at says nothing"),
+        ({"opportunity.currency": "JPN"}, "JPN is no currency of ISO 4217: its money is counted with 2 digits"),
     ],
 )
 def test_what_is_likely_a_slip_is_said_beside_the_answer(
@@ -384,3 +395,98 @@ def test_a_position_that_many_touches_share_is_divided_among_them(described: Any
         "credit", described({"touchpoints": touches, "models": {"w": {"weights": {"FT": 1, "LC": 2}}}}), "--json"
     )
     assert {each["share"] for each in said.data["models"]["w"]["pipeline"]["credits"]} == {"1/69", "2/57"}
+
+
+def test_names_and_notes_are_for_the_reader_and_what_is_misspelt_is_not_taken_for_one(
+    described: Any, bare: Terminal
+) -> None:
+    told = bare("credit", described(), "--json").data
+    notes = {"opportunity.name": "Acme", "people.0.note": ["twice"], "touchpoints.0.source": 3, "source": "a page"}
+    assert bare("credit", described(notes), "--json").data == told
+    assert 'unknown key "names"' in bare("credit", described({"opportunity.names": "Acme"})).err
+
+
+def test_an_open_deals_close_is_no_instant_that_ages_count_from(described: Any, bare: Terminal) -> None:
+    early = {"id": "t0", "person": "p1", "at": "2019-12-25T09:00:00Z"}
+    parts = {"touchpoints": [early, DEAL["touchpoints"][0]], "models": {"w": {"half_life_days": 7}}}
+    told = bare("credit", described(parts), "--json").data
+    planned = bare("credit", described(parts | {"opportunity.closed_at": "2020-02-11T10:11:12Z"}), "--json")
+    assert (planned.data, "closed_at says nothing" in planned.err) == (told, True)
+
+
+def test_thirds_may_be_written_as_such(described: Any, bare: Terminal) -> None:
+    late = {"id": "t2", "person": "p1", "at": "2020-01-02T12:00:00Z", "positions": []}
+    parts = {"touchpoints": [*DEAL["touchpoints"], late]}
+    weights = [
+        {"FT": "1/3", "OC": "1/6", "middle": 0.5},
+        {"FT": 2, "OC": 1, "middle": 3},
+        {"FT": 0.3333333333333333, "OC": 0.16666666666666666, "middle": 0.5},
+    ]
+    told = [bare("credit", described(parts | {"models.w.weights": each}), "--json").data for each in weights]
+    assert told[0] == told[1] == told[2]
+    assert amounts(bare("credit", described(parts | {"models.w.weights": weights[0]}), "--json")) == {
+        "t1": "28000.00",
+        "t2": "42000.00",
+        "pending": "14000.00",
+    }
+
+
+def test_what_steers_a_terminal_is_spelt_out_and_lines_fit_eighty_columns(described: Any, bare: Terminal) -> None:
+    bare.export(COLUMNS="80")
+    strange = {
+        "id": "\x1b[31mred " + "long " * 40,
+        "channel": "two\nlines",
+        "offer": "a white paper of some forty letters, or more",
+    }
+    said = bare("credit", described({"touchpoints.0": DEAL["touchpoints"][0] | strange}))
+    assert said.code == 0
+    assert not [letter for letter in said.out if not letter.isprintable() and letter != "\n"]
+    assert "\\x1b[31mred…" in said.out
+    assert "two\\nlines" in said.out
+    assert max(len(line) for line in said.out.splitlines()) <= 80
+    assert "█" in said.out
+
+
+def test_a_file_of_nothing_but_days_is_counted_in_days(bare: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "deal.yaml"
+    # A week is one half-life, also over the night on which clocks are put forward; the lookback counts both its ends.
+    file.write_text(
+        "opportunity: {id: o1, amount: 15, created_at: 2026-03-29, closed_at: 2026-03-29, outcome: won}\n"
+        "people: [{id: p1, role: User, lead_created_at: 2026-03-08}]\n"
+        "touchpoints:\n"
+        "  - {id: a, person: p1, at: 2026-03-01}\n"
+        "  - {id: b, person: p1, at: 2026-03-08}\n"
+        "  - {id: c, person: p1, at: 2026-03-22}\n"
+        "  - {id: d, person: p1, at: 2026-03-29}\n"
+        "  - {id: of old, person: p1, at: 2024-10-05}\n"
+        "models: {decay: {half_life_days: 7}, first: {weights: {FT: 1}}, lead: {weights: {LC: 1}}}\n"
+    )
+    told = bare("credit", str(file), "--json")
+    # Of 540 days 77 half-lives and one day have passed: nothing is left of it.
+    weights = {"a": Fraction(1, 16), "b": Fraction(1, 8), "c": Fraction(1, 2), "d": Fraction(1)}
+    for clock in ("pipeline", "revenue"):
+        shares = {
+            each["touchpoint"]: Fraction(each["share"]) for each in told.data["models"]["decay"][clock]["credits"]
+        }
+        assert shares == {name: weight / sum(weights.values()) for name, weight in weights.items()}
+        assert amounts(told, "first", clock) == {"of old": "15.00"}
+        assert amounts(told, "lead", clock) == {"b": "15.00"}
+    # Somebody without a role changes nothing, also by telling the minute.
+    text = file.read_text().replace("people: [", "people: [{id: p2}, ")
+    file.write_text(text.replace("touchpoints:", "touchpoints:\n  - {id: e, person: p2, at: 2026-03-02T08:00:00Z}"))
+    assert bare("credit", str(file), "--json").data == told.data
+
+
+def test_a_yaml_file_that_would_take_minutes_is_asked_for_as_json(bare: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "deal.yaml"
+    file.write_text("story: >\n" + "  a long one\n" * 400_000)
+    said = bare("credit", str(file))
+    assert said.code == 2
+    assert f"{file}:1: larger than 4 MB" in said.err
+
+
+def test_an_error_does_not_steer_the_terminal_either(described: Any, bare: Terminal) -> None:
+    said = bare("credit", described({"touchpoints.0.person": "\x1b[2Jnobody"}))
+    assert said.code == 2
+    assert 'is of "\\x1b[2Jnobody", who is not among the people' in said.err
+    assert "\x1b" not in said.err

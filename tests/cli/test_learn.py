@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Terminal
+from worker.cli.learnt import learning
 
 TABLE = "path,conversions,nulls\nC1 > C2 > C3,1,0\nC1,0,1\n\nC2 > C3,0,1\n"
 
@@ -99,6 +100,31 @@ def test_a_table_in_another_encoding_says_so(bare: Terminal, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_with_nothing_at_all_it_shows_what_is_learnt_by_itself(headwater: Terminal) -> None:
+    said = headwater("learn")
+    assert said.code == 0, said.err
+    assert said.out.startswith("No model of attribution.yaml is learnt.")
+    assert headwater("learn", "--json").data["result"] == {"models": [], "learnings": []}
+
+
+def test_a_learning_is_told_with_what_it_was_learnt_from() -> None:
+    told = {
+        "id": 7, "model": "markov", "learner": "markov", "since_at": "2025-11-01T00:00:00Z",
+        "until_at": "2026-11-01T00:00:00Z", "conversions": 212, "nulls": 340, "rule_version": 4,
+        "weights": {"Webinar": "1/3", "Paid search": "2/3"}, "learnt_at": "2026-11-01T09:00:00Z",
+    }  # fmt: skip
+    first, second = learning(told | {"clocks": ["pipeline", "revenue"]})
+    assert first == (
+        "markov (markov), learning 7 of 2026-11-01 09:00 UTC, decides pipeline and revenue: 212 won and 340 lost deals "
+        "with a touch, closed from 2025-11-01 00:00 UTC to 2026-11-01 00:00 UTC, rules v4."
+    )
+    assert second == "  Paid search 66.7 %, Webinar 33.3 %"
+    (line,) = learning(told | {"weights": None, "conversions": 12})
+    assert "not learnt yet, and left out" in line
+    assert "12 won and 340 lost deals with a touch; it takes 30 won ones" in line
+
+
+@pytest.mark.slow
 def test_our_own_deals_of_a_period_are_learnt_from(headwater: Terminal) -> None:
     said = headwater("learn", "--model", "markov", "--from", "2001-01-01", "--to", "2001-03-31", "--json")
     assert (said.code, said.data["name"]) == (1, "HW-144")
@@ -132,3 +158,30 @@ def test_markov_weights_add_up_to_one_exactly(bare: Terminal, tmp_path: Path) ->
     file.write_text("path,conversions,nulls\nd,7,0\nb,0,3\nb > b > c,7,0\n")
     channels = bare("learn", str(file), "--model", "markov", "--json").data["channels"]
     assert sum(Fraction(channel["share"]) for channel in channels.values()) == 1
+
+
+def test_puzyrovs_example_gives_three_fifths_to_the_ads(bare: Terminal, tmp_path: Path) -> None:
+    """
+    Published by Serhii Puzyrov: of five journeys that begin with 4/5 ads and 1/5 mailing four convert. Without ads only
+    mailing's 1/5 is left of 4/5, without mailing the 2/4 of ads that convert at once.
+    """
+    file = tmp_path / "paths.csv"
+    file.write_text("path,conversions,nulls\ngoogle ads,2,1\nmailing,1,0\ngoogle ads > mailing,1,0\n")
+    told = bare("learn", str(file), "--model", "markov", "--json").data["channels"]
+    assert {channel: each["removal_effect"] for channel, each in told.items()} == pytest.approx(
+        {"google ads": 0.75, "mailing": 0.5}, abs=1e-12
+    )
+    assert {channel: each["conversions"] for channel, each in told.items()} == {"google ads": 2.4, "mailing": 1.6}
+
+
+def test_a_published_set_of_coalitions_has_its_shapley_values(bare: Terminal, tmp_path: Path) -> None:
+    """
+    Conversions of a hundred by Facebook, Organic and LinkedIn, as published with the worth of each set: 20, 10, 17, and
+    47, 67, 27 of two, 100 of all.
+    """
+    file = tmp_path / "paths.csv"
+    file.write_text("path,conversions\nF,20\nO,10\nL,17\nO > F,17\nF > L,30\nF > L > O,3\nO > F > L,3\n")
+    told = bare("learn", str(file), "--model", "shapley", "--json").data["channels"]
+    # F joins the others in six orders: 20 twice, 47 - 10, 67 - 17, and 100 - 27 twice.
+    assert Fraction(told["F"]["share"]) == Fraction(2 * 20 + 37 + 50 + 2 * 73, 600) == Fraction("0.455")
+    assert [told[channel]["share"] for channel in "FOL"] == ["0.455", "0.205", "0.34"]

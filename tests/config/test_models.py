@@ -10,6 +10,7 @@ import pytest
 
 from config.rulefiles import RuleErrors, load_rules
 from config.rules_attribution import Model
+from worker.core.attribution.rules import channel_parts
 from worker.wiring import models_of, positions_of
 
 
@@ -26,7 +27,7 @@ def test_a_half_life_or_channels_alone_have_every_touch_in_the_middle(tmp_path: 
     assert models["learnt"].channels == {"Paid search": Fraction(1, 3), "Webinar": Fraction(1, 2)}
     built = {model.name: model for model in models_of(models)}
     assert built["decay"].half_life_us == 302_400_000_000
-    assert built["learnt"].channel_parts() == {"Paid search": 2, "Webinar": 3}
+    assert channel_parts(built["learnt"].channel_weights or {}) == {"Paid search": 2, "Webinar": 3}
 
 
 def test_opportunity_creation_may_be_tied_to_a_stage(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ def test_opportunity_creation_may_be_tied_to_a_stage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("models: {m: {}}", 'attribution.yaml:1: "m": needs "weights", "half_life_days" or "channels"'),
+        ("models: {m: {}}", 'attribution.yaml:1: "m": needs "weights", "half_life_days", "channels" or "learn"'),
         ("models: {m: {wieghts: {FT: 1}}}", 'attribution.yaml:1: unknown key "wieghts". Did you mean "weights"?'),
         ("models: {m: {half_life_days: 7, channels: {a: 1}}}", "keep one"),
         ("models: {m: {weights: {FT: 1}, channels: {a: 1}}}", '"channels" needs a weight for "middle"'),

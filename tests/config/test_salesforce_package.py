@@ -21,7 +21,7 @@ NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 OUR_OBJECT = "HW_Touch__c"
 
 # Salesforce's own limits of its metadata, as documented in summer 2026.
-MOST_HELP, MOST_DESCRIPTION, MOST_LABEL = 510, 1_000, 40
+MOST_HELP, MOST_DESCRIPTION, MOST_LABEL, MOST_SET_DESCRIPTION = 510, 1_000, 40, 255
 
 
 class Element:
@@ -179,12 +179,15 @@ def test_the_integration_user_may_edit_all_our_fields_and_no_other() -> None:
     assert {name for name, editable in granted.items() if editable} == grantable(set(FIELDS))
 
 
-def test_the_integration_user_may_delete_nothing_and_has_no_right_over_the_whole_org() -> None:
+def test_the_integration_user_may_make_and_delete_touch_records_alone_and_has_no_right_over_the_whole_org() -> None:
     objects = object_permissions("Headwater_Integration")
     for name, rights in objects.items():
-        assert rights["allowDelete"] == rights["modifyAllRecords"] == "false", name
+        assert rights["modifyAllRecords"] == "false", name
         assert rights["allowRead"] == "true", name
-        assert rights["allowCreate"] == ("true" if name == OUR_OBJECT else "false"), name
+        assert rights["allowCreate"] == rights["allowDelete"] == ("true" if name == OUR_OBJECT else "false"), name
+    # Salesforce deploys no Delete without Edit and Read, and no right to a touch without Read on its deal.
+    assert {objects[OUR_OBJECT][right] for right in ("allowRead", "allowEdit", "allowDelete")} == {"true"}
+    assert objects["Opportunity"]["allowRead"] == "true"
     assert {name for name, rights in objects.items() if rights["allowEdit"] == "true"} == {
         name for name, _, _ in TARGETS.values()
     }
@@ -262,6 +265,11 @@ def test_people_see_our_fields_and_change_nothing(name: str) -> None:
     for rights in object_permissions(name).values():
         assert {right for right, value in rights.items() if value == "true"} == {"allowRead"}
     assert permission_set(name).all("userPermissions") == []
+
+
+@pytest.mark.parametrize("name", ["Headwater_Integration", "Headwater_Sales", "Headwater_Marketing"])
+def test_a_permission_set_says_what_it_is_for_in_the_length_that_salesforce_takes(name: str) -> None:
+    assert 30 <= len(permission_set(name).text("description") or "") <= MOST_SET_DESCRIPTION
 
 
 @pytest.mark.parametrize("name", ["Headwater_Integration", "Headwater_Sales", "Headwater_Marketing"])

@@ -14,6 +14,7 @@ from worker.core.timeline import Lens, Tick, Timeline
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
 
 
 def facts(*pairs: tuple[datetime, datetime]) -> pl.DataFrame:
@@ -88,3 +89,34 @@ def test_the_rules_in_force_are_those_that_took_effect_last() -> None:
 def test_a_lens_tells_late_from_new(lens: Lens, sees: list[bool]) -> None:
     in_time, late, new = (NOON - DAY, NOON - DAY), (NOON - DAY, NOON + HOUR), (NOON + HOUR, NOON + HOUR)
     assert seen(lens, in_time, late, new) == sees
+
+
+CLOCKS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=20)
+
+
+def timeline_of(runs: list[tuple[int, int]]) -> Timeline:
+    return Timeline([Tick(NOON + start * SECOND, NOON + now * SECOND) for start, now in runs], timedelta(0))
+
+
+@given(CLOCKS, st.integers(-(10**5), 2 * 10**6), st.integers(-(10**5), 2 * 10**6))
+def test_what_came_by_an_instant_is_what_the_database_had_by_its_own(
+    runs: list[tuple[int, int]], at: int, seen: int
+) -> None:
+    timeline = timeline_of(runs)
+    moment, seen_at = NOON + at * SECOND, NOON + seen * SECOND
+    assert (seen_at <= timeline.by_database(moment)) == (timeline.by_organisation(seen_at) <= moment)
+
+
+def test_a_first_run_that_did_not_know_the_organisations_clock_puts_nothing_after_what_came_later() -> None:
+    timeline = timeline_of([(0, 400_000), (60, 60), (120, 120)])
+    assert timeline.by_organisation(NOON + 30 * SECOND) <= NOON + 60 * SECOND
+    assert timeline.by_database(NOON + 100 * SECOND) == NOON + 100 * SECOND
+
+
+def test_the_first_run_from_an_instant_on() -> None:
+    timeline = timeline_of([(0, 0), (60, 60), (120, 120)])
+    assert timeline.first_run_from(NOON + 10 * SECOND) == NOON + 60 * SECOND
+    assert timeline.first_run_from(NOON + 60 * SECOND) == NOON + 60 * SECOND
+    assert timeline.first_run_from(NOON + 121 * SECOND) is None
+    # Before the runs that are kept nobody can tell; work was done when it was due.
+    assert timeline.first_run_from(NOON - DAY) == NOON - DAY

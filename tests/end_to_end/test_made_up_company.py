@@ -12,15 +12,18 @@ from typing import Any
 import polars as pl
 import pytest
 
+from config.rulefiles import load_rules
 from tests.practice_org import PracticeOrg
 from tests.service import MACHINERY, Running, moved
 from worker.core.deals import MINOR_DIGITS
 from worker.core.funnel.calendar import Calendar
 from worker.core.funnel.quota import Group, QuotaRules, RevenueTarget
+from worker.flows.as_of import Hindsight, Moment
 from worker.flows.reports import catalogue
 from worker.flows.reports.shape import Asked, Table
 from worker.practice.company import STORY, Company, fill, generate
-from worker.store import reports, views
+from worker.store import past, reports, views
+from worker.wiring import files_of_version, rules_of
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +84,16 @@ def test_nothing_is_written_before_a_plan_is_approved(decided: Running) -> None:
     assert decided.calls(0, "write") == []
     assert decided.status()["writes"]["approved"] is None
     assert decided.value("SELECT count(*) FROM outbox") > 1_000
-    assert decided.rows("SELECT state FROM plan") == [{"state": "planned"}]
+    waiting = decided.rows(
+        """
+        SELECT p.state, array_agg(DISTINCT o.object ORDER BY o.object) AS objects
+        FROM plan p JOIN outbox o ON o.plan_id = p.id GROUP BY p.id ORDER BY p.id
+        """
+    )
+    assert waiting == [
+        {"state": "planned", "objects": ["Account", "Contact", "Lead", "Opportunity"]},
+        {"state": "planned", "objects": ["HW_Touch__c"]},
+    ]
 
 
 def test_everybody_and_every_deal_of_the_orgs_arrives(decided: Running, company: Company) -> None:
@@ -214,6 +226,42 @@ def test_the_org_holds_what_was_decided(written: Running) -> None:
     assert written.value("SELECT count(*) FROM outbox") == 0
 
 
+def test_of_every_deal_the_touch_records_add_up_to_what_the_model_gave(written: Running) -> None:
+    there: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in written.colleague.query(
+        "SELECT HW_Opportunity__c, HW_Type__c, HW_Pipeline_Share__c, HW_Revenue_Share__c, HW_Pipeline_Amount__c, "
+        "HW_Revenue_Amount__c FROM HW_Touch__c"
+    ):
+        there[row["HW_Opportunity__c"]].append(row)
+    credits = written.rows(
+        """
+        SELECT c.record_id AS deal, k.clock, sum((k.models->'w'->>'units')::numeric) AS units,
+            array_agg(k.models->'w'->>'share') AS shares, scale(trim_scale(o.amount)) AS digits, o.currency
+        FROM credit k JOIN opportunity o ON o.id = k.opportunity_id AND NOT o.is_deleted
+        JOIN attribution a ON a.opportunity_id = o.id AND a.state IN ('Open', 'Final', 'Lost')
+        JOIN crosswalk c ON c.kind = 'opportunity' AND c.golden_id = o.id AND c.source = 'salesforce'
+        WHERE k.item = 'touch' AND (o.outcome = 'open' OR o.closed_at > CAST(:since AS timestamptz)) GROUP BY o.id, 1, 2
+        """,
+        since=f"{NOW - timedelta(days=730):%Y-%m-%d}",
+    )
+    assert len(there) > 100
+    assert there.keys() <= {row["deal"] for row in credits}
+    for row in credits:
+        records = there[row["deal"]]
+        clock = row["clock"].title()
+        assert len(records) <= 11
+        given = sum(map(Fraction, row["shares"]), Fraction(0)) * 100
+        told = sum((Decimal(str(each[f"HW_{clock}_Share__c"])) for each in records), Decimal(0))
+        assert abs(Fraction(told) - given) <= Fraction(1, 20_000), row["deal"]
+        digits = max(MINOR_DIGITS.get(row["currency"], 2), row["digits"] or 0)
+        amounts = [each[f"HW_{clock}_Amount__c"] for each in records]
+        if row["units"] is None:
+            assert set(amounts) <= {None}
+        else:
+            money = Decimal(row["units"]).scaleb(-digits)
+            assert abs(sum((Decimal(str(each or 0)) for each in amounts), Decimal(0)) - money) <= Decimal("0.005")
+
+
 def test_an_idle_cycle_is_one_call_and_writes_no_row(written: Running) -> None:
     written.settle()
     before = written.counters()
@@ -277,6 +325,23 @@ def test_every_number_of_a_report_is_that_of_the_rows_behind_it(written: Running
     assert looked_at > 20, name
 
 
+@pytest.mark.parametrize("name", [name for name in catalogue.REPORTS if name not in catalogue.PRESENT_ONLY])
+def test_every_number_of_a_past_report_is_that_of_the_rows_behind_it_and_that_of_the_day(
+    written: Running, name: str
+) -> None:
+    engine, files = written.service.engine, load_rules()
+    with past.look_only(engine) as connection:
+        hindsight = Hindsight(connection, lambda number: rules_of(files_of_version(engine, number, files), number))
+        at = hindsight.now - timedelta(minutes=1)
+        rules = hindsight.rules_at(at)
+        asked = Asked(at, Calendar(rules.zone), rules, rules.write_model, subject=STORY.deal)
+        found = catalogue.make_as_of(hindsight, name, asked, Moment(at, known_then=True))
+        for table, plain in zip(found.tables, catalogue.make(connection, name, asked).tables, strict=True):
+            for by in [table.by, *((dimension,) for dimension in table.dimensions)]:
+                ties_out(table, by)
+                assert replace(table, by=by).summed().total == pytest.approx(replace(plain, by=by).summed().total)
+
+
 def ties_out(table: Table, by: tuple[str, ...]) -> int:
     """
     Count and add up, with nothing of the reports' own, the rows behind each line; how many numbers were held against.
@@ -289,7 +354,7 @@ def ties_out(table: Table, by: tuple[str, ...]) -> int:
     assert set(lines) == set(groups)
     numbers = 0
     for measure in table.measures:
-        if measure.averages or measure.over is not None:
+        if measure.averages or measure.over is not None or measure.ranks_with is not None:
             continue
         found = []
         for key, rows in groups.items():

@@ -35,6 +35,8 @@ _LEFT_OUT: Final[dict[str, set[str]]] = {
     "quarantine": {"id", "first_seen_at", "last_seen_at", "attempts"},
     # The stamp of a record that we wrote is the moment at which we did.
     **{f"source_{shape}": {"stamp_at", "seen_at"} for shape in SOURCE},
+    # These come into being with our own writing, in the order of the calls; their keys tell them apart.
+    "source_touch_record": {"stamp_at", "seen_at", "record_id"},
     # These came into being with the organisation, which each scene has anew.
     **{f"source_{shape}": {"stamp_at", "created_at"} for shape in ("stage", "user", "business_hours", "organization")},
 }
@@ -48,7 +50,9 @@ _NAMED: Final[dict[str, dict[str, str]]] = {
     "credit": {"of": "opportunity:opportunity_id"},
     "crosswalk": {"of": "crosswalk"},
 }
-_OBJECTS: Final = ("Account", "Contact", "Lead", "Opportunity")
+_OBJECTS: Final = ("Account", "Contact", "Lead", "Opportunity", "HW_Touch__c")
+# The external id of the records that we make; all others are named by their id.
+KEY: Final = "HW_Key__c"
 _VERSION: Final = "v60.0"
 
 
@@ -140,10 +144,11 @@ class Organisation:
 
     def our_fields(self, object_name: str) -> Iterator[str]:
         """
-        Each record's id and the fields of ours that it holds, as text.
+        Each record's id, unless it has a key of ours, and the fields of ours that it holds, as text.
         """
         for record in self.records(object_name):
-            yield json.dumps({name: value for name, value in record.items() if name == "Id" or value is not None})
+            told = {name: value for name, value in record.items() if value is not None}
+            yield json.dumps({name: value for name, value in told.items() if name != "Id" or KEY not in told})
 
     def records(self, object_name: str, where: str = "") -> list[dict[str, Any]]:
         """
@@ -180,9 +185,9 @@ def doubled_effects(journal: Sequence[Mapping[str, Any]]) -> list[str]:
             continue
         for record in json.loads(entry["body"])["records"]:
             for name, value in record.items():
-                if name in {"attributes", "id"}:
+                if name in {"attributes", "id", KEY}:
                     continue
-                key = (record["attributes"]["type"], record["id"], name)
+                key = (record["attributes"]["type"], record.get("id") or record[KEY], name)
                 before = held.get(key, False if isinstance(value, bool) else None)
                 if before == value:
                     doubled.append(f"call {entry['seq']}: {' '.join(key)} was told {value!r} again")

@@ -139,6 +139,13 @@ class Scene:
         planned: bool = self.one(_PLANNED)
         return planned
 
+    def is_held(self) -> bool:
+        """
+        Whether everything is decided, and plans wait that the write guard holds.
+        """
+        held: bool = self.one(_HELD)
+        return held
+
     def approve(self) -> None:
         """
         Approve the plan, as ``headwater apply`` does, and have a cycle start.
@@ -215,9 +222,10 @@ _OPEN_WORK: Final = """
     OR EXISTS (SELECT 1 FROM job WHERE state = 'leased' OR (state = 'ready' AND run_at < now() + interval '30 seconds'))
 """
 _PLANNED: Final = f"""
-    SELECT count(*) = 26 AND NOT ({_OPEN_WORK}) AND EXISTS (SELECT 1 FROM plan WHERE state = 'planned')
+    SELECT count(*) = 27 AND NOT ({_OPEN_WORK}) AND EXISTS (SELECT 1 FROM plan WHERE state = 'planned')
     FROM cursor WHERE first_loaded_at IS NOT NULL
 """
+_HELD: Final = f"SELECT NOT ({_OPEN_WORK}) AND EXISTS (SELECT 1 FROM plan WHERE state = 'held')"
 _QUIET: Final = f"SELECT NOT ({_OPEN_WORK}) AND NOT EXISTS (SELECT 1 FROM outbox)"
 _SHOWN: Final = {
     "open jobs": """

@@ -55,6 +55,37 @@ def test_a_bulk_load_killed_at_every_page_is_one_job_and_reads_no_page_three_tim
     assert len(refused) == 1, "the session expired between two pages"
 
 
+def test_a_job_whose_maker_is_killed_before_it_notes_its_id_is_ended_by_who_comes_next(
+    open_scene: Opened, tmp_path: Path
+) -> None:
+    """
+    Window: Salesforce has made the job and answered; nobody has kept its id.
+    """
+    scene = open_scene()
+    read_leads_by_bulk(scene, tmp_path)
+    scene.org.control("POST", "salesforce/settings", {"hold_bulk_jobs": True})
+    with scene.gate("made", method="POST", path_contains="/jobs/query"):
+        for name in ("worker", "worker", "beat"):
+            scene.crew.start(name)
+        scene.org.wait_for_gate("made", seconds=60)
+        scene.until(lambda: jobs_there(scene), "Salesforce has the job")
+        scene.kill(scene.holder("pull:salesforce"), "with a bulk job made and its id unread")
+        scene.org.control("DELETE", "faults")
+        scene.org.open_gate("made")
+    (orphan,) = jobs_there(scene)
+    assert "job" not in (place(scene) or {})
+    scene.org.control("POST", "salesforce/settings", {"hold_bulk_jobs": False})
+    scene.until(lambda: place(scene) is None, "the window is read to its end")
+    stored = scene.rows("SELECT record_id FROM source_person WHERE stream = 'salesforce.lead'")
+    assert {row["record_id"] for row in stored} == set(leads_there(scene))
+    journal = [call for call in scene.org.journal("salesforce") if "sforce-call-options" in call["headers"]]
+    about = [(call["method"], call["status"]) for call in journal if orphan in call["path"]]
+    assert about == [("PATCH", 200), ("DELETE", 204)]
+    assert sum(is_a_new_job(call) for call in journal) == 2
+    assert sum(call["method"] == "GET" and call["path"].endswith("/jobs/query") for call in journal) == 1
+    assert jobs_there(scene) == []
+
+
 def test_a_job_that_is_gone_is_made_anew_and_loses_nothing(open_scene: Opened, tmp_path: Path) -> None:
     scene = open_scene()
     read_leads_by_bulk(scene, tmp_path)
@@ -116,6 +147,13 @@ def read_leads_by_bulk(scene: Scene, folder: Path) -> None:
 def leads_there(scene: Scene) -> dict[str, tuple[str | None, str | None]]:
     rows = Colleague(scene.org).query("SELECT Id, Email, LastName FROM Lead")
     return {row["Id"]: (row["Email"], row["LastName"]) for row in rows}
+
+
+def jobs_there(scene: Scene) -> list[str]:
+    """
+    The Bulk query jobs that Salesforce knows.
+    """
+    return [job["id"] for job in Colleague(scene.org).jobs()]
 
 
 def place(scene: Scene) -> dict[str, Any] | None:

@@ -16,10 +16,13 @@ from typing import Any, Self
 import pytest
 from sqlalchemy import Connection
 
+from config.rulefiles import load_rules
 from tests.faults.crew import Group, pid_of
-from tests.faults.end_state import Organisation, State, records_sent
+from tests.faults.end_state import KEY, Organisation, State, records_sent
 from tests.faults.scene import Scene
 from worker.connectors.salesforce.mapping import text_of
+from worker.core.reconcile.values import canonical
+from worker.wiring import rules_of
 
 KILLS = 10
 SEEDS = (7,)
@@ -311,9 +314,12 @@ def assert_the_organisation_holds(scene: Scene, sent: list[dict[str, Any]]) -> N
     Every value that was on its way is in the organisation.
     """
     ids = ", ".join(f"'{row['record_id']}'" for row in sent)
+    name = KEY if sent[0]["object"] == "HW_Touch__c" else "Id"
+    targets = {each.field: each for each in rules_of(load_rules(), 1).write.targets[sent[0]["object"]].values()}
     with Organisation(scene.org) as organisation:
-        held = {record["Id"]: record for record in organisation.records(sent[0]["object"], f"WHERE Id IN ({ids})")}
+        held = {record[name]: record for record in organisation.records(sent[0]["object"], f"WHERE {name} IN ({ids})")}
     for row in sent:
         changes = row["changes"] if isinstance(row["changes"], list) else json.loads(row["changes"])
         for change in changes:
-            assert text_of(held[row["record_id"]][change["field"]]) == change["new"]
+            target = targets[change["field"]]
+            assert canonical(text_of(held[row["record_id"]][change["field"]]), target) == change["new"]

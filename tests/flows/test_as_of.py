@@ -22,7 +22,7 @@ from worker.core.rules import Rules
 from worker.core.timeline import Lens
 from worker.embedded.parts import EmbeddedParts
 from worker.flows.as_of import Credited, Hindsight, credit_as, credits_as
-from worker.flows.replay import AccountPast, Engaged, flag_as_known_now, flag_as_known_then
+from worker.flows.replay import AccountsPast, Engaged, engaged_of, flags_as_known_now, flags_as_known_then
 from worker.flows.since import Since, credits_since, flag_since
 from worker.store import past
 from worker.wiring import files_of_version, rules_of
@@ -115,12 +115,14 @@ class Scene:
 
     def flag_as(self, at: datetime, *, known_then: bool) -> dict[str, Any]:
         with hindsight_of(self.service) as hindsight:
-            account = AccountPast(hindsight, self.service.golden_id("account", self.account))
-            return _flag((flag_as_known_then if known_then else flag_as_known_now)(hindsight, account, at))
+            account = AccountsPast(hindsight, [self.service.golden_id("account", self.account)])
+            then, now = flags_as_known_then, flags_as_known_now
+            stood = then(hindsight, account, at) if known_then else now(hindsight, account, at).stood
+            return _flag(engaged_of(stood, 0))
 
     def flag_since(self, at: datetime) -> Since:
         with hindsight_of(self.service) as hindsight:
-            return flag_since(hindsight, AccountPast(hindsight, self.service.golden_id("account", self.account)), at)
+            return flag_since(hindsight, AccountsPast(hindsight, [self.service.golden_id("account", self.account)]), at)
 
     def credits_since(self, at: datetime) -> Since:
         with hindsight_of(self.service) as hindsight:
@@ -214,6 +216,27 @@ def test_an_account_was_not_engaged_before_its_people_did_anything(service: Runn
     assert scene.flag_as(scene.world.now, known_then=False)["engaged"]
 
 
+def test_a_flag_that_lapsed_in_a_pause_is_not_kept_by_the_little_that_came_after_it(service: Running) -> None:
+    world = World(service, "alder")
+    account = world.account(NumberOfEmployees=500)
+    ada = world.known(world.contact(account, "Ada", Title="VP Finance"))
+    bob = world.known(world.contact(account, "Bob"))
+    for number in range(4):
+        world.form(ada, 60 + number / 10, "cpc")
+    world.form(bob, 60, "cpc")
+    world.form(ada, 5, "cpc")
+    service.cycle()
+
+    def flag(days_ago: float) -> tuple[bool, bool]:
+        with hindsight_of(service) as hindsight:
+            accounts = AccountsPast(hindsight, [service.golden_id("account", account)])
+            found = flags_as_known_now(hindsight, accounts, world.now - timedelta(days=days_ago)).stood
+        points = found.flags["points_milli"].item()
+        return found.flags["engaged"].item(), 25_000 <= points < 50_000
+
+    assert [flag(days) for days in (59, 30, 10, 4)] == [(True, False), (True, True), (False, False), (False, True)]
+
+
 def test_a_deal_that_was_not_there_yet_has_no_credit(service: Running) -> None:
     scene = Scene(service, "fir")
     with hindsight_of(service) as hindsight:
@@ -286,7 +309,7 @@ def test_since_tells_a_late_act_that_engaged_an_account(service: Running) -> Non
     world.form(person, 5, "cpc", asset="Demo Request")
     service.cycle()
     with hindsight_of(service) as hindsight:
-        found = flag_since(hindsight, AccountPast(hindsight, service.golden_id("account", account)), at)
+        found = flag_since(hindsight, AccountsPast(hindsight, [service.golden_id("account", account)]), at)
     assert [value.flag["engaged"] for value in found.values] == [False, False, False, False, True]
 
 

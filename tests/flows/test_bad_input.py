@@ -14,7 +14,8 @@ from config.settings import load_settings
 from tests.flows.world import World
 from tests.practice_org import PracticeOrg
 from tests.service import Running, fresh_database, running, settings_of
-from worker.connectors.salesforce.doctor import Finding, examine
+from worker.connectors.salesforce.doctor import examine
+from worker.connectors.salesforce.findings import Finding
 from worker.embedded.parts import EmbeddedParts
 from worker.flows.drain import drain, start_cycle
 from worker.wiring import build, salesforce_client, write_fields

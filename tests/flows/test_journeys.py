@@ -3,6 +3,7 @@ What the store remembers of closed deals' channels, and what is learnt from it.
 """
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,7 +37,9 @@ def test_won_deals_are_conversions_and_lost_ones_none(service: Running) -> None:
     closed_deal(World(service, "privet"), "Closed Won")
     until = World(service, "nobody").now + timedelta(hours=1)
     with service.service.engine.connect() as connection:
-        paths = closed_journeys(connection, service.service.rules, began - timedelta(hours=1), until)
+        # Days are told where the company is.
+        here = until.astimezone(ZoneInfo("America/New_York"))
+        paths = closed_journeys(connection, service.service.rules, began - timedelta(hours=1), here)
         assert closed_journeys(connection, service.service.rules, until, until + timedelta(days=1)) == []
     # In time order: what was 41 days ago comes before what was 40 days ago.
     assert paths == [PathCount(("E-mail",), 1, 0), PathCount(("Paid search", "E-mail"), 1, 1)]

@@ -21,8 +21,8 @@ from worker.cli import impact as face
 from worker.core.attribution.moved import NO_TOUCH, NOT_CREDITED, PENDING
 from worker.core.rule_changes import changed_keys, not_previewed
 from worker.embedded.parts import EmbeddedParts
+from worker.flows.now import now_of
 from worker.flows.preview import SIZES, Impact, Sizes, preview
-from worker.flows.reports.catalogue import now_of
 from worker.store import adjustments, decisions, past
 from worker.wiring import as_json, build, files_of_version, rules_of
 

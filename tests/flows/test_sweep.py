@@ -2,6 +2,7 @@
 The day's sweep on the whole service: what no cursor can see is found, counted, made good, and shown.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,6 +81,25 @@ def test_a_store_without_gaps_is_proven_complete_object_by_object(swept: Running
     assert all(each["there"] == each["here"] for each in proofs.values())
     assert sum(each["calls"] for each in proofs.values()) == len(swept.calls(mark))
     assert swept.rows(FINDINGS) == []
+
+
+def test_a_sweep_right_after_the_first_load_says_what_has_not_settled_and_proves_it_soon(swept: Running) -> None:
+    leads(swept, 7)
+    swept.cycle()
+    proof = sweep(swept)[LEAD]
+    assert (proof["there"], proof["here"], proof["unsettled_there"], proof["unsettled_here"]) == (0, 0, 7, 7)
+    words = "\n".join(told(swept.status() | {"api": []}))
+    assert re.search(
+        r"\d+ records had changed too lately to be compared \(\d+ objects\): they are swept again by", words
+    )
+    swept.advance(PAST_THE_OVERLAP)
+    swept.advance(10 * 60)
+    (line,) = [line for line in swept.status()["sweeps"] if line["stream"] == LEAD]
+    assert (line["proof"]["there"], line["proof"]["here"], line["proof"]["unsettled_there"]) == (7, 7, 0)
+    mark = swept.mark()
+    swept.advance(PAST_THE_OVERLAP)
+    swept.cycle()
+    assert len(swept.calls(mark)) == 2, "two idle cycles, and no sweep between them"
 
 
 def test_a_gap_is_a_finding_with_its_numbers_and_is_made_good(swept: Running) -> None:

@@ -3,7 +3,6 @@ The touches of a deal as records beneath it: made once, changed with the credit,
 """
 
 import shutil
-from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +14,6 @@ from config.rulefiles import load_rules
 from config.settings import load_settings
 from tests.flows.test_writing import plan_only
 from tests.flows.world import World
-from tests.practice_org import PracticeOrg
 from tests.service import PACKAGE, Running, fresh_database, practice_org, running, settings_of
 from worker.cli.plan import decide_and_show, told
 from worker.cli.sync import work_until_quiet
@@ -34,27 +32,18 @@ FIELDS = (
 )
 
 
-@pytest.fixture(scope="module")
-def switched_on(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def switched_off(tmp_path: Path) -> Path:
     """
-    The shipped rules with touch records on.
+    The shipped rules with touch records off.
     """
-    folder = tmp_path_factory.mktemp("on") / "rules"
+    folder = tmp_path / "rules"
     shutil.copytree(RULES, folder)
     file = folder / "fields.yaml"
     before = file.read_text()
-    file.write_text(before.replace("touch_records: {enabled: false", "touch_records: {enabled: true"))
+    file.write_text(before.replace("touch_records: {enabled: true", "touch_records: {enabled: false"))
     assert file.read_text() != before
     return folder
-
-
-@pytest.fixture(scope="module")
-def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts, switched_on: Path) -> Iterator[Running]:
-    with (
-        fresh_database(server_url) as database_url,
-        running(org, database_url, parts.redis_url, switched_on) as built,
-    ):
-        yield built
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +62,15 @@ def writing(service: Running) -> Running:
     return service
 
 
-def doctored(on: Running, folder: Path) -> list[tuple[str, str]]:
+def doctored(on: Running, check: str = "") -> list[tuple[str, str]]:
     """
-    What the doctor says of the object itself, and of its fields where something is amiss.
+    What the doctor says of the object itself, and of its fields where something is amiss; or all of one check.
     """
-    files = load_rules(folder)
+    files = load_rules()
     client = salesforce_client(load_settings(**settings_of(on.org)), files)
     found = examine(client, write_fields=write_fields(files))
+    if check:
+        return [(each.level, each.message) for each in found if each.check == check]
     return [
         (each.level, each.message)
         for each in found
@@ -87,8 +78,8 @@ def doctored(on: Running, folder: Path) -> list[tuple[str, str]]:
     ]
 
 
-def test_the_doctor_sees_that_records_can_be_made_and_deleted(service: Running, switched_on: Path) -> None:
-    assert doctored(service, switched_on) == [("ok", "HW_Touch__c: records can be made, changed and deleted")]
+def test_the_doctor_sees_that_records_can_be_made_and_deleted(service: Running) -> None:
+    assert doctored(service) == [("ok", "HW_Touch__c: records can be made, changed and deleted")]
 
 
 def beneath(writing: Running, deal: str) -> list[dict[str, Any]]:
@@ -328,13 +319,15 @@ def test_more_than_ten_touches_leave_one_record_for_all_others(writing: Running)
     assert total(records, "HW_Revenue_Amount__c") == given(writing, deal, "revenue") * 840
 
 
-def test_a_first_fill_waits_for_a_person_and_shows_its_storage(writing: Running) -> None:
+def test_many_deals_at_once_wait_for_a_person_in_a_plan_of_their_own_and_show_their_storage(writing: Running) -> None:
     deals = [a_deal(World(writing, f"nut{number}"))[0] for number in range(25)]
     mark = writing.mark()
     writing.cycle()
     assert [call for call in writing.calls(mark, "write") if "HW_Touch__c" in call["path"]] == []
-    (held,) = writing.status()["writes"]["plans"]
-    assert "would change" in held["why_held"]
+    fields, touches = writing.status()["writes"]["plans"]
+    assert (fields["state"], touches["state"]) == ("held", "held")
+    assert "Opportunity (by HW_Touch__c) records would change" in touches["why_held"]
+    assert touches["records"] == 25
     planned = decide_and_show(writing.service, examples=1)
     assert (planned["creates"], planned["deletes"]) == (25, 0)
     assert planned["storage_kb"] == 50
@@ -345,11 +338,11 @@ def test_a_first_fill_waits_for_a_person_and_shows_its_storage(writing: Running)
 
 
 def test_an_organisation_without_the_object_is_told_so_and_the_rest_goes_on(
-    server_url: str, parts: EmbeddedParts, switched_on: Path
+    server_url: str, parts: EmbeddedParts
 ) -> None:
     with practice_org() as org, fresh_database(server_url) as database_url:
         org.control("DELETE", "salesforce/objects", {"object": "HW_Touch__c"})
-        with running(org, database_url, parts.redis_url, switched_on) as service:
+        with running(org, database_url, parts.redis_url) as service:
             deal, _, _ = a_deal(World(service, "olive"))
             service.cycle()
             service.approve()
@@ -358,18 +351,20 @@ def test_an_organisation_without_the_object_is_told_so_and_the_rest_goes_on(
             (finding,) = service.rows("SELECT code, message FROM finding WHERE key = 'touch_records'")
             assert finding["code"] == "HW-226"
             assert "HW_Touch__c is not there" in finding["message"]
-            assert doctored(service, switched_on) == [("error", "HW_Touch__c cannot be read")]
+            ((level, words),) = doctored(service)
+            assert level == "error"
+            assert words.startswith("HW_Touch__c is not there")
             cycle = service.cycle()
             assert {run["flow"] for run in cycle.runs} == {"pull"}
 
 
-def test_switched_off_nothing_is_written_and_what_is_there_stays(writing: Running) -> None:
+def test_switched_off_nothing_is_written_and_what_is_there_stays(writing: Running, switched_off: Path) -> None:
     world = World(writing, "peach")
     deal, _, person = a_deal(world)
     writing.settle()
     made = beneath(writing, deal)
     assert made
-    with running(writing.org, writing.database_url, writing.redis_url) as without:
+    with running(writing.org, writing.database_url, writing.redis_url, switched_off) as without:
         world.form(person, 70, "newsletter")
         mark = without.mark()
         without.cycle()

@@ -3,29 +3,59 @@ Whatever happens in the org, and whatever befalls the service that polls it: aft
 """
 
 import random
+from collections import Counter
 
 import pytest
 
-from tests.nothing_lost.history import PATIENCE, History
+from tests.nothing_lost.history import INGREDIENTS, PATIENCE, History
 from tests.nothing_lost.truth import Truth, story_of
 from tests.nothing_lost.world import Auditor, World
 
 PARTS = 4
+# Each ingredient is the subject of one history in forty; fewer than so many of this many say that its story broke.
+ENOUGH = 200
+LEAST_SHARE = 0.01
+
+
+@pytest.fixture(scope="module")
+def held() -> Counter[str]:
+    """
+    In how many histories of this run each ingredient came up, and how many there were ("histories").
+    """
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def first_seed() -> int:
+    """
+    The seeds of a run follow one another, so that each ingredient has its turn.
+    """
+    return random.SystemRandom().randrange(1, 1_000_000_000)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3_600)
 @pytest.mark.parametrize("part", range(PARTS))
-def test_after_any_history_the_store_is_the_org(world: World, request: pytest.FixtureRequest, part: int) -> None:
+def test_after_any_history_the_store_is_the_org(
+    world: World, held: Counter[str], first_seed: int, request: pytest.FixtureRequest, part: int
+) -> None:
     again: int | None = request.config.getoption("--history-seed")
     if again is not None:
         seeds = range(again, again + (part == 0))
     else:
-        first = random.SystemRandom().randrange(1, 1_000_000_000)
-        seeds = range(first, first + -(-request.config.getoption("--histories") // PARTS))
+        count = -(-request.config.getoption("--histories") // PARTS)
+        seeds = range(first_seed + part * count, first_seed + (part + 1) * count)
     auditor = Auditor(world.org)
     for seed in seeds:
-        _live(world, auditor, History(world, seed))
+        history = History(world, seed)
+        _live(world, auditor, history)
+        held.update(["histories", *history.ingredients])
+    # Shown by -s: a run of thousands says what it was made of.
+    total = held["histories"]
+    print(f"{total} histories up to seed {seeds.stop - 1}: {dict(held.most_common())}")  # noqa: T201 - see above
+    if total >= ENOUGH:
+        rare = {each: held[each] for each in INGREDIENTS if held[each] < LEAST_SHARE * total}
+        assert not rare, f"too rare in the {total} histories up to seed {seeds.stop - 1}: {rare}"
 
 
 def _live(world: World, auditor: Auditor, history: History) -> None:

@@ -27,6 +27,7 @@ from worker.store import cursors, tables, views
 from worker.store.session import connect
 from worker.wiring import rules_of
 
+HEARINGS = 10
 READING = ("pull", "sweep", "reread")
 # What the rules want besides: a field that comes into being, one that is hidden and shown, one that is computed.
 EXTRA = {"Lead": ["Fit__c", "Salutation"], "Account": ["Tier__c"], "Contact": ["Salutation", "Firm__c"]}
@@ -37,20 +38,20 @@ FORMULA = {"name": "Firm__c", "type": "Text", "formula": 'Account.Name & " " & T
 class World:
     """
     One org, one store, and the service between them. ``streams`` and ``limits`` are set anew by each history.
+    ``folder`` keeps the org as every history finds it.
     """
 
-    def __init__(self, org: PracticeOrg, database_url: str) -> None:
+    def __init__(self, org: PracticeOrg, database_url: str, folder: Path) -> None:
         self.org = org
-        credentials = Credentials(
-            org.url,
-            "headwater",
-            username="integration@practice.test",
-            private_key=Path(org.private_key_file).read_text(),
-        )
+        self._new_org = folder / "new-org.sqlite"
+        # A login without a signature: sessions end in most histories, and a key costs more to load than a cycle.
+        credentials = Credentials(org.url, "headwater", client_secret="practice-secret")
         options = HttpOptions(attempts=3, pause_seconds=0.001)
         self.client = SalesforceClient(credentials, options=options)
         self.client.session.headers["Sforce-Query-Options"] = "batchSize=200"
         self.engine = connect(database_url)
+        # A fifth of all statements would ask whether the server is still there, which nobody here restarts.
+        self.engine.pool._pre_ping = False
         files = load_rules(REPOSITORY / "config" / "rules")
         self._service = Service(
             engine=self.engine,
@@ -62,7 +63,12 @@ class World:
         )
         self.source: SalesforceSource
         self._descriptions: dict[str, Any] = {}
-        self.control("clock", frozen=True)
+        self._set_clock(frozen=True)
+        self.control("salesforce/reset")
+        self.control("salesforce/fields", object="Contact", fields=[FORMULA])
+        self.control("salesforce/settings", bulk_seconds=0)
+        self.control("salesforce/limits", used=0, allowed=10_000_000)
+        self.control("salesforce/snapshot", file=str(self._new_org))
 
     def close(self) -> None:
         """
@@ -71,22 +77,35 @@ class World:
         self.engine.dispose()
         self.client.session.close()
 
-    def begin(self, streams: Sequence[str], limits: ReadLimits, *, overlap: timedelta = OVERLAP) -> None:
+    def begin(
+        self,
+        streams: Sequence[str],
+        limits: ReadLimits,
+        *,
+        overlap: timedelta = OVERLAP,
+        described_before: timedelta = timedelta(0),
+        second: int = 0,
+    ) -> None:
         """
-        A new org with nobody in it and an empty store.
+        A new org with nobody in it and an empty store, at the next time that is ``second`` seconds past an hour: a
+        history is the same again only if the same minutes pass in it. What earlier ones have learned of the objects
+        was read ``described_before``.
         """
         self.org.control("DELETE", "faults")
-        self.control("salesforce/reset")
-        self.control("salesforce/fields", object="Contact", fields=[FORMULA])
-        self.control("salesforce/settings", bulk_seconds=0)
-        self.control("salesforce/limits", used=0, allowed=10_000_000)
-        self.pass_time(1)
+        now = self.now
+        now += timedelta(seconds=1 + (second - 1 - int(now.timestamp())) % 3_600)
+        self.control("salesforce/restore", file=str(self._new_org))
+        self._set_clock(now=now.replace(microsecond=0).isoformat())
         self.source = SalesforceSource(self.client, streams=streams, limits=limits, extra_fields=EXTRA, overlap=overlap)
         self._service = replace(self._service, sources={"salesforce": self.source})
         with self.engine.begin() as connection:
             _empty(connection)
             if self._descriptions:
-                known = {**self._descriptions, "deletions": {}, "unreadable": {}}
+                read_at = (now - described_before).isoformat()
+                objects = {
+                    name: {**each, "described_at": read_at} for name, each in self._descriptions["objects"].items()
+                }
+                known = {**self._descriptions, "objects": objects, "deletions": {}, "unreadable": {}}
                 cursors.save_source_state(connection, "salesforce", clock_offset_seconds=0, known=known)
 
     def remember_descriptions(self) -> None:
@@ -105,10 +124,24 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         """
-        Move the clock; the service hears of it as it would by any answer.
+        Move the clock; the service hears of it before it next reads, as it would by any answer.
         """
-        self.control("clock", advance_seconds=seconds)
-        self.client.session.get(f"{self.org.url}/services/data")
+        self._set_clock(advance_seconds=seconds)
+
+    def hear(self) -> None:
+        """
+        Let the service learn what time it is. An answer that was long on its way does not tell it.
+        """
+        for _ in range(HEARINGS):
+            if self._has_heard:
+                return
+            self.client.session.get(f"{self.org.url}/services/data")
+            self._has_heard = abs(self.client.now() - self._time) < timedelta(seconds=10)
+        assert self._has_heard, "the machine is too busy for the service to learn the time"
+
+    def _set_clock(self, **body: Any) -> None:
+        self._time = datetime.fromisoformat(self.control("clock", **body)["now"])
+        self._has_heard = False
 
     @property
     def now(self) -> datetime:
@@ -150,6 +183,12 @@ class World:
         """
         return self.rows("SELECT flow, error_code, error FROM run WHERE state = 'failed' ORDER BY id DESC LIMIT 5")
 
+    def held_jobs(self) -> list[str]:
+        """
+        The Bulk jobs that the service waits for.
+        """
+        return [each["job"] for each in self.rows("SELECT place->>'job' AS job FROM cursor WHERE place ? 'job'")]
+
     def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
         """
         What the store holds.
@@ -158,6 +197,7 @@ class World:
             return views.rows(connection, statement, **values)
 
     def _work(self, pages: int | None, tries: int) -> bool:
+        self.hear()
         looks = itertools.count()
         for _ in range(tries):
             # A job that failed or waits for another is due at once: nobody here waits by the machine's clock.

@@ -57,7 +57,7 @@ def test_equal_sets_differ_in_nothing(connection: Connection) -> None:
     store(connection, *rows)
     place = count(connection, *rows)
     assert place["found"] == {"missing": 0, "stale": 0, "gone": 0, "returned": 0}
-    proof = census.prove(connection, LEAD, "person", place)
+    proof = census.prove(connection, LEAD, "person", place, OVERLAP)
     assert (proof["there"], proof["here"], proof["left"]) == (1, 1, 0)
     assert proof["up_to"] == "2026-11-18T11:45:00Z"
 
@@ -95,7 +95,7 @@ def test_what_has_not_settled_is_left_to_the_next_window(connection: Connection,
 def test_the_proof_says_how_many_still_differ(connection: Connection) -> None:
     store(connection, ("a", at(60), "false"))
     place = count(connection, ("a", at(60), "false"), ("b", at(60), "false"))
-    proof = census.prove(connection, LEAD, "person", place)
+    proof = census.prove(connection, LEAD, "person", place, OVERLAP)
     assert (proof["there"], proof["here"], proof["missing"], proof["left"]) == (2, 1, 1, 1)
     assert connection.execute(text("SELECT count(*) FROM census")).scalar() == 0
 
@@ -107,7 +107,7 @@ def test_what_was_read_behind_the_census_stands_in_its_place(connection: Connect
     shown = receive_rows(LEAD, "person", census.COLUMNS, [("a", at(60), "false")])
     census.amend(connection, shown, unseen=["b"])
     presence.hide(connection, LEAD, "person", ["b"])
-    proof = census.prove(connection, LEAD, "person", place)
+    proof = census.prove(connection, LEAD, "person", place, OVERLAP)
     assert (proof["there"], proof["here"], proof["left"], proof["hidden"]) == (1, 1, 0, 1)
 
 
@@ -178,3 +178,43 @@ def test_only_records_stored_as_live_are_doubted(connection: Connection) -> None
     store(connection, ("live", at(60), "false"), ("dead", at(60), "true"))
     presence.doubt(connection, LEAD, "person", ["live", "dead", "nobody"])
     assert dues.peek(connection, "reread", LEAD, 10) == ["live"]
+
+
+def test_what_changed_too_lately_to_be_compared_is_counted_and_swept_again_soon(connection: Connection) -> None:
+    rows = [("a", at(60), "false"), ("b", at(14), "false"), ("c", at(3), "false"), ("d", at(2), "true")]
+    store(connection, *rows[:2])
+    proof = census.prove(connection, LEAD, "person", count(connection, *rows), OVERLAP)
+    assert (proof["there"], proof["here"], proof["missing"]) == (1, 1, 0)
+    assert (proof["unsettled_there"], proof["unsettled_here"]) == (2, 1)
+    again_at = census.lines(connection)[0]["proof"]["again_at"]
+    assert datetime.fromisoformat(again_at) == NOON - timedelta(minutes=2) + OVERLAP + timedelta(minutes=10)
+    assert due(connection) == []
+
+
+def clock_says(connection: Connection, now: datetime) -> None:
+    """
+    Have the platform's clock say this.
+    """
+    offset = (now - datetime.now(UTC)).total_seconds()
+    cursors.save_source_state(connection, "salesforce", clock_offset_seconds=offset)
+
+
+def test_the_second_sweep_comes_when_the_rest_has_settled_and_then_no_more_than_daily(connection: Connection) -> None:
+    rows = [("a", at(60), "false"), ("b", at(3), "false")]
+    store(connection, *rows)
+    census.prove(connection, LEAD, "person", count(connection, *rows), OVERLAP)
+    clock_says(connection, NOON + timedelta(minutes=10))
+    assert census.sources_due(connection) == []
+    later = NOON + timedelta(minutes=23)
+    clock_says(connection, later)
+    assert census.sources_due(connection) == ["salesforce"]
+    census.begin(connection, [LEAD], later)
+    assert list(census.under_way(connection, [LEAD])) == [LEAD]
+    assert "again_at" not in census.lines(connection)[0]["proof"]
+    census.keep(connection, receive_rows(LEAD, "person", census.COLUMNS, rows))
+    census.compare(connection, LEAD, "person", NOON - OVERLAP)
+    place = census.under_way(connection, [LEAD])[LEAD]["place"]
+    census.prove(connection, LEAD, "person", place, OVERLAP)
+    assert census.lines(connection)[0]["proof"]["unsettled_here"] == 1
+    assert "again_at" not in census.lines(connection)[0]["proof"]
+    assert census.sources_due(connection) == []

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from worker.core.reconcile.diff import Change
 from worker.store import outbox
 from worker.store.outbox import Settled
+from worker.store.staging import save_rows
 
 NOW = datetime(2026, 11, 18, 9, tzinfo=UTC)
 BAND = "HW_Engagement_Band__c"
@@ -151,3 +152,48 @@ def test_what_we_wrote_is_noted_on_the_record_so_that_its_echo_is_no_news(connec
     holds = {"alder": {BAND: "High", "HW_Engaged_Why__c": None}}
     outbox.now_holds(connection, "account", "salesforce.account", holds)
     assert connection.execute(text("SELECT ours FROM source_account")).scalar_one() == {BAND: "High"}
+
+
+def touch(connection: Connection, **changes: list[Change]) -> None:
+    plan = outbox.open_plan(connection, 3)
+    outbox.put(connection, plan, "HW_Touch__c", 3, changes)
+
+
+def test_the_records_of_an_object_are_set_apart_in_a_plan_that_waits_for_itself(connection: Connection) -> None:
+    plan = outbox.open_plan(connection, 3)
+    outbox.put(connection, plan, "Account", 3, {"alder": [change("High")]})
+    touch(connection, birch=[change("birch", field="HW_Key__c")])
+    outbox.set_apart(connection, "HW_Touch__c")
+    first = outbox.close_draft(connection, state="approved", why_held=None, counts={})
+    second = outbox.close_draft(connection, state="held", why_held="many", counts={})
+    assert first == plan
+    assert second is not None
+    assert second > plan
+    plans = connection.execute(text("SELECT record_id, plan_id FROM outbox ORDER BY 1")).all()
+    assert [tuple(row) for row in plans] == [("alder", first), ("birch", second)]
+    assert ready(connection) == ["alder"]
+
+
+def test_where_there_is_no_room_new_records_are_held_back_and_nothing_else(connection: Connection) -> None:
+    touch(
+        connection,
+        alder=[change("alder", field="HW_Key__c"), change("High")],
+        birch=[change("Low", "High")],
+        cedar=[change(None, "a00", field="Id"), change(None, "cedar", field="HW_Key__c")],
+        damson=[change("damson", field="HW_Key__c")],
+    )
+    outbox.close_draft(connection, state="approved", why_held=None, counts={})
+    assert outbox.hold_back(connection, "HW_Touch__c", "HW_Key__c", "FULL", "storage limit exceeded") == 2
+    assert ready(connection) == ["birch", "cedar"]
+    assert outbox.try_again(connection, timedelta(0)) == 2
+    assert ready(connection) == ["alder", "birch", "cedar", "damson"]
+
+
+def test_records_of_one_account_stand_side_by_side(connection: Connection) -> None:
+    accounts = {"003a": "001b", "003b": "001a", "003c": "001b", "003d": "001a"}
+    columns = ("record_id", "account_ref")
+    save_rows(connection, "salesforce.contact", "person", columns, list(accounts.items()))
+    plan = outbox.open_plan(connection, 3)
+    outbox.put(connection, plan, "Contact", 3, {contact: [change("Webinar")] for contact in accounts})
+    outbox.close_draft(connection, state="approved", why_held=None, counts={})
+    assert [accounts[each] for each in ready(connection)] == ["001a", "001a", "001b", "001b"]

@@ -2,6 +2,7 @@
 A page of text values goes in; rows come to stand, what changed is noted, and what cannot be held is put aside.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -179,8 +180,10 @@ def csv(*rows: Cells) -> list[bytes]:
     return [f"{line}\n".encode() for line in lines]
 
 
-def save_file(connection: Connection, *rows: Cells, expected: int | None = None) -> Saved:
-    return save_csv(connection, LEADS, "person", COLUMNS, csv(*rows), expected_count=expected)
+def save_file(
+    connection: Connection, *rows: Cells, expected: int | None = None, numbers: Collection[str] = ()
+) -> Saved:
+    return save_csv(connection, LEADS, "person", COLUMNS, csv(*rows), expected_count=expected, numbers=numbers)
 
 
 def test_a_file_is_saved_as_rows_are(connection: Connection) -> None:
@@ -188,6 +191,18 @@ def test_a_file_is_saved_as_rows_are(connection: Connection) -> None:
     assert save_file(connection, lead("a", rating=tricky), lead("b"), expected=2) == Saved(2, 2, 2)
     assert stored(connection, "record_id, extra->>'Rating'") == [("a", tricky), ("b", None)]
     assert save_file(connection, lead("a", rating=tricky), lead("b")) == Saved(read=2)
+
+
+def test_a_number_that_a_file_spells_with_a_needless_zero_is_the_number_that_rows_hold(connection: Connection) -> None:
+    spelled = [lead("a", rating="43.0"), lead("b", rating="-0.50"), lead("c", rating="1E+2"), lead("d", rating="n/a")]
+    save_file(connection, *spelled, numbers=["extra.Rating"])
+    assert stored(connection, "extra->>'Rating'") == [("43",), ("-0.5",), ("100",), ("n/a",)]
+    assert save(connection, lead("a", rating="43"), lead("c", rating="100")) == Saved(read=2)
+
+
+def test_a_text_that_looks_like_a_number_stays_as_it_is(connection: Connection) -> None:
+    save_file(connection, lead("a", rating="43.0"))
+    assert stored(connection, "extra->>'Rating'") == [("43.0",)]
 
 
 def test_a_files_bad_row_is_put_aside_too(connection: Connection) -> None:

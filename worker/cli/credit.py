@@ -3,28 +3,33 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
 
-from config.dealfile import DealFile, instant, read_deal, read_instant
+from config.dealfile import Days, DealFile, read_deal, read_instant
 from config.rulefiles import Rules, load_rules
 from config.settings import load_settings
-from worker.cli.output import Speech, common, table
+from worker.cli.output import Speech, common, printable, table
 from worker.core.attribution.deal import Deal, Divided, Part, Person, Touch, credit_deal, may_stand
 from worker.core.attribution.explain import share_percent, share_text
-from worker.core.attribution.rules import AttributionRules, Position
-from worker.core.deals import MINOR_DIGITS
+from worker.core.attribution.rules import DEFAULT_MODELS, AttributionRules, Model, Position
+from worker.core.deals import CURRENCIES, MINOR_DIGITS
 from worker.core.errors import Fatal
 
 BAR_LENGTH = 30
+SHORTEST_BAR = 8
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+HEADS = ("TOUCHPOINT", "CHANNEL", "OFFER", "POSITIONS", "SHARE", "AMOUNT")
+LONGEST_NAMES = (40, 24, 18, 12)  # names are cut to the first of these with which the lines fit the terminal
 
 
 class InstantType(click.ParamType["datetime | date"]):
@@ -73,16 +78,19 @@ def command(file: Path, model_name: str | None, as_of: datetime | date | None, s
     rules = _rules(told, files)
     if model_name is not None:
         rules = _only(rules, model_name)
-    zone = files.service.org.timezone
-    deal, people, touches = _deal(told, files, zone), _people(told, zone), _touches(told, zone)
+    days = Days(files.service.org.timezone, alone=False)
+    standing = may_stand(_people(told, days), rules)
+    if not isinstance(as_of, datetime) and told.only_days(standing):
+        days = replace(days, alone=True)
+    deal, people, touches = _deal(told, files, days), _people(told, days), _touches(told, days)
     for line in _doubtful(told, deal, rules):
         speech.say(line)
-    seen = _latest(deal, people, touches, rules) if as_of is None else instant(as_of, zone, ends=True)
+    seen = _latest(deal, people, touches, standing) if as_of is None else days.milestone(as_of)
     credited = credit_deal(deal, people, touches, rules, as_of=seen)
     if speech.as_json:
         click.echo(json.dumps(_as_json(told.opportunity.id, deal, credited), ensure_ascii=False))
     else:
-        for line in _as_text(told, deal, credited):
+        for line in _as_text(told, deal, credited, get_terminal_size().columns):
             click.echo(line)
 
 
@@ -93,10 +101,13 @@ def _doubtful(told: DealFile, deal: Deal, rules: AttributionRules) -> Iterator[s
     if deal.outcome == "open" and deal.closed_at is not None:
         yield "The deal is open, so its closed_at says nothing."
     elif deal.closed_at is not None and deal.closed_at < deal.created_at:
-        yield "The deal was closed before it was created: no touch lies on its path at the close."
+        yield "The deal was closed before it was created: its path ends at the close."
+    if deal.currency not in CURRENCIES:
+        digits = MINOR_DIGITS.get(deal.currency, 2)
+        yield f"{deal.currency} is no currency of ISO 4217: its money is counted with {digits} digits."
     weighed = {name for model in rules.models for name in model.weights}
     for name in told.unknown_positions(weighed):
-        yield f'No model weighs the position "{name}": a touch that holds nothing else is in the middle.'
+        yield f'No model weighs the position "{printable(name)}": a touch that holds nothing else is in the middle.'
 
 
 def _rules(told: DealFile, files: Rules) -> AttributionRules:
@@ -106,16 +117,35 @@ def _rules(told: DealFile, files: Rules) -> AttributionRules:
     """
     from worker.wiring import models_of, positions_of, rules_of
 
-    rules = rules_of(files, 0).attribution
+    # What a model was learnt to weigh stands in the store, which is not asked here.
+    rules = rules_of(files, 0).attribution.taught({})
+    own = rules.models
     defined = {position.name: position for position in (*rules.positions, *positions_of(told.positions))}
     for name in sorted(told.named_positions - set(rules.position_names) - set(defined)):
         defined[name] = Position(name, "first_touch_of_type", name)
-    return replace(
-        rules,
-        positions=list(defined.values()),
-        no_touch=told.no_touch or rules.no_touch,
-        models=rules.models if told.models is None else models_of(told.models),
-    )
+    with _said_of(told, "positions" if told.positions else "touchpoints"):
+        rules = replace(
+            rules, positions=list(defined.values()), no_touch=told.no_touch or rules.no_touch, models=DEFAULT_MODELS
+        )
+    if told.models is None:
+        return replace(rules, models=own)
+    models: list[Model] = []
+    for name, model in told.models.items():
+        with _said_of(told, "models", name):
+            models += models_of({name: model})
+            rules = replace(rules, models=models)
+    return rules
+
+
+@contextmanager
+def _said_of(told: DealFile, *path: str) -> Iterator[None]:
+    """
+    What the engine will not take of the file is told with the line where it stands.
+    """
+    try:
+        yield
+    except Fatal as error:
+        raise told.error_at(path, "; ".join((error.message, *error.actions))) from error
 
 
 def _only(rules: AttributionRules, model: str) -> AttributionRules:
@@ -125,7 +155,7 @@ def _only(rules: AttributionRules, model: str) -> AttributionRules:
         raise click.BadParameter(error.message, param_hint="--model") from error
 
 
-def _deal(told: DealFile, files: Rules, zone: str) -> Deal:
+def _deal(told: DealFile, files: Rules, days: Days) -> Deal:
     said = told.opportunity
     currency = said.currency or files.service.org.currency
     digits, units = MINOR_DIGITS.get(currency, 2), None
@@ -136,31 +166,31 @@ def _deal(told: DealFile, files: Rules, zone: str) -> Deal:
         units=units,
         digits=digits,
         currency=currency,
-        created_at=instant(said.created_at, zone, ends=True),
-        closed_at=None if said.closed_at is None else instant(said.closed_at, zone, ends=True),
+        created_at=days.milestone(said.created_at),
+        closed_at=None if said.closed_at is None else days.milestone(said.closed_at),
         outcome=said.outcome,
-        stages=[(entry.stage, instant(entry.at, zone, ends=True)) for entry in said.stages],
+        stages=[(entry.stage, days.milestone(entry.at)) for entry in said.stages],
     )
 
 
-def _people(told: DealFile, zone: str) -> list[Person]:
+def _people(told: DealFile, days: Days) -> list[Person]:
     return [
         Person(
             each.id,
             each.role,
-            None if each.lead_created_at is None else instant(each.lead_created_at, zone, ends=True),
+            None if each.lead_created_at is None else days.milestone(each.lead_created_at),
             each.primary,
         )
         for each in told.people
     ]
 
 
-def _touches(told: DealFile, zone: str) -> list[Touch]:
+def _touches(told: DealFile, days: Days) -> list[Touch]:
     return [
         Touch(
             id=each.id,
             person=each.person,
-            at=instant(each.at, zone, ends=False),
+            at=days.act(each.at),
             type=each.type or "",
             channel=each.channel or "",
             positions=each.positions,
@@ -169,13 +199,13 @@ def _touches(told: DealFile, zone: str) -> list[Touch]:
     ]
 
 
-def _latest(deal: Deal, people: Sequence[Person], touches: Sequence[Touch], rules: AttributionRules) -> datetime:
+def _latest(deal: Deal, people: Sequence[Person], touches: Sequence[Touch], standing: Collection[str]) -> datetime:
     """
     The last thing that the file tells of the deal and those who may stand on its path: what is described counts, and
     the same file always says the same, whenever it is asked.
     """
-    standing = may_stand(people, rules)
-    told = [deal.created_at, deal.closed_at, *(at for _, at in deal.stages)]
+    closed_at = None if deal.outcome == "open" else deal.closed_at
+    told = [deal.created_at, closed_at, *(at for _, at in deal.stages)]
     told += [touch.at for touch in touches if touch.person in standing]
     told += [person.lead_created_at for person in people if person.id in standing]
     return max(at for at in told if at is not None)
@@ -205,31 +235,47 @@ def _as_json(opportunity: str, deal: Deal, credited: Mapping[str, Mapping[str, D
     }
 
 
-def _as_text(told: DealFile, deal: Deal, credited: Mapping[str, Mapping[str, Divided]]) -> Iterator[str]:
+def _as_text(told: DealFile, deal: Deal, credited: Mapping[str, Mapping[str, Divided]], width: int) -> Iterator[str]:
     """
-    A table a model and clock, with a bar for each share.
+    A table a model and clock, with a bar for each share, in lines of this width where names can be cut to it.
+    """
+    amount = "no amount" if deal.units is None else f"{_grouped(deal.units, deal.digits)} {deal.currency}"
+    yield f"{printable(told.opportunity.id)}: {amount}, {deal.outcome}"
+    tables = {
+        f"{printable(model)}, {clock}": list(_rows(told, divided))
+        for model, clocks in credited.items()
+        for clock, divided in clocks.items()
+    }
+    for longest in LONGEST_NAMES:
+        lines = {title: [_line(names, part, deal, longest) for names, part in rows] for title, rows in tables.items()}
+        length = width - 2 - max(len(line) for each in lines.values() for line in table(HEADS, each, right=(4, 5)))
+        if length >= SHORTEST_BAR:
+            break
+    length = min(BAR_LENGTH, max(SHORTEST_BAR, length))
+    for title, rows in tables.items():
+        drawn = [(*line, bar(part.share, length)) for line, (_, part) in zip(lines[title], rows, strict=True)]
+        yield from ("", title, *table((*HEADS, ""), drawn, right=(4, 5)))
+
+
+def _rows(told: DealFile, divided: Divided) -> Iterator[tuple[tuple[str | None, ...], Part]]:
+    """
+    Touch, channel, offer and positions, with what is theirs; then what is nobody's, where it is something.
     """
     touches = {touch.id: touch for touch in told.touchpoints}
-    amount = "no amount" if deal.units is None else f"{_grouped(deal.units, deal.digits)} {deal.currency}"
-    yield f"{told.opportunity.id}: {amount}, {deal.outcome}"
-    for model, clocks in credited.items():
-        for clock, divided in clocks.items():
-            rows = [
-                (touch, touches[touch].channel, touches[touch].offer, "; ".join(divided.positions[touch]), earned)
-                for touch, earned in divided.credits.items()
-            ]
-            rows += [
-                (words, None, None, "", left)
-                for words, left in (("(pending)", divided.pending), ("(no marketing touch)", divided.unassigned))
-                if left.share
-            ]
-            yield ""
-            yield f"{model}, {clock}"
-            yield from table(
-                ("TOUCHPOINT", "CHANNEL", "OFFER", "POSITIONS", "SHARE", "AMOUNT", ""),
-                [(*words, _percent(each), _grouped(each.units, deal.digits), bar(each.share)) for *words, each in rows],
-                right=(4, 5),
-            )
+    for touch, earned in divided.credits.items():
+        yield (touch, touches[touch].channel, touches[touch].offer, "; ".join(divided.positions[touch])), earned
+    for words, left in (("(pending)", divided.pending), ("(no marketing touch)", divided.unassigned)):
+        if left.share:
+            yield (words, None, None, ""), left
+
+
+def _line(names: tuple[str | None, ...], part: Part, deal: Deal, longest: int) -> tuple[str | None, ...]:
+    return (*(_cut(name, longest) for name in names), _percent(part), _grouped(part.units, deal.digits))
+
+
+def _cut(name: str | None, longest: int) -> str | None:
+    text = None if name is None else printable(name)
+    return text if text is None or len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _share(part: Part) -> str:
@@ -248,9 +294,9 @@ def _grouped(units: int | None, digits: int) -> str | None:
     return None if units is None else format(Decimal(units).scaleb(-digits), ",f")
 
 
-def bar(share: Fraction) -> str:
+def bar(share: Fraction, length: int = BAR_LENGTH) -> str:
     """
-    A bar of at most 30 letters.
+    A bar of at most that many letters.
     """
-    eighths = round(share * BAR_LENGTH * 8)
+    eighths = round(share * length * 8)
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()

@@ -252,6 +252,8 @@ def first_cycle(
         return
     with engine.begin() as connection:
         waiting = views.planned(connection, 0)
+        # It waits until all is read, and comes by itself some minutes later; nobody should have to wait for that here.
+        jobs.enqueue(connection, "learn")
         if waiting["objects"]:
             counts = ", ".join(f"{each['records']:,} {each['object']}" for each in waiting["objects"])
             speech.say(f"The plan waits for approval ({counts}); the demo approves it for you")

@@ -7,7 +7,7 @@ With ``--writes`` it also lists what else happens in Salesforce when we write, a
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,10 @@ from worker.cli.output import FAILED, Speech, common
 from worker.core.errors import HeadwaterError
 
 if TYPE_CHECKING:
-    from worker.connectors.salesforce.doctor import Finding
+    from sqlalchemy import Engine
+
+    from worker.connectors.base import Usage
+    from worker.connectors.salesforce.findings import Finding
 
 
 # So many of one kind that are well are shown one by one.
@@ -118,6 +121,7 @@ def _ground(in_demo: threading.Event) -> Iterator[Check]:
 
 def _salesforce(settings: Settings, files: RuleFiles, *, writes: bool) -> Iterator[Check]:
     from worker.connectors.salesforce.automation import examine_writes
+    from worker.connectors.salesforce.company import Company
     from worker.connectors.salesforce.doctor import examine
     from worker.store.session import connect
     from worker.wiring import STREAMS, salesforce_client, write_fields
@@ -138,11 +142,15 @@ def _salesforce(settings: Settings, files: RuleFiles, *, writes: bool) -> Iterat
             engine = connect(settings.database_url.get_secret_value(), pool_size=1)
             stack.callback(engine.dispose)
         client = salesforce_client(settings, files, engine=engine)
-        found = examine(client, write_fields=written, extra_fields=extra)
-        yield from map(_of_finding, found)
-        can_ask_more = not any(each.level == "error" and each.check in ("login", "host", "quota") for each in found)
-        if writes and can_ask_more:
-            yield from map(_of_finding, examine_writes(client, written))
+        company = Company(files.service.org.timezone, files.service.org.currency)
+        try:
+            found = examine(client, write_fields=written, extra_fields=extra, company=company)
+            yield from map(_of_finding, found)
+            can_ask_more = not any(each.level == "error" and each.check in ("login", "host", "quota") for each in found)
+            if writes and can_ask_more:
+                yield from map(_of_finding, examine_writes(client, written, _changed_after_us()))
+        finally:
+            _count("salesforce", client.calls_made, client.usage())
     if writes:
         yield from _changed_by_others()
 
@@ -159,24 +167,45 @@ def _certificate(settings: Settings) -> Iterator[Check]:
         yield _of_finding(certificate_finding(file.read_bytes(), key.get_secret_value(), datetime.now(UTC)))
 
 
+def _changed_after_us() -> dict[str, list[str]]:
+    """
+    Records of which somebody has changed a field after we wrote it, by object. None where there is no store to tell.
+    """
+    from worker.store.views import changed_after_us
+
+    found: dict[str, list[str]] = {}
+    try:
+        with _store() as engine, engine.connect() as connection:
+            for each in changed_after_us(connection):
+                found.setdefault(each["object"], []).extend(each["ids"])
+    except (ConfigError, HeadwaterError):
+        return {}
+    return {name: sorted(set(ids)) for name, ids in found.items()}
+
+
 def _changed_by_others() -> Iterator[Check]:
     """
-    What our own writing has met: fields of ours that somebody had changed between plan and apply.
+    What our own writing has met: fields of ours that somebody had changed between plan and apply, or after we had
+    written them.
     """
-    from worker.store.session import connect
-    from worker.store.views import changed_by_others
+    from worker.store.views import changed_after_us, changed_by_others
 
-    with ground(meets_org=False) as settings:
-        assert settings.database_url is not None  # noqa: S101 - ground has seen to it
-        engine = connect(settings.database_url.get_secret_value(), pool_size=1)
-        try:
-            with engine.connect() as connection:
-                found = changed_by_others(connection)
-        finally:
-            engine.dispose()
+    with _store() as engine, engine.connect() as connection:
+        found = changed_by_others(connection)
+        undone = changed_after_us(connection)
     name = "Salesforce: writers"
-    if not found:
-        yield Check(name, "ok", "in 30 days nobody changed a field of ours between plan and apply")
+    if not found and not undone:
+        yield Check(name, "ok", "in 30 days nobody changed a field of ours between plan and apply, or after us")
+    for each in undone:
+        message = (
+            f"{each['object']}.{each['field']}: somebody else changed it on {each['records']:,} records after we had "
+            f"written it, for example {each['ids'][0]}, and we wrote it again"
+        )
+        actions = (
+            f"headwater why {each['ids'][0]}",
+            "Find the other writer: two that write one field undo each other.",
+        )
+        yield Check(name, "warning", message, actions, "HW-240")
     for each in found:
         message = (
             f"{each['object']}.{each['field']}: somebody else had changed it on {each['records']:,} records when ours "
@@ -190,8 +219,40 @@ def _platform(settings: Settings, files: RuleFiles) -> Iterator[Check]:
     from worker.wiring import marketo_source
 
     source = marketo_source(settings, files)
-    offset = source.now()
+    try:
+        offset = source.now()
+    finally:
+        _count(source.name, source.calls(), source.usage())
     yield Check("marketing platform", "ok", f"the login works; its clock says {offset:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _count(source: str, calls: int, usage: "Usage | None") -> None:
+    """
+    Put these calls on our account beside the workers': the platform counts them all alike. Without a store there is no
+    account, which the look at the database has said.
+    """
+    from worker.store import apicalls
+
+    if not calls:
+        return
+    try:
+        with _store() as engine, engine.begin() as connection:
+            apicalls.note(connection, source, "changes", calls, (usage.used, usage.allowed) if usage else None)
+    except (ConfigError, HeadwaterError):
+        return
+
+
+@contextmanager
+def _store() -> Iterator["Engine"]:
+    from worker.store.session import connect
+
+    with ground(meets_org=False) as settings:
+        assert settings.database_url is not None  # noqa: S101 - ground has seen to it
+        engine = connect(settings.database_url.get_secret_value(), pool_size=1)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
 
 def told(checks: list[Check]) -> Iterator[str]:

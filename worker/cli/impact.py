@@ -18,8 +18,9 @@ from worker.core.attribution.moved import Moved
 from worker.core.errors import Fatal
 from worker.core.instants import to_the_minute
 from worker.core.rule_changes import changed_keys, not_previewed
+from worker.flows.now import now_of
 from worker.flows.preview import Change, Impact, preview
-from worker.flows.reports.catalogue import now_of
+from worker.flows.taught import taught, to_learn
 from worker.store import decisions, past, standings
 
 SHOWN = 20
@@ -63,10 +64,14 @@ def look(folder: Path | None, speech: Speech) -> Previewed:
                 lambda what, count: on_progress("deciding", what, count),
             )
             learnt = sorted(kind for kind, each in standings.learnt(connection).items() if each["model"])
+            models = {model.name for model in taught(connection, service.rules).attribution.models}
     untold = not_previewed(as_json(ruling), as_json(files))
     keys = changed_keys(as_json(ruling), as_json(files))
     if learnt and keys:
         untold.append(f"{' and '.join(learnt)} as learnt so far; changed rules have them learnt anew")
+    for name in to_learn(service.rules):
+        words = "as learnt so far; other rules for touches, paths or deals have it learnt anew"
+        untold.append(f"{name} {words if name in models else 'was not learnt yet and divides nothing here'}")
     return Previewed(impact, version, keys, untold)
 
 

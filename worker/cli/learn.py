@@ -32,13 +32,15 @@ MOST_COUNT: Final = 10**15
     required=False,
     type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
 )
-@click.option("--model", type=click.Choice(list(LEARNERS)), required=True, help="How to learn.")
+@click.option("--model", type=click.Choice(list(LEARNERS)), help="How to learn.")
 @click.option(
     "--from", "since", type=DAY, metavar="DAY", help="Instead of a table: our own deals closed from this day,"
 )
 @click.option("--to", "until", type=DAY, metavar="DAY", help="up to this one; both are counted.")
 @common
-def command(file: Path | None, model: str, since: datetime | None, until: datetime | None, speech: Speech) -> None:
+def command(
+    file: Path | None, model: str | None, since: datetime | None, until: datetime | None, speech: Speech
+) -> None:
     """
     Learn what channels weigh from PATHS.csv, a table with the columns path, conversions and nulls (- reads standard
     input; no network, no database), or from our own deals that were closed --from a day --to a day.
@@ -50,7 +52,14 @@ def command(file: Path | None, model: str, since: datetime | None, until: dateti
     path: channels in time order. conversions: paths of this sequence that became a deal that was won. nulls: those that
     did not (left out: none). markov: by the removal effect, the conversions that would be lost without the channel.
     shapley: each path's conversions shared equally by its channels.
+
+    With nothing at all: what was learnt for the models of attribution.yaml that say learn, and from which deals.
     """
+    if file is None and model is None and since is None and until is None:
+        _show_kept(speech)
+        return
+    if model is None:
+        raise click.UsageError("say how to learn: --model markov or --model shapley")
     if (file is None) == (since is None or until is None):
         raise click.UsageError("name either a table of paths, or --from and --to")
     if file is not None:
@@ -64,6 +73,25 @@ def command(file: Path | None, model: str, since: datetime | None, until: dateti
     else:
         for line in _as_text(learnt):
             click.echo(line)
+
+
+def _show_kept(speech: Speech) -> None:
+    """
+    What the service learns by itself.
+    """
+    from worker.cli.ground import ground
+    from worker.cli.learnt import models
+    from worker.cli.sync import service_of
+    from worker.flows.taught import to_learn
+    from worker.store import learnings, views
+
+    with ground(meets_org=False) as settings:
+        service = service_of(settings, sources=False, decides=False)
+        with service.engine.connect() as connection:
+            found = [{name: views.plain(value) for name, value in each.items()} for each in learnings.told(connection)]
+    rules = to_learn(service.rules)
+    asked = [{"model": name, "learner": rule.by, "over_months": rule.over_months} for name, rule in rules.items()]
+    speech.answer({"models": asked, "learnings": found}, lambda: models(rules, found))
 
 
 def _own_paths(since: datetime, until: datetime) -> list[PathCount]:

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "credit": ("worker.cli.credit", "Credit one deal described in a file. No network, no database."),
     "learn": ("worker.cli.learn", "Learn what channels weigh from a table of paths. No network, no database."),
     "backtest": ("worker.cli.backtest", "Whether the flag was worth anything, by what came of it."),
+    "source-team": ("worker.cli.source_team", "Set a deal's sourcing team by hand, with a reason."),
     "periods": ("worker.cli.periods", "Lock fiscal periods, so that no credit moves inside them."),
     "check": ("worker.cli.check", "Check the rule files, and show what they would change before they do."),
     "doctor": ("worker.cli.doctor", "Check everything the service stands on, each with its cure."),

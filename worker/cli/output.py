@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 68 partly done, 69
 
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def error_lines(error: HeadwaterError | ConfigError) -> list[str]:
     if error.actions:
         lines.append("Try this:")
         lines += [f"  {action}" for action in error.actions]
-    return lines
+    return [printable(line) for told in lines for line in told.split("\n")]
 
 
 def error_data(error: HeadwaterError | ConfigError) -> dict[str, Any]:
@@ -146,4 +147,20 @@ def _shown(cell: object) -> str:
         case int():
             return f"{cell:,}"
         case _:
-            return str(cell)
+            return printable(str(cell))
+
+
+def printable(text: str) -> str:
+    """
+    The text with its control characters spelt out (\\x1b), so that nobody's data steers a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter.encode("unicode_escape").decode() if _steers(letter) else letter for letter in text)
+
+
+def _steers(letter: str) -> bool:
+    """
+    Control and format characters, halves of pairs, line and paragraph separators; joiners are part of words.
+    """
+    return unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and letter not in "\u200c\u200d"

@@ -4,7 +4,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -18,11 +17,10 @@ from worker.core.attribution.moved import named
 from worker.core.errors import Fatal
 from worker.core.instants import to_the_minute
 from worker.core.steps import Line, lines
-from worker.core.timeline import Lens
 from worker.core.touchpoints.duplicates import standing as standing_of
-from worker.flows.as_of import Credited, Hindsight, credit_as
+from worker.flows.as_of import Credited, Hindsight, Moment, credit_as
 from worker.flows.reclassify import classified
-from worker.flows.replay import AccountPast, Engaged, flag_as_known_now, flag_as_known_then
+from worker.flows.replay import AccountsPast, Engaged, engaged_of, flags_as_known_now, flags_as_known_then
 from worker.flows.since import Since, credits_since, flag_since
 from worker.store import views
 
@@ -31,39 +29,22 @@ NEVER_WRITTEN: Final = ("written", "to_write")
 TODAYS: Final = "what is not dated is as it is today"
 
 
-@dataclass(frozen=True)
-class Moment:
-    """
-    The instant asked for, and in which sense: as it was known then, or as it is known now of then.
-    """
-
-    at: datetime
-    known_then: bool
-
-    @property
-    def lens(self) -> Lens:
-        """
-        What counts for it.
-        """
-        return Lens(self.at, self.at if self.known_then else None)
-
-
 def as_of(hindsight: Hindsight, kind: str, golden_id: int, moment: Moment) -> dict[str, Any]:
     """
     ``views.why`` of a record with everything decided about it put back to a moment, and ``as_of``: the instant, the
     sense, the rules, and what cannot be known. Raises Fatal HW-182 for an instant that is yet to come.
     """
-    _expect_past(hindsight, moment.at)
+    hindsight.expect_past(moment.at)
     answer = views.why(hindsight.connection, kind, golden_id)
     for name in (*NEVER_WRITTEN, "turns", "verdicts"):
         answer.pop(name, None)
     rules = hindsight.rules_at(moment.at)
-    unknown = [_first_seen(hindsight, moment)] if _first_seen(hindsight, moment) else []
+    unknown = hindsight.not_fed_yet(moment.at)
     put_back: Callable[..., Iterator[str]] = {"account": _account, "opportunity": _deal, "person": _person}[kind]
     unknown += put_back(hindsight, golden_id, moment, answer)
     answer["as_of"] = {
         "at": views.plain(moment.at),
-        "sense": "as it was known then" if moment.known_then else "as it is known now of then",
+        "sense": moment.sense,
         "rules": rules.version,
         "not_known": unknown,
     }
@@ -75,11 +56,11 @@ def since(hindsight: Hindsight, kind: str, golden_id: int, at: datetime) -> tupl
     Who it is (kind, id, name), and what changed. Raises Fatal HW-182 for an instant that is yet to come, HW-183 for a
     person, about whom nothing is decided that changes.
     """
-    _expect_past(hindsight, at)
+    hindsight.expect_past(at)
     answer = views.why(hindsight.connection, kind, golden_id)
     who = {name: answer[name] for name in ("kind", "id", "name")}
     if kind == "account":
-        return who, flag_since(hindsight, AccountPast(hindsight, golden_id), at)
+        return who, flag_since(hindsight, AccountsPast(hindsight, [golden_id]), at)
     if kind == "opportunity":
         return who, credits_since(hindsight, golden_id, at)
     raise Fatal(
@@ -89,21 +70,15 @@ def since(hindsight: Hindsight, kind: str, golden_id: int, at: datetime) -> tupl
     )
 
 
-def _expect_past(hindsight: Hindsight, at: datetime) -> None:
-    if at > hindsight.now:
-        raise Fatal("HW-182", f"{to_the_minute(at)} is yet to come; it is {to_the_minute(hindsight.now)}")
-
-
-def _first_seen(hindsight: Hindsight, moment: Moment) -> str | None:
-    first = hindsight.first_seen_at()
-    if first is None or moment.at >= first:
-        return None
-    return f"the store has been fed since {to_the_minute(first)} only; the rules are those it began with"
-
-
 def _account(hindsight: Hindsight, golden_id: int, moment: Moment, answer: dict[str, Any]) -> Iterator[str]:
-    account = AccountPast(hindsight, golden_id)
-    found = (flag_as_known_then if moment.known_then else flag_as_known_now)(hindsight, account, moment.at)
+    accounts = AccountsPast(hindsight, [golden_id])
+    rules = hindsight.rules_at(moment.at)
+    stood = (
+        flags_as_known_now(hindsight, accounts, moment.at).stood
+        if not moment.known_then and accounts.came_late(rules, moment.at)
+        else flags_as_known_then(hindsight, accounts, moment.at)
+    )
+    found = engaged_of(stood, rules.version)
     answer |= {
         "engagement": _flag(found, moment.at),
         "standing": _plain(found.standing) | {"detail": json.loads(found.standing["detail"])},
@@ -136,13 +111,20 @@ def _deal(hindsight: Hindsight, golden_id: int, moment: Moment, answer: dict[str
         name: views.plain(found.deal[name]) for name in ("outcome", "amount", "currency", "created_at", "closed_at")
     }
     left_out = None if found.reason is None else _left_out(found.reason, rules.version)
-    answer |= told | {"attribution": _plain(found.attribution) if found.attribution else left_out}
+    answer |= told | {"attribution": _attribution(found.attribution) if found.attribution else left_out}
+    number = ((answer["attribution"] or {}).get("overridden") or {}).get("id")
+    answer["overrides"] = [each | {"holds": True} for each in answer["overrides"] if each["id"] == number]
     answer["credits"] = [_plain(row) | {"models": json.loads(row["models"])} for row in found.credits]
+    answer["learnings"] = views.learnings_of(hindsight.connection, answer["credits"])
     if found.deal["is_deleted"]:
         yield "the deal was deleted since; it is shown as it stood"
     if found.roles_gone:
-        yield f"{found.roles_gone} contact roles that were taken away at some time: whether they stood then is not kept"
+        yield f"whether {found.roles_gone} contact roles that were taken away stood then is not kept"
     yield f"the deal's type and record type, its account and that account's people: {TODAYS}"
+
+
+def _attribution(said: Mapping[str, Any]) -> dict[str, Any]:
+    return _plain(said) | {"overridden": json.loads(said["overridden"]) if said["overridden"] else None}
 
 
 def _left_out(reason: str, version: int) -> dict[str, Any]:

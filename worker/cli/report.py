@@ -5,7 +5,8 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,18 +14,26 @@ import click
 import polars as pl
 from sqlalchemy import Connection
 
+from config.dealfile import instant
 from config.errors import ConfigError
+from config.rulefiles import load_rules
+from config.settings import Settings
 from worker.cli import sources
+from worker.cli.credit import InstantType
 from worker.cli.ground import ground
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
-from worker.core.funnel.calendar import KINDS, Calendar
+from worker.core.funnel.calendar import KINDS
 from worker.core.funnel.totals import Measure, Totals, matching
 from worker.core.instants import to_the_minute
 from worker.core.rules import Rules
+from worker.flows.as_of import Hindsight, Moment
+from worker.flows.now import now_of
 from worker.flows.reports import catalogue
-from worker.flows.reports.shape import Asked, Report, Table
-from worker.store import reports, views
+from worker.flows.reports.shape import Asked, Report, Standing, Table
+from worker.flows.run import Service
+from worker.store import fiscal, past, reports, views
+from worker.wiring import past_rules
 
 NAMES = ("sources", *catalogue.REPORTS)
 # More groups than a screen takes are cut there, and only there.
@@ -42,24 +51,50 @@ FORMULA = tuple("=+-@\t\r\0")
 @click.option("--of", "of", type=click.Choice(["accounts", "people"]), help="What the funnel counts.")
 @click.option("--rows", "as_rows", is_flag=True, help="The rows behind the numbers.")
 @click.option("--where", multiple=True, metavar="GROUP=VALUE", help="Only rows of that group; VALUE empty: none.")
+@click.option(
+    "--as-of",
+    type=InstantType(),
+    metavar="INSTANT",
+    help="As it stood then, by all that is known of it now (2026-11-18T12:00:00Z, or a day).",
+)
+@click.option("--known-then", is_flag=True, help="With --as-of: by what was known then.")
 @click.option("--csv", "as_csv", is_flag=True, help="Answer in CSV, without totals.")
 @common
-def command(name: str, subject: tuple[str, ...], *, as_rows: bool, as_csv: bool, speech: Speech, **asked: Any) -> None:
+def command(
+    name: str,
+    subject: tuple[str, ...],
+    *,
+    as_of: datetime | date | None,
+    known_then: bool,
+    as_rows: bool,
+    as_csv: bool,
+    speech: Speech,
+    **asked: Any,
+) -> None:
     """
-    sources, funnel, attribution, engagement, journey DEAL, campaigns, velocity, handover, readiness, weekly.
+    sources, funnel, attribution, engagement, journey DEAL, campaigns, velocity, quota, handover, value, metrics,
+    readiness, weekly.
+
+    --as-of makes the report of a past moment, by the rules in force then; nothing is written.
     """
+    if known_then and as_of is None:
+        raise click.UsageError("give --known-then with --as-of")
     wanted = dict(_pair(each) for each in asked.pop("where"))
+    asked |= {"subject": " ".join(subject) or None}
     with ground(meets_org=False) as settings:
         service = service_of(settings, sources=False, decides=False)
-        with service.engine.connect() as connection:
-            if name == "sources":
-                _sources(connection, service.rules, speech, as_csv=as_csv)
-                return
-            found = catalogue.make(
-                connection, name, _asked(connection, service.rules, subject=" ".join(subject) or None, **asked)
-            )
-            standing = reports.standing_of(connection)
-    tables = [_narrowed(each, wanted) for each in found.tables]
+        if as_of is not None:
+            moment = Moment(instant(as_of, service.rules.zone, ends=True), known_then)
+            found = _of_past(service, settings, name, moment, asked)
+        else:
+            with service.engine.connect() as connection:
+                if name == "sources":
+                    _sources(connection, service.rules, speech, as_csv=as_csv)
+                    return
+                found = catalogue.make(connection, name, _asked(connection, service.rules, now_of(connection), asked))
+                found = replace(found, standing=Standing(**reports.standing_of(connection)))
+    standing = found.standing or Standing(None, None)
+    tables = _narrowed(found.tables, wanted)
     if as_csv:
         for each in tables:
             frame = each.rows if as_rows else each.summed().lines
@@ -69,26 +104,31 @@ def command(name: str, subject: tuple[str, ...], *, as_rows: bool, as_csv: bool,
     speech.answer(data, lambda: _told(found, tables, standing, as_rows=as_rows))
 
 
-def _asked(
-    connection: Connection,
-    rules: Rules,
-    *,
-    period: str | None,
-    by: str | None,
-    model: str | None,
-    of: str | None,
-    subject: str | None,
-) -> Asked:
-    calendar = Calendar(rules.zone, reports.fiscal_year(connection))
+def _of_past(service: Service, settings: Settings, name: str, moment: Moment, asked: Mapping[str, Any]) -> Report:
+    """
+    The report as of a moment.
+    """
+    catalogue.expect_past(name)
+    rules_of = past_rules(service.engine, load_rules(settings.rules))
+    with past.look_only(service.engine) as connection:
+        hindsight = Hindsight(connection, rules_of)
+        hindsight.expect_past(moment.at)
+        rules = hindsight.rules_at(moment.at)
+        return catalogue.make_as_of(hindsight, name, _asked(connection, rules, moment.at, asked), moment)
+
+
+def _asked(connection: Connection, rules: Rules, now: datetime, options: Mapping[str, Any]) -> Asked:
+    calendar = fiscal.calendar_of(connection, rules.zone)
+    period, by = options["period"], options["by"]
     return Asked(
-        now=catalogue.now_of(connection),
+        now=now,
         calendar=calendar,
         rules=rules,
-        model=model or rules.write_model,
+        model=options["model"] or rules.write_model,
         period=calendar.span(period) if period else None,
         by=tuple(part.strip() for part in by.split(",") if part.strip()) if by else (),
-        of=of,
-        subject=subject,
+        of=options["of"],
+        subject=options["subject"],
     )
 
 
@@ -99,28 +139,33 @@ def _pair(text: str) -> tuple[str, str | None]:
     return name.strip(), value or None
 
 
-def _narrowed(found: Table, wanted: Mapping[str, str | None]) -> Table:
-    strangers = sorted(set(wanted) - set(found.rows.columns))
-    if strangers:
-        raise ConfigError(
-            "HW-161", f"{found.name} have no {strangers[0]}", (f"--where one of {', '.join(found.rows.columns)}",)
-        )
-    return Table(found.name, matching(found.rows, wanted), found.measures, found.by, found.dimensions, found.clock)
+def _narrowed(tables: Sequence[Table], wanted: Mapping[str, str | None]) -> list[Table]:
+    """
+    The tables that have all the columns, with the rows that are wanted.
+    """
+    found = [each for each in tables if set(wanted) <= set(each.rows.columns)]
+    if not found:
+        columns = dict.fromkeys(name for each in tables for name in each.rows.columns)
+        strangers = sorted(set(wanted) - set(columns)) or sorted(wanted)
+        names = " and ".join(each.name for each in tables)
+        raise ConfigError("HW-161", f"{names} have no {strangers[0]}", (f"--where one of {', '.join(columns)}",))
+    return [replace(each, rows=matching(each.rows, wanted)) for each in found]
 
 
-def _told(found: Report, tables: Sequence[Table], standing: Mapping[str, Any], *, as_rows: bool) -> Iterator[str]:
+def _told(found: Report, tables: Sequence[Table], standing: Standing, *, as_rows: bool) -> Iterator[str]:
     yield found.title
+    if standing.sense is not None:
+        yield f"As of {to_the_minute(standing.at)}, {standing.sense}, by rules v{standing.rules}."
+        yield from (f"  Not known: {each}" for each in standing.not_known)
     yield from found.notes
     for each in tables:
         yield ""
         yield from _rows_told(each) if as_rows else _lines_told(each, found.maturing)
     yield ""
     yield from found.remarks
-    yield (
-        f"As of {to_the_minute(standing['at'])}, rules v{standing['rules']}."
-        if standing["at"]
-        else "Nothing was decided yet."
-    )
+    if standing.sense is None:
+        said = f"As of {to_the_minute(standing.at)}, rules v{standing.rules}."
+        yield said if standing.at else "Nothing was decided yet."
 
 
 def _lines_told(found: Table, maturing: frozenset[str]) -> Iterator[str]:
@@ -131,9 +176,11 @@ def _lines_told(found: Table, maturing: frozenset[str]) -> Iterator[str]:
         [_cell(line[name], units.get(name), is_young=_is_young(line, summed, maturing)) for name in heads]
         for line in summed.lines.head(SHOWN_LINES).iter_rows(named=True)
     ]
-    total = ["Total", *[""] * (len(summed.by) - 1), *(_cell(summed.total[m.name], m) for m in found.measures)]
+    if found.has_total:
+        cells = (_cell(summed.total[measure.name], measure) for measure in found.measures)
+        lines.append(["Total", *[""] * (len(summed.by) - 1), *cells])
     right = range(len(summed.by), len(heads))
-    yield from table([name.replace("_", " ").upper() for name in heads], [*lines, total], right=tuple(right))
+    yield from table([name.replace("_", " ").upper() for name in heads], lines, right=tuple(right))
     if summed.lines.height > SHOWN_LINES:
         yield f"... and {summed.lines.height - SHOWN_LINES:,} more; all of them with --csv or --json"
 
@@ -170,9 +217,7 @@ def _plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
     return [{name: views.plain(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
 
 
-def _data(
-    name: str, found: Report, tables: Sequence[Table], standing: Mapping[str, Any], *, as_rows: bool
-) -> dict[str, Any]:
+def _data(name: str, found: Report, tables: Sequence[Table], standing: Standing, *, as_rows: bool) -> dict[str, Any]:
     """
     The report as JSON. A maturing line has nulls for its rates.
     """
@@ -189,7 +234,7 @@ def _data(
             "by": list(summed.by),
             "measures": [{"name": measure.name, "unit": measure.unit} for measure in each.measures],
             "lines": lines,
-            "total": {key: views.plain(value) for key, value in summed.total.items()},
+            "total": {key: views.plain(value) for key, value in summed.total.items()} if each.has_total else None,
             "row_count": each.rows.height,
             **({"rows": _plain(each.rows)} if as_rows else {}),
         }
@@ -197,7 +242,11 @@ def _data(
     return {
         "report": name,
         "title": found.title,
-        "as_of": {"at": views.plain(standing["at"]), "rules": standing["rules"]},
+        "as_of": {
+            "at": views.plain(standing.at),
+            "rules": standing.rules,
+            **({"sense": standing.sense, "not_known": list(standing.not_known)} if standing.sense else {}),
+        },
         "notes": list(found.notes),
         "tables": [told(each) for each in tables],
         "remarks": list(found.remarks),

@@ -93,11 +93,12 @@ def sweep_lines(sweeps: list[dict[str, Any]]) -> Iterator[str]:
     counts = ("there", "here", "missing", "stale", "gone", "returned", "left", "hidden", "calls")
     heads = ("THERE", "HERE", "MISSING", "OUT OF DATE", "GONE", "SHOWN AGAIN", "STILL DIFFER", "HIDDEN", "CALLS")
     yield from table(
-        ("SWEPT", "UP TO", *heads),
+        ("SWEPT", "UP TO", "NOT SETTLED", *heads),
         [
             [
                 sweep["stream"],
                 to_the_minute(sweep["proof"]["up_to"]) if sweep["proof"] else "",
+                _unsettled(sweep["proof"]) if sweep["proof"] else "",
                 *(f"{sweep['proof'][name]:,}" if sweep["proof"] else "" for name in counts),
             ]
             for sweep in sweeps
@@ -108,7 +109,23 @@ def sweep_lines(sweeps: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{sweep['stream']} could not be swept: {sweep['error']}"
         elif sweep["is_due"]:
             yield f"{sweep['stream']} is " + ("being swept" if sweep["began_at"] else "about to be swept")
+    yield from _swept_again([sweep for sweep in sweeps if sweep["proof"] and sweep["proof"].get("again_at")])
     yield ""
+
+
+def _unsettled(proof: dict[str, Any]) -> str:
+    there, here = proof.get("unsettled_there", 0), proof.get("unsettled_here", 0)
+    return f"{there:,}" if there == here else f"{there:,} there, {here:,} here"
+
+
+def _swept_again(sweeps: list[dict[str, Any]]) -> Iterator[str]:
+    if sweeps:
+        unsettled = sum(sweep["proof"].get("unsettled_there", 0) for sweep in sweeps)
+        at = max(sweep["proof"]["again_at"] for sweep in sweeps)
+        yield (
+            f"{unsettled:,} records had changed too lately to be compared ({len(sweeps)} objects): they are swept "
+            f"again by {to_the_minute(at)}"
+        )
 
 
 def _writes(writes: dict[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from config.rulefiles import load_rules
 from config.settings import Settings
 from worker.cli.credit import InstantType
 from worker.cli.ground import ground
+from worker.cli.learnt import learning
 from worker.cli.money import money
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
@@ -22,7 +23,7 @@ from worker.cli.why_account import flag, standing
 from worker.core.deals import MINOR_DIGITS
 from worker.core.errors import Fatal
 from worker.core.instants import to_the_minute
-from worker.flows.as_of import Hindsight
+from worker.flows.as_of import Hindsight, Moment
 from worker.flows.run import Service
 from worker.store import past, scopes, views
 
@@ -112,7 +113,7 @@ def _past(
                 ),
             )
         elif as_of is not None:
-            moment = then.Moment(instant(as_of, zone, ends=True), known_then)
+            moment = Moment(instant(as_of, zone, ends=True), known_then)
             answers = [then.as_of(hindsight, each["kind"], each["id"], moment) for each in found]
             speech.answer(answers[0] if len(answers) == 1 else answers, lambda: _told(answers, service.rules.currency))
 
@@ -188,6 +189,7 @@ def _credit(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
         f"  source {' / '.join(source)}; influenced {yes_no['influenced']}; assisted {yes_no['assisted']}; "
         f"basis {decided['basis']}; {decided['state']}; rules v{decided['rule_version']}"
     )
+    yield from _by_hand(answer)
     if decided["remark"]:
         yield f"  As it is: {decided['remark']}."
     digits = max(MINOR_DIGITS.get(currency, 2), len(str(answer["amount"] or "").partition(".")[2]))
@@ -197,6 +199,23 @@ def _credit(answer: dict[str, Any], home_currency: str) -> Iterator[str]:
             yield ""
             yield f"{clock.capitalize()} credit ({words}):"
             yield from _shares(rows, digits)
+    for learnt in answer.get("learnings", ()):
+        yield ""
+        yield from learning(learnt)
+
+
+def _by_hand(answer: dict[str, Any]) -> Iterator[str]:
+    """
+    What administrators said of the sourcing team, and what the touches say.
+    """
+    by_touches = answer["attribution"].get("overridden")
+    if by_touches:
+        source = [by_touches[name] or "-" for name in ("team", "channel", "offer")]
+        yield f"  By its touches the source would be {' / '.join(source)}."
+    for said in answer.get("overrides", ()):
+        what = f"Source set to {said['team'].replace('_', ' ')}" if said["team"] else "Source given back to the touches"
+        standing = " (holds)" if said["holds"] else ""
+        yield f"  {what} by {said['said_by']} on {to_the_minute(said['said_at'])}{standing}: {said['reason']}"
 
 
 def _shares(rows: list[dict[str, Any]], digits: int) -> Iterator[str]:

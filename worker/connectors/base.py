@@ -6,7 +6,7 @@ cursor's inside is its connector's own business: flows store it and give it back
 nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -78,7 +78,8 @@ class Page:
     into those objects, ``attributes`` is JSON text. Rows come either as ``rows`` (text or None a value) or as ``csv``
     (chunks of RFC 4180 bytes without header, empty = null, same column order); ``count`` is how many the platform
     said there are, checked after the copy, None if it did not say. A stored row keeps what it has in columns that a
-    page does not name.
+    page does not name. ``numbers`` are columns of ``ours`` and ``extra`` whose numbers the CSV may spell otherwise than
+    rows do ("43.0" for "43").
 
     ``unseen`` are ids asked for that the platform neither shows nor calls deleted: hidden from us, perhaps for a time.
     ``doubtful`` are ids said to be deleted that may have come back since: those stored as live are to be read again.
@@ -91,6 +92,7 @@ class Page:
     columns: Sequence[str] = ()
     rows: Iterable[Sequence[str | None]] = ()
     csv: Iterable[bytes] | None = None
+    numbers: Collection[str] = ()
     count: int | None = None
     unseen: Sequence[str] = ()
     doubtful: Sequence[str] = ()
@@ -184,7 +186,7 @@ class RecordChange:
     removes: str | None = None
 
 
-Verdict = Literal["done", "retry", "parked", "gone", "refused", "unknown"]
+Verdict = Literal["done", "retry", "parked", "gone", "refused", "full", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,8 @@ class Result:
     The platform's answer for one record, in the order sent.
 
     done: it holds the values now. retry: try again soon (a lock). parked: refused by a rule of theirs until the record
-    changes. gone: deleted, merged or converted, resolve again. refused: configuration, a person must act.
+    changes. gone: deleted, merged or converted, resolve again. refused: configuration, a person must act. full: no
+    further record fits in until a person makes room; those that are there can still be changed.
     unknown: it may or may not have happened, read before writing again.
     """
 
@@ -261,10 +264,10 @@ class Sink(Protocol):
         More records than this are handed over to a job of the platform's own; None where it has none.
         """
 
-    def open_job(self, object_name: str) -> str | None:
+    def open_job(self, object_name: str, *, removes: bool = False) -> str | None:
         """
         A new job, empty: nothing is written by it yet. Its id there; None where the platform takes no job of this
-        object, or none today.
+        object, or none today. A job sets fields, or it deletes: ``removes``.
         """
 
     def hand_over(self, job: str, object_name: str, changes: Sequence[RecordChange]) -> Sequence[Result]:
@@ -274,9 +277,11 @@ class Sink(Protocol):
         Whether it came about is not told, and not by what is raised either: ``job_results`` knows.
         """
 
-    def job_results(self, job: str, record_ids: Sequence[str], *, give_up: bool = False) -> Sequence[Result] | None:
+    def job_results(
+        self, job: str, object_name: str, changes: Sequence[RecordChange], *, give_up: bool = False
+    ) -> Sequence[Result] | None:
         """
-        What became of the records of a job, in the order asked; None while it runs.
+        What became of the changes of a job, in the order asked; None while it runs.
 
         A job that was never let run is ended, and so is one that runs when ``give_up`` is set: records it has not
         looked at are ``retry``. A job that is gone gives ``unknown``. Raises as a read does.

@@ -27,9 +27,16 @@ def as_stood(facts: pl.DataFrame, changes: pl.DataFrame, stages: pl.DataFrame, l
     stood there. ``changes`` is DEAL_CHANGE with arrived_at, ``stages`` the organisation's STAGE list.
 
     A deal of whose changes the lens hides none stands as it does now; one that has no change recorded keeps its amount
-    and stage, and is open up to its close.
+    and stage, and is open up to its close. One all of whose changes up to ``lens.since`` came after it was not known
+    then. Facts with ``close_on`` get that back, too.
     """
     there = facts.filter((pl.col("created_at") <= lens.until).fill_null(value=False))
+    if lens.since is not None:
+        came = changes.group_by("opportunity_id").agg(came_at=pl.col("arrived_at").min())
+        unknown = came.filter(pl.col("came_at") > lens.since).join(
+            facts.filter((pl.col("created_at") <= lens.since).fill_null(value=False)), on="opportunity_id", how="semi"
+        )
+        there = there.join(unknown, on="opportunity_id", how="anti")
     ordered = changes.sort("opportunity_id", "occurred_at", maintain_order=True)
     hidden = ordered.filter(~lens.sees())
     seen = ordered.filter(lens.sees())
@@ -64,5 +71,6 @@ def _closing(
     )
     entries = seen.select(opportunity_ref=record, stage="stage", entered_at="occurred_at")
     ends = outcomes(records, entries, stages, zone).join(records.select("record_id", "opportunity_id"), on="record_id")
-    then = shown.join(ends, on="opportunity_id").select("opportunity_id", *_THEN)
-    return deals.drop(*_THEN).join(then, on="opportunity_id").select(deals.columns)
+    names = [name for name in (*_THEN, "close_on") if name in deals.columns]
+    then = shown.join(ends, on="opportunity_id").select("opportunity_id", *names)
+    return deals.drop(names).join(then, on="opportunity_id").select(deals.columns)

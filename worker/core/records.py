@@ -220,6 +220,7 @@ ORGANIZATION: Final[dict[str, str]] = {
     "name": "text",
     "zone": "text",
     "fiscal_year_month": "numeric",
+    "year_named_by_start": "boolean",  # by the calendar year in which it begins; else by that in which it ends
     "is_sandbox": "boolean",
 }
 

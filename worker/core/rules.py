@@ -11,6 +11,7 @@ from worker.core.engagement.levels import LevelRules
 from worker.core.engagement.rules import EngagementRules
 from worker.core.engagement.standing import StandingRules
 from worker.core.funnel.quota import QuotaRules
+from worker.core.funnel.value import KindRules
 from worker.core.matching.accounts import AccountRules
 from worker.core.matching.keys import IdentityRules
 from worker.core.reconcile.rules import WriteRules
@@ -54,3 +55,4 @@ class Rules:
     standing: StandingRules = field(default_factory=StandingRules)
     tracking: TrackingRules = field(default_factory=TrackingRules)
     quota: QuotaRules = field(default_factory=QuotaRules)
+    kinds: KindRules = field(default_factory=KindRules)

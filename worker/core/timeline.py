@@ -5,10 +5,11 @@ database's; what a run read off both when it began ties the one to the other.
 Pure. Called by the as-of flow.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -32,21 +33,45 @@ class Timeline:
     """
 
     def __init__(self, ticks: Sequence[Tick], offset: timedelta) -> None:
-        self._ticks: Final = sorted(ticks)
-        self._starts: Final = [tick.database_at for tick in self._ticks]
+        ticks = sorted(ticks)
+        self._starts: Final = [tick.database_at for tick in ticks]
+        # By the organisation's clock, which never goes back: a first run knows nothing of it yet and may be far ahead.
+        self._said: Final = list(accumulate((tick.organisation_at for tick in reversed(ticks)), min))[::-1]
         self._offset: Final = offset
 
     def by_organisation(self, database_at: datetime) -> datetime:
         """
-        What the organisation's clock said at an instant of the database's: never more than at the next tick.
+        What the organisation's clock said at an instant of the database's: never more than at a later tick.
         """
         place = bisect_right(self._starts, database_at)
         if not place:
             said = database_at + self._offset
-            return min(said, self._ticks[0].organisation_at) if self._ticks else said
-        tick = self._ticks[place - 1]
-        said = tick.organisation_at + (database_at - tick.database_at)
-        return min(said, self._ticks[place].organisation_at) if place < len(self._ticks) else said
+            return min(said, self._said[0]) if self._said else said
+        said = self._said[place - 1] + (database_at - self._starts[place - 1])
+        return min(said, self._said[place]) if place < len(self._said) else said
+
+    def by_database(self, organisation_at: datetime) -> datetime:
+        """
+        The last instant of the database's clock at which the organisation's had not passed this one.
+        """
+        place = bisect_right(self._said, organisation_at)
+        if place:
+            read = self._starts[place - 1] + (organisation_at - self._said[place - 1])
+        else:
+            read = organisation_at - self._offset
+        if place == len(self._starts):
+            return read
+        return min(read, self._starts[place] - timedelta(microseconds=1))
+
+    def first_run_from(self, organisation_at: datetime) -> datetime | None:
+        """
+        When a run first began at or after an instant, both by the organisation's clock; the instant itself where runs
+        are not kept that far back, None where none has begun since.
+        """
+        place = bisect_left(self._said, organisation_at)
+        if not place:
+            return organisation_at
+        return self._said[place] if place < len(self._said) else None
 
     def arrived(self, facts: pl.DataFrame) -> pl.DataFrame:
         """

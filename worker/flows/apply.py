@@ -71,16 +71,22 @@ def _send(run: Run, sink: Sink, rows: Sequence[Row]) -> None:
         refuse(run, rows, error)
         return
     still = leave_what_differs(run, rows, observed)
-    is_bulk = sink.bulk_above is not None and len(still) > sink.bulk_above
-    if is_bulk and hand_over(run, sink, object_name, still):
-        return
-    # Deleting is a call of its own.
+    # Deleting is a call, or a job, of its own.
     for rows_alike in ([row for row in still if row.removes], [row for row in still if not row.removes]):
+        is_bulk = sink.bulk_above is not None and len(rows_alike) > sink.bulk_above
+        if is_bulk and hand_over(run, sink, object_name, rows_alike):
+            # While the object has a job, nobody else writes it: what is left has its turn afterwards.
+            return
         for chunk in _chunks(rows_alike, sink.batch_size):
-            _write(run, sink, object_name, chunk)
+            if not _write(run, sink, object_name, chunk):
+                return
 
 
-def _write(run: Run, sink: Sink, object_name: str, rows: Sequence[Row]) -> None:
+def _write(run: Run, sink: Sink, object_name: str, rows: Sequence[Row]) -> bool:
+    """
+    Whether there is room for more: where there is none, what was to come into being is put aside in the outbox, and
+    what is left of it has its turn.
+    """
     with run.transaction() as connection:
         outbox.mark(connection, rows, "sending")
     try:
@@ -92,6 +98,7 @@ def _write(run: Run, sink: Sink, object_name: str, rows: Sequence[Row]) -> None:
         raise
     with run.transaction() as connection:
         settle_answers(run, connection, rows, answers)
+    return all(answer.verdict != "full" for answer in answers)
 
 
 def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:

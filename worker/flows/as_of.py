@@ -1,7 +1,8 @@
 """
-Decides again what held at a past moment, and what changed since: an account's flag and stage, a deal's credits.
+Decides again what held at a past moment: the credits of deals, and what all looking back has in common.
 
-Two senses are told apart: as we know of that moment now, and as it was known then. Reads only. Called by ``why``.
+Two senses are told apart: as we know of that moment now, and as it was known then. Reads only. Called by ``why`` and
+the reports.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,19 +14,49 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection
 
+from worker.core.attribution.adjust import in_locked_periods
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.path import build_paths
+from worker.core.attribution.sourcing import in_force, with_openings
 from worker.core.deals import as_deals, why_not_credited
 from worker.core.engagement.standing import Learnt
+from worker.core.errors import Fatal
+from worker.core.frames import INSTANT, Schema
 from worker.core.history import as_stood
+from worker.core.instants import to_the_minute
 from worker.core.rules import Rules
 from worker.core.timeline import Lens, Timeline
-from worker.flows.attribute import attributions
-from worker.flows.credits import converted, stored_credits
+from worker.flows.attribute import as_stored, attributions
+from worker.flows.credits import converted, settling_of, stored_credits
 from worker.flows.engage import what_was_learnt
+from worker.flows.now import now_of
 from worker.flows.reclassify import as_touches, classified, that_stand
-from worker.flows.reports.catalogue import now_of
-from worker.store import cursors, decisions, matching, past
+from worker.flows.taught import taught, to_learn
+from worker.store import adjustments, cursors, decisions, learnings, matching, overrides, past
+
+
+@dataclass(frozen=True)
+class Moment:
+    """
+    The instant asked for, and in which sense: as it was known then, or as it is known now of then.
+    """
+
+    at: datetime
+    known_then: bool
+
+    @property
+    def lens(self) -> Lens:
+        """
+        What counts for it.
+        """
+        return Lens(self.at, self.at if self.known_then else None)
+
+    @property
+    def sense(self) -> str:
+        """
+        The same in words.
+        """
+        return "as it was known then" if self.known_then else "as it is known now of then"
 
 
 @dataclass
@@ -71,6 +102,29 @@ class Hindsight:
         """
         return self.timeline.by_organisation(self._versions[0][0]) if self._versions else None
 
+    def expect_past(self, at: datetime) -> None:
+        """
+        Raises Fatal HW-182 for an instant that is yet to come.
+        """
+        if at > self.now:
+            raise Fatal("HW-182", f"{to_the_minute(at)} is yet to come; it is {to_the_minute(self.now)}")
+
+    def not_fed_yet(self, at: datetime) -> list[str]:
+        """
+        What must be said of an instant before anything was known; nothing otherwise.
+        """
+        first = self.first_seen_at()
+        if first is None or at >= first:
+            return []
+        return [f"the store has been fed since {to_the_minute(first)} only; the rules are those it began with"]
+
+    def said_of(self, opportunity_ids: Sequence[int], rules: Rules) -> pl.DataFrame:
+        """
+        What administrators said of these deals' sourcing team: STATEMENT with arrived_at. It was known as it was said.
+        """
+        said = self.timeline.arrived(overrides.said_of(self.connection, opportunity_ids, rules.zone))
+        return said.with_columns(occurred_at="arrived_at")
+
     def told_of_deal(self, opportunity_id: int, rules: Rules) -> pl.DataFrame:
         """
         What happened on a deal: occurred_at, arrived_at and what, in words.
@@ -84,12 +138,25 @@ class Hindsight:
         roles = self.timeline.arrived(held).select(
             "occurred_at", "arrived_at", what=pl.lit("contact role ") + pl.col("role")
         )
-        people = _people(self, [opportunity_id], rules, Lens(self.now))
+        people = people_as(self, [opportunity_id], rules, Lens(self.now))
         acts = self.timeline.arrived(
             classified(self.connection, "person", people["person_id"].unique().to_list(), rules)
         )
         touches = that_stand(acts, rules).filter("earns_credit").select("occurred_at", "arrived_at", what="label")
-        return pl.concat([changes, roles, touches])
+        set_to = pl.format("source set to {} by an administrator", pl.col("team").str.replace_all("_", " "))
+        said = self.said_of([opportunity_id], rules).select(
+            "occurred_at", "arrived_at", what=set_to.fill_null("source given back to the touches")
+        )
+        return pl.concat([changes, roles, touches, said, self._learnings(rules)])
+
+    def _learnings(self, rules: Rules) -> pl.DataFrame:
+        """
+        When the weights of the rules' models were learnt, as ``told_of_deal`` tells it.
+        """
+        kept = learnings.kept(self.connection, to_learn(rules))
+        told = [(each.learnt_at, each.learnt_at, f"model {model} was learnt") for model in kept for each in kept[model]]
+        schema: Schema = {"occurred_at": INSTANT, "arrived_at": INSTANT, "what": pl.String}
+        return pl.DataFrame(told, schema=schema, orient="row")
 
 
 @dataclass(frozen=True)
@@ -110,16 +177,18 @@ class Credited:
 @dataclass(frozen=True)
 class CreditedSet:
     """
-    Deals as they stood. ``facts``: DEAL_FACTS with ``reason`` (why it earned nothing by rule, null where it may) and
-    ``digits``; ``attributions``: what is said of those that may (ATTRIBUTION_COLUMNS and the rates' ids); ``credits``:
-    theirs as the store keeps them, with type, channel, offer, campaign and label of the touch; ``roles_gone``:
-    opportunity_id and roles_gone, how many contact roles were taken away at some time.
+    Deals as they stood. ``facts``: DEAL_FACTS with ``close_on``, ``reason`` (why it earned nothing by rule, null where
+    it may) and ``digits``; ``attributions``: what is said of those that may (ATTRIBUTION_COLUMNS and the rates' ids);
+    ``credits``: theirs as the store keeps them, with person_id, type, team, channel, offer, campaign and label of the
+    touch; ``roles_gone``: opportunity_id and roles_gone, how many contact roles were taken away nobody knows when;
+    ``locked_count``: of how many the credits are those of a locked period.
     """
 
     facts: pl.DataFrame
     attributions: pl.DataFrame
     credits: pl.DataFrame
     roles_gone: pl.DataFrame
+    locked_count: int = 0
 
 
 def credits_as(
@@ -127,33 +196,67 @@ def credits_as(
 ) -> CreditedSet:
     """
     The credits of these deals by ``rules`` as of ``moment``, from what ``lens`` sees; deals that were not there yet are
-    absent. A deal that was deleted since stands where one looks at the past.
+    absent. A deal that was deleted since stands where one looks at the past. In a period that was locked by that
+    moment the credits are the stored ones: nothing has moved them since.
     """
     connection, timeline, ids = hindsight.connection, hindsight.timeline, list(opportunity_ids)
+    rules = taught(connection, rules, moment)
     changes = timeline.arrived(past.deal_changes(connection, ids))
     _, stages = matching.stage_history(connection, [])
-    stood = as_stood(decisions.deal_facts(connection, ids), changes, stages, lens, rules.zone)
+    now = decisions.deal_facts(connection, ids).join(
+        past.close_days(connection, ids), on="opportunity_id", maintain_order="left"
+    )
+    stood = as_stood(now, changes, stages, lens, rules.zone)
     was_there = ~pl.col("is_deleted") | pl.lit(value=lens.until < hindsight.now)
     known = stood.filter(was_there & pl.col("outcome").is_not_null())
     facts = known.with_columns(
         reason=why_not_credited(known, rules.deals), digits=as_deals(known, rules.currency)["digits"]
     )
     deals = as_deals(facts.filter(pl.col("reason").is_null()), rules.currency)
-    people = _people(hindsight, deals["opportunity_id"].to_list(), rules, lens)
+    people = people_as(hindsight, deals["opportunity_id"].to_list(), rules, lens)
     acts = timeline.arrived(classified(connection, "person", people["person_id"].unique().to_list(), rules))
     acts = that_stand(acts.filter(lens.sees()), rules)
     touches = as_touches(acts)
     entries = changes.filter(lens.sees()).select("opportunity_id", "stage", entered_at="occurred_at")
     paths = build_paths(deals, people, touches, rules.attribution, as_of=moment, stages=entries)
     wide, rates = converted(connection, allot_wide(deals, paths, rules.attribution), deals, paths, rules)
-    credits = stored_credits(wide, touches, rules)
-    told = acts.select("touch_id", "type", "channel", "offer", "campaign", "label")
+    credits, locked = _as_locked(hindsight, stored_credits(wide, touches, rules), facts, rules, moment)
+    said = hindsight.said_of(deals["opportunity_id"].to_list(), rules).filter(lens.sees())
+    set_by_hand = with_openings(in_force(said), deals, people, touches, rules.attribution, as_of=moment)
+    decided = attributions(deals, paths, credits, touches, rules, set_by_hand)
+    decided = decided.join(rates, on="opportunity_id", how="left")
+    if locked:
+        decided = as_stored(decided, adjustments.sources(connection, locked))
+    told = acts.select("touch_id", "type", "team", "channel", "offer", "campaign", "label", person_id="golden_id")
     return CreditedSet(
         facts,
-        attributions(deals, paths, credits, touches, rules).join(rates, on="opportunity_id", how="left"),
+        decided,
         credits.join(told, on="touch_id", how="left", maintain_order="left"),
         past.roles_gone(connection, ids),
+        len(locked),
     )
+
+
+def _as_locked(
+    hindsight: Hindsight, computed: pl.DataFrame, facts: pl.DataFrame, rules: Rules, moment: datetime
+) -> tuple[pl.DataFrame, list[int]]:
+    """
+    The credits with the stored ones in the place of those that a lock held at the moment, and the deals whose pipeline
+    it held. A deal whose close date has come into the locked days since was not held yet.
+    """
+    connection, computed = hindsight.connection, computed.cast(pl.Schema(adjustments.STORED))
+    locked = past.locked_by(connection, hindsight.timeline.by_database(moment))
+    if locked.is_empty():
+        return computed, []
+    as_stored = adjustments.settled_as(connection, facts["opportunity_id"].to_list())
+    then = as_stored.drop("close_on").join(facts.select("opportunity_id", "close_on"), on="opportunity_id")
+    key = ["opportunity_id", "clock"]
+    was, held = (in_locked_periods(settling_of(each, facts, rules), locked) for each in (then, as_stored))
+    held = held.join(was, on=key, how="semi").join(facts.filter(pl.col("reason").is_null()), on=key[:1], how="semi")
+    stored = adjustments.stored_credits(connection, held["opportunity_id"].unique().to_list())
+    credits = pl.concat([computed.join(held, on=key, how="anti"), stored.join(held, on=key, how="semi")])
+    order = ["opportunity_id", "clock", "occurred_at", "touch_id"]
+    return credits.sort(order, nulls_last=True), held.filter(clock="pipeline")["opportunity_id"].to_list()
 
 
 def credit_as(hindsight: Hindsight, opportunity_id: int, rules: Rules, lens: Lens, moment: datetime) -> Credited | None:
@@ -174,14 +277,14 @@ def credit_as(hindsight: Hindsight, opportunity_id: int, rules: Rules, lens: Len
     )
 
 
-def _people(hindsight: Hindsight, opportunity_ids: Sequence[int], rules: Rules, lens: Lens) -> pl.DataFrame:
+def people_as(hindsight: Hindsight, opportunity_ids: Sequence[int], rules: Rules, lens: Lens) -> pl.DataFrame:
     """
     DEAL_PERSON of these deals as the lens sees them: those with a role, and the account's people where there is none,
     or always if the rules ask for them.
     """
     holders = (
         hindsight.timeline.arrived(past.role_holders(hindsight.connection, opportunity_ids))
-        .filter(lens.sees())
+        .filter(lens.sees() & (pl.col("gone_at") > lens.until).fill_null(value=True))
         .group_by("opportunity_id", "person_id", maintain_order=True)
         .agg(pl.col("role").min(), pl.col("is_primary").any(), pl.col("lead_created_at").first())
     )

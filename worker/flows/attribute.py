@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.explain import sentences
 from worker.core.attribution.path import PathSet, build_paths
+from worker.core.attribution.sourcing import OVERRIDE, in_force, overridden, with_openings
 from worker.core.deals import as_deals, why_not_credited
 from worker.core.rules import Rules
 from worker.flows.credits import converted, settled, stored_credits
 from worker.flows.run import Run
-from worker.store import adjustments, decisions, dues, matching, touch_records
+from worker.flows.taught import taught
+from worker.store import adjustments, decisions, dues, matching, overrides, touch_records
 
 BASIS: Final = {"roles": "Contact roles", "primary": "Primary contact role", "account": "Account"}
 STATE: Final = {"open": "Open", "won": "Final", "lost": "Lost"}
@@ -45,6 +47,7 @@ ATTRIBUTION_COLUMNS: Final = (
     "why",
     "remark",
     "rule_version",
+    "overridden",
 )
 
 
@@ -69,7 +72,7 @@ def attribute(run: Run) -> None:
 
 
 def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
-    rules = run.rules
+    rules = taught(connection, run.rules)
     facts = decisions.deal_facts(connection, ids)
     known = facts.filter(~pl.col("is_deleted") & pl.col("created_at").is_not_null() & pl.col("outcome").is_not_null())
     reasons = why_not_credited(known, rules.deals)
@@ -85,9 +88,11 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
     credits, locked = settled(run, connection, differing, computed, known)
     if differing:
         decisions.save_credits(connection, differing, credits.filter(pl.col("opportunity_id").is_in(differing)))
-    decided = attributions(deals, paths, credits, touches, rules).join(rate_refs, on="opportunity_id", how="left")
+    set_by_hand = overrides_of(connection, deals, touches, rules, run.now)
+    decided = attributions(deals, paths, credits, touches, rules, set_by_hand)
+    decided = decided.join(rate_refs, on="opportunity_id", how="left")
     if locked:
-        decided = decided.update(adjustments.sources(connection, locked), on="opportunity_id", include_nulls=True)
+        decided = as_stored(decided, adjustments.sources(connection, locked))
     rows = pl.concat([decided, _left_out(out, rules)])
     return decisions.save_attribution(connection, rows, run.now)
 
@@ -114,11 +119,43 @@ def paths_of(
     return deals, touches, build_paths(deals, people, touches, rules.attribution, as_of=as_of, stages=stages)
 
 
-def attributions(
-    deals: pl.DataFrame, paths: PathSet, credits: pl.DataFrame, touches: pl.DataFrame, rules: Rules
+def overrides_of(
+    connection: Connection, deals: pl.DataFrame, touches: pl.DataFrame, rules: Rules, as_of: datetime
 ) -> pl.DataFrame:
     """
-    What is said of each deal beside its credits (ATTRIBUTION_COLUMNS).
+    OVERRIDE of those deals whose sourcing team an administrator has set. ``touches`` as for their paths.
+    """
+    said = overrides.said_of(connection, deals["opportunity_id"].to_list(), rules.zone)
+    if said.is_empty():
+        return pl.DataFrame(schema=OVERRIDE)
+    said = in_force(said)
+    people = decisions.deal_people(
+        connection, said["opportunity_id"].to_list(), always_account=rules.attribution.path == "account"
+    )
+    return with_openings(said, deals, people, touches, rules.attribution, as_of=as_of)
+
+
+def as_stored(decided: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """
+    With the source as it was stored where the period is locked, unless another statement of an administrator, made
+    before the lock, holds by now.
+    """
+    number = pl.col("overridden").str.json_path_match("$.id").cast(pl.Int64)
+    holds = decided.select("opportunity_id", override_id=number)
+    same = stored.join(holds, on=["opportunity_id", "override_id"], how="semi", nulls_equal=True)
+    return decided.update(same.drop("override_id"), on="opportunity_id", include_nulls=True)
+
+
+def attributions(
+    deals: pl.DataFrame,
+    paths: PathSet,
+    credits: pl.DataFrame,
+    touches: pl.DataFrame,
+    rules: Rules,
+    set_by_hand: pl.DataFrame,
+) -> pl.DataFrame:
+    """
+    What is said of each deal beside its credits (ATTRIBUTION_COLUMNS). ``set_by_hand``: OVERRIDE.
     """
     written = rules.write_model
     share = (
@@ -133,7 +170,7 @@ def attributions(
         .group_by("opportunity_id")
         .agg(marketing_share=(pl.col("share").sum() * 100).round(4))
     )
-    why = sentences(paths, touches, rules.attribution, model=written, zone=rules.zone)
+    why = sentences(paths, touches, rules.attribution, model=written, zone=rules.zone, overrides=set_by_hand)
     source = pl.col("source_team") != "none"
     return (
         paths.deals.join(deals.select("opportunity_id", "outcome"), on="opportunity_id")
@@ -149,6 +186,7 @@ def attributions(
             remark=pl.col("first_touch").replace_strict(REMARKS, default=None, return_dtype=pl.String),
             rule_version=pl.lit(rules.version),
         )
+        .pipe(overridden, set_by_hand.with_columns(pl.col("team").replace_strict(TEAM, return_dtype=pl.String)))
         .select(ATTRIBUTION_COLUMNS)
     )
 
@@ -170,6 +208,7 @@ def _left_out(out: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         why=pl.lit("earns no credit by rule: ") + pl.col("reason"),
         remark=pl.lit(None, pl.String),
         rule_version=pl.lit(rules.version),
+        overridden=pl.lit(None, pl.String),
         pipeline_rate_ref=pl.lit(None, pl.String),
         revenue_rate_ref=pl.lit(None, pl.String),
     )

@@ -6,13 +6,15 @@ Part of ``attribute``, which calls it in its transaction.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core.attribution.adjust import SETTLING, STANDING, settle
+from worker.core.attribution.adjust import SETTLING, STANDING, may_be_late, settle
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.path import CLOCKS, PathSet
@@ -73,18 +75,23 @@ def settled(
     stored = adjustments.stored_credits(connection, ids) if ids else None
     if stored is None or (stored.is_empty() and locked.is_empty()):
         return computed, []
-    subjects = pl.col("opportunity_id").is_in(ids)
+    settling = settling_of(adjustments.settled_as(connection, ids), facts, run.rules)
+    held = settling if locked.height else may_be_late(settling)
+    key = ["opportunity_id", "clock"]
+    before, after = (_standing(each.join(held, on=key, how="semi")) for each in (stored, computed))
+    if locked.is_empty() and set(before) == set(after):
+        return computed, []
     settlement = settle(
-        _standing(stored),
-        _standing(computed.filter(subjects)),
-        settling_of(adjustments.settled_as(connection, ids), facts, run.rules),
+        pl.DataFrame(before, schema=STANDING, orient="row"),
+        pl.DataFrame(after, schema=STANDING, orient="row"),
+        settling,
         locked,
         adjustments.booked(connection, ids),
         on=run.now.astimezone(ZoneInfo(run.rules.zone)).date(),
     )
     adjustments.save(connection, settlement.adjustments, run.now, run.rules.version)
     run.count("credits adjusted", settlement.adjustments.height)
-    key, keep = ["opportunity_id", "clock"], settlement.keep
+    keep = settlement.keep
     credits = pl.concat([computed.join(keep, on=key, how="anti"), stored.join(keep, on=key, how="semi")])
     return credits, keep.filter(clock="pipeline")["opportunity_id"].to_list()
 
@@ -117,18 +124,17 @@ def settling_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> p
     )
 
 
-def _standing(stored: pl.DataFrame) -> pl.DataFrame:
+def _standing(stored: pl.DataFrame) -> list[tuple[Any, ...]]:
     """
-    STANDING of credits as stored: a row for each model of an item.
+    STANDING rows of credits as stored: one for each model of an item.
     """
-    rows = [
-        (deal, clock, model, item, touch, credit["share"], credit["units"])
+    return [
+        (deal, clock, model, item, touch, credit["share"], credit["units"], credit.get("learnt"))
         for deal, clock, item, touch, models in stored.select(
             "opportunity_id", "clock", "item", "touch_id", "models"
         ).iter_rows()
         for model, credit in json.loads(models).items()
     ]
-    return pl.DataFrame(rows, schema=STANDING, orient="row")
 
 
 def _local_day(instant: str, zone: str) -> pl.Expr:
@@ -138,9 +144,22 @@ def _local_day(instant: str, zone: str) -> pl.Expr:
 def stored_credits(wide: pl.DataFrame, touches: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """
     Credits as the store keeps them: one row a deal, clock and item, all models in one JSON object of exact shares
-    ("3/10") and whole units, with ``corporate_units`` where they were converted.
+    ("3/10") and whole units, with ``corporate_units`` where they were converted and ``learnt``, the number of the
+    learning that decided, where the model's weights are learnt.
     """
-    models = [model.name for model in rules.attribution.models]
+    names = tuple(model.name for model in rules.attribution.models)
+    written = wide.with_columns(models=_written(names, frozenset(wide.columns)))
+    instants = touches.select("touch_id", "occurred_at")
+    return written.join(instants, on="touch_id", how="left", maintain_order="left").select(
+        "opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions", "models"
+    )
+
+
+@lru_cache(maxsize=32)
+def _written(models: tuple[str, ...], columns: frozenset[str]) -> pl.Expr:
+    """
+    All models' credits as JSON. Put together once: for a single deal that takes longer than writing it.
+    """
     members = [
         pl.when(pl.col(f"share_num:{name}").is_not_null()).then(
             pl.concat_str(
@@ -150,27 +169,19 @@ def stored_credits(wide: pl.DataFrame, touches: pl.DataFrame, rules: Rules) -> p
                 pl.col(f"share_den:{name}").cast(pl.String),
                 pl.lit('","units":'),
                 pl.col(f"amount_units:{name}").cast(pl.String).fill_null("null"),
-                _corporate(wide, name),
+                *_number(columns, "corporate_units", name),
+                *_number(columns, "learnt", name),
                 pl.lit("}"),
             )
         )
         for name in models
     ]
-    return (
-        wide.with_columns(
-            models=pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=",", ignore_nulls=True), pl.lit("}"))
-        )
-        .join(touches.select("touch_id", "occurred_at"), on="touch_id", how="left", maintain_order="left")
-        .select("opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions", "models")
-    )
+    return pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=",", ignore_nulls=True), pl.lit("}"))
 
 
-def _corporate(wide: pl.DataFrame, model: str) -> pl.Expr:
+def _number(columns: Collection[str], name: str, model: str) -> Iterable[pl.Expr]:
     """
-    The JSON member of a converted amount; nothing where none was.
+    The JSON member of a number that some items have; nothing where there is none.
     """
-    if f"corporate_units:{model}" not in wide.columns:
-        return pl.lit("")
-    return pl.concat_str(pl.lit(',"corporate_units":'), pl.col(f"corporate_units:{model}").cast(pl.String)).fill_null(
-        ""
-    )
+    if f"{name}:{model}" in columns:
+        yield pl.concat_str(pl.lit(f',"{name}":'), pl.col(f"{name}:{model}").cast(pl.String)).fill_null("")

@@ -69,11 +69,15 @@ def stood_by(
     What these rules make of the accounts (ACCOUNT_FACTS), what was done there (ACT_FACTS) and their deals (of
     ``standings.deals_of``).
     """
-    news = facts.filter(pl.col("is_new"))["account_id"].unique()
-    given = accounts.with_columns(
+    news = facts.filter("is_new")["account_id"]
+    own = pl.col("domain").is_in(sorted(rules.own_domains))
+    given = accounts.select(
+        *ENGAGEMENT_ACCOUNT,
+        "alerted_at",
+        *FACTS,
         has_new_act=pl.col("account_id").is_in(news.implode()) | pl.col("decided_at").is_null(),
-        excluded=pl.when(pl.col("domain").is_in(sorted(rules.own_domains))).then(pl.lit("own staff")),
-    ).select(*ENGAGEMENT_ACCOUNT, "has_new_act", "excluded", "alerted_at", *FACTS)
+        excluded=pl.when(own).then(pl.lit("own staff")),
+    )
     return stand(
         given,
         acts_of(facts, rules),
@@ -91,16 +95,16 @@ def acts_of(facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """
     own = pl.col("email").str.to_lowercase().str.extract(r"@(.+)$", 1).is_in(sorted(rules.own_domains))
     return (
-        facts.join(levels(facts["title"], rules.levels), on="title", how="left", nulls_equal=True)
-        .with_columns(screen=screened(facts, rules.screens))
-        .with_columns(
+        facts.with_columns(screen=screened(facts, rules.screens))
+        .join(levels(facts["title"], rules.levels), on="title", how="left", nulls_equal=True, maintain_order="left")
+        .select(
+            *ACT,
             screened=pl.when(own.fill_null(value=False))
             .then(pl.lit("own staff"))
             .when(pl.col("opted_out").fill_null(value=False))
             .then(pl.lit("opted out of tracking"))
-            .otherwise("screen")
+            .otherwise("screen"),
         )
-        .select(*ACT, "screened")
     )
 
 

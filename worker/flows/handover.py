@@ -28,9 +28,9 @@ _LONGEST: Final = timedelta(hours=6)
 
 def hand_over(run: Run, sink: Sink, object_name: str, rows: Sequence[Row]) -> bool:
     """
-    Have a job send the rows. Returns whether the platform took one.
+    Have a job send the rows, all of which set fields or all of which delete. Returns whether the platform took one.
     """
-    vendor_id = sink.open_job(object_name)
+    vendor_id = sink.open_job(object_name, removes=rows[0].removes is not None)
     if vendor_id is None:
         return False
     with run.transaction() as connection:
@@ -54,7 +54,8 @@ def follow(run: Run, sink: Sink) -> None:
     for job in waiting:
         with run.transaction() as connection:
             rows = bulk_jobs.rows(connection, job)
-        results = sink.job_results(job.vendor_id, [row.record_id for row in rows], give_up=job.age > _LONGEST)
+        changes = [change_of(row) for row in rows]
+        results = sink.job_results(job.vendor_id, job.object, changes, give_up=job.age > _LONGEST)
         if results is None:
             pause = timedelta(seconds=_PAUSES[min(job.polls, len(_PAUSES) - 1)])
             with run.transaction() as connection:

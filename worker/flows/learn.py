@@ -1,6 +1,7 @@
 """
 Learns fit and in-market from the company's own history: once a month, when the rules have changed, and every day as
-long as the history is too short. Where something new was learnt, every account is decided again.
+long as the history is too short. Where something new was learnt, every account is decided again. What channels weigh
+is learnt in the same run (``learn_models``).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,10 +12,11 @@ import polars as pl
 from sqlalchemy import Connection
 
 from worker.core.engagement.fit import learn_fit, won_and_lost
-from worker.core.engagement.in_market import InMarket, kinds_of, learn_in_market
+from worker.core.engagement.in_market import InMarket, in_market_from, kinds_of, learn_in_market
 from worker.core.engagement.levels import levels
 from worker.core.engagement.standing import with_company
 from worker.core.rules import Rules
+from worker.flows.learn_models import learn_models
 from worker.flows.run import Run
 from worker.store import cursors, standings
 
@@ -35,6 +37,12 @@ def learn(run: Run) -> None:
         if not cursors.everything_read_once(connection):
             run.come_again = READ_FIRST
             return
+    _learn_of_accounts(run)
+    learn_models(run)
+
+
+def _learn_of_accounts(run: Run) -> None:
+    with run.transaction() as connection:
         kinds = _due(connection, run.now, run.rules.version)
         if not kinds:
             return
@@ -73,10 +81,17 @@ def _due(connection: Connection, now: datetime, rule_version: int) -> list[str]:
         kind
         for kind in LEARNERS
         if kind not in known
-        or known[kind]["model"] is None
+        or not _is_of_today(kind, known[kind]["model"])
         or known[kind]["rule_version"] != rule_version
         or known[kind]["learnt_at"].astimezone(UTC).strftime("%Y-%m") != month
     ]
+
+
+def _is_of_today(kind: str, model: str | None) -> bool:
+    """
+    Whether there is a model, and one that looks at what is looked at today.
+    """
+    return model is not None and (kind != "in_market" or in_market_from(model) is not None)
 
 
 def _fit(history: History, rules: Rules, _now: datetime) -> tuple[str | None, str]:

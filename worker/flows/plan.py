@@ -17,7 +17,7 @@ from worker.core.reconcile.diff import Change, Wanted, diff
 from worker.core.reconcile.guard import PlanSize, why_held
 from worker.core.reconcile.rules import WriteRules, fitted
 from worker.flows.run import Run
-from worker.flows.touch_records import differences
+from worker.flows.touch_records import NOT_WRITTEN, differences
 from worker.store import cursors, dues, findings, outbox, planning, touch_records
 
 # A plan looks at this many records at a time: row by row is quick enough here and keeps memory flat.
@@ -37,6 +37,7 @@ def plan(run: Run) -> None:
                 touches = run.rules.write.touches
                 if not touches.enabled:
                     touch_records.forget(connection, touches.object)
+                    findings.clear(connection, NOT_WRITTEN, f"full:{touches.object}")
                 read_back = [touches.stream] if touches.enabled else []
                 dues.drop_others(connection, "plan", [*run.rules.write.streams.values(), *read_back])
                 _close(run, connection)
@@ -123,6 +124,7 @@ def _without_fights(
     if not fought:
         return dict(changes)
     fields = sorted({field for _, field, _ in fought})
+    names_record = {"Id", run.rules.write.touches.key_field} if object_name == run.rules.write.touches.object else set()
     findings.note(
         connection,
         f"fight:{object_name}",
@@ -130,10 +132,12 @@ def _without_fights(
         f"{object_name}: {', '.join(fields)}: {len(fought):,} values were written twice within a day and changed back",
         ["headwater doctor   (look for flows and triggers on these fields)"],
     )
-    return {
-        record_id: [change for change in planned if (record_id, change.field, change.new) not in fought]
-        for record_id, planned in changes.items()
-    }
+    left: dict[str, Sequence[Change]] = {}
+    for record_id, planned in changes.items():
+        quiet = [change for change in planned if (record_id, change.field, change.new) not in fought]
+        # A record is made or deleted as a whole: the half of it would make another record, or none.
+        left[record_id] = quiet if quiet == planned or not names_record & {each.field for each in planned} else []
+    return left
 
 
 def _wanted(kind: str, subject: Mapping[str, Any]) -> list[Wanted]:
@@ -168,22 +172,38 @@ def _stored(connection: Connection, object_name: str, records_count: int, rules:
 
 
 def _close(run: Run, connection: Connection) -> None:
+    """
+    End the drafting. The records beneath deals are a plan of their own: where it is held, everything else goes out.
+    """
     rules = run.rules.write
     drafted = outbox.draft_sizes(connection)
-    sizes = {
-        name: PlanSize(size["records"], size["flips"], _stored(connection, name, size["records"], rules))
-        for name, size in drafted.items()
-        if name != rules.touches.object
-    }
-    if rules.touches.object in drafted:
+    own = drafted.pop(rules.touches.object, None)
+    if own is not None and drafted:
+        outbox.set_apart(connection, rules.touches.object)
+    if drafted or own is None:
+        sizes = {
+            name: PlanSize(size["records"], size["flips"], _stored(connection, name, size["records"], rules))
+            for name, size in drafted.items()
+        }
+        _close_one(run, connection, drafted, sizes)
+    if own is not None:
         # Measured in deals: each new one brings several records, and the first has none to be measured against.
         deals = touch_records.planned_deals(connection, rules.touches.object)
-        sizes[f"Opportunity (by {rules.touches.object})"] = PlanSize(
-            deals, 0, _stored(connection, "Opportunity", deals, rules)
+        size = PlanSize(
+            deals,
+            0,
+            _stored(connection, "Opportunity", deals, rules),
+            is_first=not touch_records.has_any(connection, rules.touches.stream),
         )
-    reason = why_held(sizes, rules)
+        _close_one(run, connection, {rules.touches.object: own}, {f"Opportunity (by {rules.touches.object})": size})
+
+
+def _close_one(
+    run: Run, connection: Connection, counts: Mapping[str, Mapping[str, int]], sizes: Mapping[str, PlanSize]
+) -> None:
+    reason = why_held(sizes, run.rules.write)
     approved = outbox.writes_approved(connection)
     state = "planned" if not approved else "held" if reason else "approved"
-    plan_id = outbox.close_draft(connection, state=state, why_held=reason if approved else None, counts=drafted)
+    plan_id = outbox.close_draft(connection, state=state, why_held=reason if approved else None, counts=counts)
     if plan_id is not None:
         run.count(f"plans {state}")

@@ -24,6 +24,7 @@ from worker.flows.attribute import paths_of
 from worker.flows.credits import settling_of
 from worker.flows.engage import stood_by, what_was_learnt
 from worker.flows.reclassify import as_touches, classified, facts_of, that_stand
+from worker.flows.taught import taught
 from worker.store import adjustments, decisions, past, standings
 
 Progress = Callable[[str, int], None]
@@ -93,6 +94,7 @@ def preview(
     organisation's clock. ``connection`` is ``past.look_only``'s.
     """
     impact = Impact(now, waiting=past.waiting(connection, now))
+    ruling, proposed = taught(connection, ruling), taught(connection, proposed)
     _engagement(connection, ruling, proposed, impact, on_progress, sizes)
     _attribution(connection, ruling, proposed, impact, on_progress, sizes)
     return impact

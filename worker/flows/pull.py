@@ -14,6 +14,7 @@ from worker.connectors.base import Cursor, Page, Source, Stream
 from worker.core.errors import HeadwaterError, LeaseLost, Retriable
 from worker.flows.budget import leave_the_floor
 from worker.flows.run import Run
+from worker.flows.touch_records import write_where_open
 from worker.store import bulk, census, cursors, findings, matching, presence, staging, touch_records
 
 # So many rows change what the planner should know of the tables.
@@ -70,7 +71,13 @@ def save_page(run: Run, connection: Connection, stream: Stream, page: Page) -> N
     """
     if page.csv is not None:
         saved = staging.save_csv(
-            connection, stream.name, stream.shape, page.columns, page.csv, expected_count=page.count
+            connection,
+            stream.name,
+            stream.shape,
+            page.columns,
+            page.csv,
+            expected_count=page.count,
+            numbers=page.numbers,
         )
     else:
         saved = staging.save_rows(connection, stream.name, stream.shape, page.columns, page.rows)
@@ -101,6 +108,9 @@ def keep_what_it_told(run: Run, source: Source) -> None:
         for stream, fields in learned.get("appeared", {}).items():
             _fill_in(run, connection, stream, fields)
         _say_what_is_not_seen(connection, source, learned)
+        touches = run.rules.write.touches
+        if touches.enabled and touches.stream in {stream.name for stream in source.streams}:
+            write_where_open(connection, touches, learned)
         cursors.save_source_state(
             connection,
             source.name,

@@ -54,7 +54,7 @@ def compare(run: Run, row: Row, seen: Observed) -> tuple[Row, list[Settled]]:
     plan, records that are gone.
     """
     if seen.values is None or (row.removes and seen.values.get("Id") != row.removes):
-        if seen.values is None and _makes(run, row):
+        if seen.values is None and row.makes(run.rules.write.touches.key_field):
             return row, []
         result = "done" if row.removes else "gone"
         return replace(row, changes=()), [
@@ -88,16 +88,6 @@ def change_of(row: Row) -> RecordChange:
     return RecordChange(row.record_id, {change.field: change.new for change in row.changes})
 
 
-def _makes(run: Run, row: Row) -> bool:
-    """
-    Whether the record of a row is to come into being: its key is set from nothing.
-    """
-    touches = run.rules.write.touches
-    return row.object == touches.object and any(
-        change.field == touches.key_field and change.old is None for change in row.changes
-    )
-
-
 def settle_answers(run: Run, connection: Connection, rows: Sequence[Row], answers: Sequence[Result]) -> None:
     """
     Each row by its own answer: done and gone leave the outbox, what may pass is tried again, the rest waits for its
@@ -107,8 +97,15 @@ def settle_answers(run: Run, connection: Connection, rows: Sequence[Row], answer
     settled: list[Settled] = []
     # What was refused together is tried again together: a pause for each row would make of each a call of its own.
     luck = 0.5 + secrets.randbelow(1000) / 2000
+    touches = run.rules.write.touches
     for row, answer in zip(rows, answers, strict=True):
         match answer.verdict:
+            case "gone" if row.object == touches.object and not row.removes:
+                # It names a deal, a contact or a campaign that is gone. They are read again; sending it again would not
+                # bring them back.
+                _put_off(run, connection, row, "parked", answer, timedelta(0))
+                settled += _told(row, answer, "parked")
+                _read_whom_it_names(run, connection, row)
             case "done" | "gone":
                 ended.append(row)
                 settled += _told(row, answer, answer.verdict)
@@ -116,11 +113,40 @@ def settle_answers(run: Run, connection: Connection, rows: Sequence[Row], answer
                 state = "unknown" if answer.verdict == "unknown" else "planned"
                 _put_off(run, connection, row, state, answer, _pause(row.attempts, luck))
             case _:
-                state = "refused" if answer.verdict == "refused" else "parked"
+                state = "refused" if answer.verdict in {"refused", "full"} else "parked"
                 _put_off(run, connection, row, state, answer, timedelta(0))
                 settled += _told(row, answer, state)
         run.count(f"records {answer.verdict}")
     _settle(run, connection, ended, settled)
+    full = next((pair for pair in zip(rows, answers, strict=True) if pair[1].verdict == "full"), None)
+    if full is not None:
+        _tell_of_no_room(run, connection, *full)
+
+
+def _tell_of_no_room(run: Run, connection: Connection, row: Row, answer: Result) -> None:
+    touches = run.rules.write.touches
+    waiting = outbox.hold_back(connection, row.object, touches.key_field, answer.code, answer.message)
+    findings.note(
+        connection,
+        f"full:{row.object}",
+        "HW-243",
+        f"the organisation has no data storage left: {waiting:,} new records of {row.object} wait and are tried again "
+        "once a day; everything else goes out",
+        [
+            "Setup > Storage Usage: delete or archive what takes it, or have more added; then: headwater apply",
+            *(["Or set touch_records: {enabled: false} in fields.yaml"] if row.object == touches.object else ()),
+        ],
+    )
+
+
+def _read_whom_it_names(run: Run, connection: Connection, row: Row) -> None:
+    touches = run.rules.write.touches
+    source = touches.parent_stream.partition(".")[0]
+    dues.note(connection, "reread", touches.parent_stream, [opportunity_of(row.record_id)])
+    targets = run.rules.write.targets[row.object]
+    for ours in ("contact", "campaign"):
+        named = {change.new for change in row.changes if ours in targets and change.field == targets[ours].field}
+        dues.note(connection, "reread", f"{source}.{ours}", sorted(each for each in named if each))
 
 
 def refuse(run: Run, rows: Sequence[Row], error: Fatal) -> None:
@@ -151,8 +177,11 @@ def _settle(run: Run, connection: Connection, rows: Sequence[Row], settled: Sequ
     outbox.log(connection, settled, run_id=run.run_id, now=run.now)
     rules = run.rules.write
     _plan_again(run, connection, outbox.remove(connection, rows))
-    if any(each.result == "done" for each in settled):
-        findings.clear(connection, f"write:{settled[0].row.object}")
+    done = [each for each in settled if each.result == "done"]
+    if done:
+        findings.clear(connection, f"write:{done[0].row.object}")
+        if any(each.row.makes(rules.touches.key_field) for each in done):
+            findings.clear(connection, f"full:{done[0].row.object}")
     of_touches = [each for each in settled if each.row.object == rules.touches.object]
     _settle_touches(run, connection, of_touches)
     holds: dict[str, dict[str, dict[str, str | None]]] = {}
@@ -187,7 +216,7 @@ def _settle_touches(run: Run, connection: Connection, settled: Sequence[Settled]
         elif each.result in {"done", "skipped"}:
             value = each.change.new if each.result == "done" else each.before
             holds.setdefault(key, {})[each.change.field] = value
-            if each.vendor_id and _makes(run, each.row):
+            if each.vendor_id and each.row.makes(rules.key_field):
                 made[key] = each.vendor_id
         if each.result == "gone":
             again.add(opportunity_of(key))

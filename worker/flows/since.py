@@ -3,7 +3,7 @@ Tells what changed a flag, a stage or a deal's credits since a past moment: what
 what came late. Each cause is tried by deciding again without those after it. Reads only; called by ``why``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from worker.core.rules import Rules
 from worker.core.steps import DATA, LATE, RULES, TIME
 from worker.core.timeline import Lens
 from worker.flows.as_of import Credited, Hindsight, credit_as
-from worker.flows.replay import AccountPast, Engaged, Span, flag_as_known_then, memory_of
+from worker.flows.replay import AccountsPast, Engaged, Span, engaged_of, flags_as_known_then, memory_of
 from worker.store import decisions
 
 
@@ -35,22 +35,23 @@ class Since:
     changed_keys: list[str]
 
 
-def flag_since(hindsight: Hindsight, account: AccountPast, moment: datetime) -> Since:
+def flag_since(hindsight: Hindsight, account: AccountsPast, moment: datetime) -> Since:
     """
-    ``values`` are five ``Engaged``: then, after time, data, rules, late data; the last is what holds now.
+    Of one account. ``values`` are five ``Engaged``: then, after time, data, rules, late data; the last is what holds
+    now.
     """
     now, old = hindsight.now, hindsight.rules_at(moment)
-    was = flag_as_known_then(hindsight, account, moment)
+    was = flags_as_known_then(hindsight, account, moment)
     span = Span(moment, now, memory_of(was), by_arrival=True, extra=frozenset(hindsight.took_effect(moment)))
 
     def by_old(_at: datetime) -> Rules:
         return old
 
-    def ruled(by: Any, lens: Lens) -> Engaged:
-        return account.replay(by, lens, span)
+    def ruled(by: Callable[[datetime], Rules], lens: Lens) -> Engaged:
+        return engaged_of(account.replay(by, lens, span).stood, by(now).version)
 
     values = (
-        was,
+        engaged_of(was, old.version),
         ruled(by_old, Lens(moment, moment)),
         ruled(by_old, Lens(now, moment)),
         ruled(hindsight.rules_at, Lens(now, moment)),

@@ -87,7 +87,9 @@ def _keep(run: Run, connection: Connection, stream: Stream, page: Page) -> None:
     if not page.columns:
         return
     if page.csv is not None:
-        came = staging.receive_csv(connection, stream.name, stream.shape, page.columns, page.csv, page.count)
+        came = staging.receive_csv(
+            connection, stream.name, stream.shape, page.columns, page.csv, page.count, numbers=page.numbers
+        )
     else:
         came = staging.receive_rows(stream.name, stream.shape, page.columns, page.rows)
     census.keep(connection, came)
@@ -127,7 +129,7 @@ def _settle(
         if run.wants_stop():
             return began
     with run.transaction() as connection:
-        proof = census.prove(connection, stream.name, stream.shape, place)
+        proof = census.prove(connection, stream.name, stream.shape, place, stream.overlap)
         _say(connection, stream.name, proof)
     for what in ("missing", "stale", "gone", "returned"):
         run.count(f"records {what}", proof[what])

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from worker.core.deals import MINOR_DIGITS
 from worker.core.reconcile.diff import Change, Wanted, diff
-from worker.core.reconcile.rules import fitted
+from worker.core.reconcile.rules import TouchRecordRules, fitted
 from worker.core.reconcile.touch_records import CreditedTouch, Earned, is_ours, records_of
 from worker.flows.attribute import TEAM
 from worker.flows.run import Run
@@ -27,6 +27,9 @@ from worker.store import cursors, dues, findings, touch_records
 # The states of a decision that gives a deal credit.
 CREDITED: Final = ("Open", "Final", "Lost")
 NEEDED: Final = ("createable", "updateable", "deletable")
+LACKED: Final = {"createable": "Create", "updateable": "Edit", "deletable": "Delete"}
+# The finding that stands while these records cannot be written.
+NOT_WRITTEN: Final = "touch_records"
 
 
 def differences(run: Run, connection: Connection, limit: int) -> tuple[int, dict[str, Sequence[Change]]]:
@@ -40,40 +43,61 @@ def differences(run: Run, connection: Connection, limit: int) -> tuple[int, dict
         dues.take_of(connection, "plan", "touch_record", rules.stream, limit - len(refs)) if len(refs) < limit else []
     )
     taken = len(refs) + len(records)
-    described = _described(run, connection) if taken else None
+    described = _described(run.rules.write.touches, connection) if taken else None
     if described is None:
         return taken, {}
     refs = sorted({*refs, *touch_records.deals_of(connection, rules.stream, records)})
     return taken, _compared(run, connection, refs, described)
 
 
-def _described(run: Run, connection: Connection) -> Mapping[str, Mapping[str, Any]] | None:
+def why_not_written(rules: TouchRecordRules, known: Mapping[str, Any]) -> str | None:
     """
-    The fields of the records that we may set; None where there is no such object, or where it is not ours to write.
+    Why the organisation, as its source last learned of it, takes no touch records; None where it takes them.
     """
-    rules = run.rules.write.touches
-    known = cursors.source_state(connection, rules.stream.split(".")[0])["known"]
     entry = known.get("objects", {}).get(rules.object, {})
     fields: Mapping[str, Mapping[str, Any]] = entry.get("fields", {})
-    lacking = [trait for trait in NEEDED if trait not in entry.get("traits", ())]
+    if not fields:
+        return "is not there, or not visible to the integration user"
     hidden = [name for name in (rules.key_field, rules.parent_field) if name not in fields]
-    if lacking or hidden or not fields[rules.key_field].get("updateable"):
-        if not fields:
-            words = "is not there, or not visible to the integration user"
-        elif hidden:
-            words = f"does not show {' and '.join(hidden)}"
-        else:
-            words = f"may not be written by the integration user ({', '.join(lacking) or rules.key_field})"
+    if hidden:
+        return f"does not show {' and '.join(hidden)}"
+    lacking = [LACKED[trait] for trait in NEEDED if trait not in entry.get("traits", ())]
+    if not fields[rules.key_field].get("updateable"):
+        lacking.append(f"Edit on {rules.key_field}")
+    return f"is not open to the integration user, which lacks {', '.join(lacking)} on it" if lacking else None
+
+
+def _described(rules: TouchRecordRules, connection: Connection) -> Mapping[str, Mapping[str, Any]] | None:
+    """
+    The fields of the records that we may set; None where there is no such object, or where it is not ours to write: a
+    finding says so, and whoever takes it away has all deals looked at again.
+    """
+    known = cursors.source_state(connection, rules.stream.split(".")[0])["known"]
+    words = why_not_written(rules, known)
+    if words is not None:
         findings.note(
             connection,
-            "touch_records",
+            NOT_WRITTEN,
             "HW-226",
             f"{rules.object} {words}: no touch records are written",
-            ["headwater doctor", "Or set touch_records: {enabled: false} in fields.yaml"],
+            [
+                "sf project deploy start --source-dir config/salesforce   (then assign Headwater_Integration)",
+                "headwater doctor",
+                "Or set touch_records: {enabled: false} in fields.yaml",
+            ],
         )
         return None
-    findings.clear(connection, "touch_records")
+    fields = known["objects"][rules.object]["fields"]
     return {name: facts for name, facts in fields.items() if facts.get("updateable") or name == rules.parent_field}
+
+
+def write_where_open(connection: Connection, rules: TouchRecordRules, known: Mapping[str, Any]) -> None:
+    """
+    Have all deals looked at where their records could not be written and now can: the object was deployed, or the right
+    to it given, and no deal changes by that.
+    """
+    if why_not_written(rules, known) is None and findings.clear(connection, NOT_WRITTEN):
+        touch_records.note_all_deals(connection, rules.parent_stream)
 
 
 def _compared(

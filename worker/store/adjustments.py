@@ -72,12 +72,13 @@ def settled_as(connection: Connection, opportunity_ids: Sequence[int]) -> pl.Dat
 def sources(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
     """
     What was decided of the creation of these deals, as stored: ``opportunity_id``, ``source_team``, ``source_channel``,
-    ``source_offer``, ``assisted``.
+    ``source_offer``, ``assisted``, ``overridden`` and the ``override_id`` in it.
     """
     return fetch(
         connection,
         """
-        SELECT opportunity_id, source_team, source_channel, source_offer, assisted
+        SELECT opportunity_id, source_team, source_channel, source_offer, assisted, overridden::text,
+               (overridden->>'id')::bigint
         FROM attribution WHERE opportunity_id = ANY(%(ids)s)
         """,
         {"ids": list(opportunity_ids)},
@@ -87,6 +88,8 @@ def sources(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFr
             "source_channel": pl.String,
             "source_offer": pl.String,
             "assisted": pl.Boolean,
+            "overridden": pl.String,
+            "override_id": pl.Int64,
         },
     )
 

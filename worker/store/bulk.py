@@ -16,6 +16,8 @@ from sqlalchemy.dialects.postgresql import dialect
 # COPY is the quicker way for many rows, but its temporary table costs some milliseconds once.
 MOST_BOUND_ROWS = 1_000
 FRAME_TABLE = "headwater_frame"
+# Kinds of values that JSON, CSV and PostgreSQL write the same way.
+SPELT_ALIKE = (pl.String, pl.Boolean, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
@@ -29,12 +31,20 @@ def fetch(connection: Connection, statement: str, values: Mapping[str, Any], sch
 
 
 def upsert(
-    connection: Connection, table: Table, frame: pl.DataFrame, key: Sequence[str], *, stamp: str | None = None
+    connection: Connection,
+    table: Table,
+    frame: pl.DataFrame,
+    key: Sequence[str],
+    *,
+    stamp: str | None = None,
+    noted: Mapping[str, Any] | None = None,
 ) -> list[tuple[Any, ...]]:
     """
     Write the frame's columns into ``table`` by ``key``; a row that already holds the same is not touched.
 
-    ``stamp`` names a column set to the present instant on rows that are written. Returns the keys of those rows.
+    ``stamp`` names a column set to the present instant on rows that are written, ``noted`` gives columns that say
+    something of the writing (when it was decided): they are set on those rows and make none differ. Returns the keys
+    of the rows written.
     """
     if frame.is_empty():
         return []
@@ -42,19 +52,22 @@ def upsert(
     page, bound = as_relation(connection, frame, table)
     same_key = " AND ".join(f"t.{name} = p.{name}" for name in _quoted(key))
     differs = f"ROW({_cells('t', values)}) IS DISTINCT FROM ROW({_cells('p', values)})" if values else "false"
-    updates = [f"{name} = EXCLUDED.{name}" for name in _quoted(values)] + ([f'"{stamp}" = now()'] if stamp else [])
+    noted, types = noted or {}, _types(table)
+    updates = [f"{name} = EXCLUDED.{name}" for name in _quoted([*values, *noted])]
+    updates += [f'"{stamp}" = now()'] if stamp else []
+    cells = ", ".join([_names(frame.columns), *(f"%s::{types[name]}" for name in noted)])
     statement = f"""
         WITH moved AS MATERIALIZED (
             SELECT p.* FROM {page} p LEFT JOIN "{table.name}" t ON {same_key}
             WHERE t."{key[0]}" IS NULL OR {differs}
         ), saved AS (
-            INSERT INTO "{table.name}" ({_names(frame.columns)}) OVERRIDING SYSTEM VALUE
-            SELECT {_names(frame.columns)} FROM moved
+            INSERT INTO "{table.name}" ({_names([*frame.columns, *noted])}) OVERRIDING SYSTEM VALUE
+            SELECT {cells} FROM moved
             ON CONFLICT ({_names(key)}) DO {f"UPDATE SET {', '.join(updates)}" if values else "NOTHING"}
         )
         SELECT {_names(key)} FROM moved
         """
-    keys: list[tuple[Any, ...]] = cursor_of(connection).execute(statement, bound).fetchall()
+    keys: list[tuple[Any, ...]] = cursor_of(connection).execute(statement, [*bound, *noted.values()]).fetchall()
     return keys
 
 
@@ -63,10 +76,16 @@ def replace(connection: Connection, table: Table, frame: pl.DataFrame, *, owner:
     Have ``table`` hold exactly the frame's rows for the ``owners`` (ids in column ``owner``).
     """
     cursor = cursor_of(connection)
-    cursor.execute(f'DELETE FROM "{table.name}" WHERE "{owner}" = ANY(%s)', (list(owners),))
-    if frame.is_empty():
+    gone = f'DELETE FROM "{table.name}" WHERE "{owner}" = ANY(%s)'
+    if frame.is_empty() or frame.height > MOST_BOUND_ROWS:
+        cursor.execute(gone, (list(owners),))
+        append(connection, table, frame)
         return
-    _copy(cursor, table.name, frame)
+    page, bound = as_relation(connection, frame, table)
+    names = _names(frame.columns)
+    added = f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {page} p'
+    # Both see the table as it was before, so what is added is not what is taken away.
+    cursor.execute(f"WITH gone AS ({gone}) {added}", [list(owners), *bound])
 
 
 def append(connection: Connection, table: Table, frame: pl.DataFrame) -> None:
@@ -103,13 +122,14 @@ def _copy(cursor: Any, table: str, frame: pl.DataFrame) -> None:
 
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     """
-    Every value as the text PostgreSQL reads it by.
+    Every value as the text PostgreSQL reads it by, where JSON and CSV would not spell it so by themselves.
     """
     return frame.with_columns(
         pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
         if isinstance(kind, pl.Datetime)
         else pl.col(name).cast(pl.String)
         for name, kind in frame.schema.items()
+        if kind not in SPELT_ALIKE
     )
 
 

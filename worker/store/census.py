@@ -9,7 +9,7 @@ the sweep flow, and by whoever wants one.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from psycopg import sql
@@ -20,6 +20,13 @@ from worker.store.bulk import cursor_of
 
 # What a census has of a record; further columns of its pages are values to be refreshed.
 COLUMNS: Final = ("record_id", "stamp_at", "is_deleted")
+# A window has ended behind what was unsettled by then, whenever it changed within a cycle.
+_SETTLED_SURELY: Final = timedelta(minutes=10)
+# Whether a stream has its turn: the day's, or that of what a first sweep could not yet compare.
+_IS_DUE: Final = """
+    (is_due OR (proof->>'again_at')::timestamptz <= now() + make_interval(secs => coalesce((
+        SELECT clock_offset_seconds::float8 FROM source_state WHERE source = split_part(sweep.stream, '.', 1)), 0)))
+"""
 
 
 def ask(connection: Connection, streams: Sequence[str], fields: Sequence[str] = ()) -> None:
@@ -49,10 +56,10 @@ def sources_due(connection: Connection) -> list[str]:
     """
     rows = connection.execute(
         text(
-            """
+            f"""
             SELECT DISTINCT source FROM sweep JOIN cursor USING (stream)
             CROSS JOIN LATERAL (SELECT split_part(stream, '.', 1) AS source) s
-            WHERE is_due AND watermark IS NOT NULL AND NOT EXISTS (
+            WHERE {_IS_DUE} AND watermark IS NOT NULL AND NOT EXISTS (
                 SELECT FROM cursor c LEFT JOIN source_state t ON t.source = s.source
                 WHERE split_part(c.stream, '.', 1) = s.source AND c.watermark IS NULL
                     AND NOT coalesce(t.known->'unreadable' ? c.stream, false))
@@ -69,10 +76,11 @@ def begin(connection: Connection, streams: Sequence[str], at: datetime) -> None:
     """
     connection.execute(
         text(
-            """
+            f"""
             WITH begun AS (
-                UPDATE sweep SET began_at = :at, place = NULL, is_counted = false, calls = 0, error = NULL
-                FROM cursor WHERE sweep.stream = ANY(:streams) AND is_due AND began_at IS NULL
+                UPDATE sweep SET began_at = :at, place = NULL, is_counted = false, calls = 0, error = NULL,
+                    is_due = true, proof = proof - 'again_at'
+                FROM cursor WHERE sweep.stream = ANY(:streams) AND {_IS_DUE} AND began_at IS NULL
                     AND cursor.stream = sweep.stream AND cursor.watermark IS NOT NULL
                 RETURNING sweep.stream)
             DELETE FROM census USING begun WHERE census.stream = begun.stream
@@ -154,8 +162,9 @@ def count_calls(connection: Connection, streams: Sequence[str], calls: int) -> N
         )
 
 
-# Pairs of a stored record and its place in the census, settled ones only. A census may hold an id twice where its query
-# was begun again behind a lost cursor: the later state counts. A stored row without stamp was only ever called deleted.
+# Pairs of a stored record and its place in the census; only settled ones are compared. A census may hold an id twice
+# where its query was begun again behind a lost cursor: the later state counts. A stored row without stamp was only ever
+# called deleted.
 _PAIRS: Final = """
     WITH seen AS (
         SELECT DISTINCT ON (record_id) record_id, stamp_at, is_deleted FROM census
@@ -164,13 +173,15 @@ _PAIRS: Final = """
         SELECT coalesce(c.record_id, t.record_id) AS record_id, c.record_id IS NOT NULL AS is_there,
             t.record_id IS NOT NULL AS is_here, h.record_id IS NOT NULL AS is_hidden,
             coalesce(c.is_deleted, true) AS dead_there, coalesce(t.is_deleted, t.record_id IS NULL) AS dead_here,
-            c.stamp_at IS DISTINCT FROM t.stamp_at AND c.stamp_at IS NOT NULL AS has_moved
+            c.stamp_at IS DISTINCT FROM t.stamp_at AND c.stamp_at IS NOT NULL AS has_moved,
+            greatest(c.stamp_at, t.stamp_at) AS moved_at,
+            coalesce(greatest(c.stamp_at, t.stamp_at) < %(settled_at)s, true) AS is_settled
         FROM seen c
         FULL JOIN (SELECT * FROM source_{shape} WHERE stream = %(stream)s) t ON t.record_id = c.record_id
         LEFT JOIN hidden_record h ON h.stream = %(stream)s AND h.record_id = t.record_id
-        WHERE coalesce(c.stamp_at < %(settled_at)s, true) AND coalesce(t.stamp_at < %(settled_at)s, true)
     ), kinds AS (
         SELECT *, CASE
+            WHEN NOT is_settled THEN NULL
             WHEN is_there AND NOT is_here THEN 'missing'
             WHEN is_there AND is_hidden THEN 'returned'
             WHEN is_there AND (has_moved OR dead_there <> dead_here) THEN 'stale'
@@ -213,23 +224,31 @@ def _note_differences(connection: Connection, stream: str, shape: str, settled_a
     return dict.fromkeys(("missing", "stale", "gone", "returned"), 0) | dict(found)
 
 
-def prove(connection: Connection, stream: str, shape: str, place: Mapping[str, Any]) -> dict[str, Any]:
+def prove(
+    connection: Connection, stream: str, shape: str, place: Mapping[str, Any], overlap: timedelta
+) -> dict[str, Any]:
     """
-    ``place`` is as ``compare`` left it. Compare once more and keep the proof: ``up_to`` (everything that changed before it was compared), ``there`` and
-    ``here`` (live records), what was ``found`` and how many of that are ``left``, how many stored records are
-    ``hidden``, ``calls``. The census is dropped.
+    ``place`` is as ``compare`` left it. Compare once more and keep the proof: ``up_to`` (everything that changed before
+    it was compared), ``there`` and ``here`` (live records), what was ``found`` and how many of that are ``left``,
+    ``unsettled_there`` and ``unsettled_here`` (live records that changed too late to be compared), how many stored
+    records are ``hidden``, ``calls``. The census is dropped.
+
+    A stream's first proof says ``again_at`` where some are unsettled: right after a first load that may be all there is.
     """
     cursor = cursor_of(connection)
-    there, here, left = cursor.execute(
+    there, here, left, new_there, new_here, moved_at = cursor.execute(
         _PAIRS.format(shape=shape)
         + """
-        SELECT count(*) FILTER (WHERE is_there AND NOT dead_there),
-               count(*) FILTER (WHERE is_here AND NOT dead_here AND NOT is_hidden),
-               count(*) FILTER (WHERE kind IS NOT NULL)
+        SELECT count(*) FILTER (WHERE is_settled AND is_there AND NOT dead_there),
+               count(*) FILTER (WHERE is_settled AND is_here AND NOT dead_here AND NOT is_hidden),
+               count(*) FILTER (WHERE kind IS NOT NULL),
+               count(*) FILTER (WHERE NOT is_settled AND is_there AND NOT dead_there),
+               count(*) FILTER (WHERE NOT is_settled AND is_here AND NOT dead_here AND NOT is_hidden),
+               max(moved_at) FILTER (WHERE NOT is_settled)
         FROM kinds
         """,
         {"stream": stream, "settled_at": place["settled_at"]},
-    ).fetchone() or (0, 0, 0)
+    ).fetchone() or (0, 0, 0, 0, 0, None)
     (hidden,) = cursor.execute("SELECT count(*) FROM hidden_record WHERE stream = %s", (stream,)).fetchone() or (0,)
     proof = {
         "up_to": place["settled_at"].replace("+00:00", "Z"),
@@ -237,19 +256,27 @@ def prove(connection: Connection, stream: str, shape: str, place: Mapping[str, A
         "here": here,
         **place["found"],
         "left": left,
+        "unsettled_there": new_there,
+        "unsettled_here": new_here,
         "hidden": hidden,
     }
+    again = {} if moved_at is None else {"again_at": _text(moved_at + overlap + _SETTLED_SURELY)}
     connection.execute(
         text(
             """
             UPDATE sweep SET is_due = false, fields = '{}', place = NULL, is_counted = false, began_at = NULL,
-                proof = CAST(:proof AS jsonb) || jsonb_build_object('calls', calls) WHERE stream = :stream
+                proof = CAST(:proof AS jsonb) || jsonb_build_object('calls', calls)
+                    || CASE WHEN proof IS NULL THEN CAST(:again AS jsonb) ELSE '{}' END WHERE stream = :stream
             """
         ),
-        {"stream": stream, "proof": json.dumps(proof)},
+        {"stream": stream, "proof": json.dumps(proof), "again": json.dumps(again)},
     )
     connection.execute(text("DELETE FROM census WHERE stream = :stream"), {"stream": stream})
     return proof
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def postpone(connection: Connection, stream: str) -> None:

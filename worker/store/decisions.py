@@ -190,21 +190,24 @@ def save_flags(connection: Connection, flags: pl.DataFrame, *, rule_version: int
         """,
         (flags["account_id"].to_list(), flags["engaged"].to_list()),
     ).fetchall()
-    moved = [
-        number for (number,) in upsert(connection, tables.engagement, rows.select("account_id", *kept), ("account_id",))
-    ]
-    cursor.execute(
-        "UPDATE engagement SET decided_at = %s, saved_at = clock_timestamp() WHERE account_id = ANY(%s)", (now, moved)
+    moved = upsert(
+        connection,
+        tables.engagement,
+        rows.select("account_id", *kept),
+        ("account_id",),
+        stamp="saved_at",
+        noted={"decided_at": now},
     )
-    cursor.execute(
-        """
-        INSERT INTO engagement_change (account_id, at, engaged, band, why, rule_version, alert)
-        SELECT account_id, %(now)s, engaged, band, why, rule_version, coalesce(alerted_at = %(now)s, false)
-        FROM engagement WHERE account_id = ANY(%(ids)s)
-        """,
-        {"now": now, "ids": [number for (number,) in turned]},
-    )
-    return moved
+    if turned:
+        cursor.execute(
+            """
+            INSERT INTO engagement_change (account_id, at, engaged, band, why, rule_version, alert)
+            SELECT account_id, %(now)s, engaged, band, why, rule_version, coalesce(alerted_at = %(now)s, false)
+            FROM engagement WHERE account_id = ANY(%(ids)s)
+            """,
+            {"now": now, "ids": [number for (number,) in turned]},
+        )
+    return [number for (number,) in moved]
 
 
 def drop_engagement(connection: Connection, account_ids: Sequence[int]) -> None:
@@ -321,10 +324,8 @@ def save_attribution(connection: Connection, attributions: pl.DataFrame, now: da
     Keep what was decided, one row a deal. Decisions that equal the last ones are not written. Returns the deals whose
     attribution changed.
     """
-    changed = [number for (number,) in upsert(connection, tables.attribution, attributions, ("opportunity_id",))]
-    cursor = cursor_of(connection)
-    cursor.execute("UPDATE attribution SET decided_at = %s WHERE opportunity_id = ANY(%s)", (now, changed))
-    return changed
+    changed = upsert(connection, tables.attribution, attributions, ("opportunity_id",), noted={"decided_at": now})
+    return [number for (number,) in changed]
 
 
 def save_credits(connection: Connection, opportunity_ids: Sequence[int], credits: pl.DataFrame) -> None:

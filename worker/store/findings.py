@@ -26,11 +26,12 @@ def note(connection: Connection, key: str, code: str, message: str, actions: Seq
     )
 
 
-def clear(connection: Connection, *keys: str) -> None:
+def clear(connection: Connection, *keys: str) -> int:
     """
-    These findings are over.
+    These findings are over. Returns how many of them stood.
     """
-    cursor_of(connection).execute("DELETE FROM finding WHERE key = ANY(%s)", (list(keys),))
+    gone: int = cursor_of(connection).execute("DELETE FROM finding WHERE key = ANY(%s)", (list(keys),)).rowcount
+    return gone
 
 
 def standing(connection: Connection) -> list[dict[str, Any]]:

@@ -35,6 +35,12 @@ class Row:
     rule_version: int
     attempts: int
 
+    def makes(self, key_field: str) -> bool:
+        """
+        Whether the record is to come into being: its key is set from nothing.
+        """
+        return any(change.field == key_field and change.old is None for change in self.changes)
+
     @property
     def removes(self) -> str | None:
         """
@@ -127,7 +133,8 @@ def put(
 
 def close_draft(connection: Connection, *, state: str, why_held: str | None, counts: Mapping[str, Any]) -> int | None:
     """
-    End the drafting: the plan becomes planned, held or approved; one without rows is dropped. Returns its id.
+    End the drafting of the oldest plan: it becomes planned, held or approved; one without rows is dropped. Returns its
+    id.
     """
     cursor = cursor_of(connection)
     found = cursor.execute("SELECT id FROM plan WHERE state = 'drafting' ORDER BY id LIMIT 1").fetchone()
@@ -149,9 +156,43 @@ def close_draft(connection: Connection, *, state: str, why_held: str | None, cou
     return plan_id
 
 
+def set_apart(connection: Connection, object_name: str) -> None:
+    """
+    Give what the plan being drawn up has of an object a plan of its own, newer and drafted too.
+    """
+    cursor_of(connection).execute(
+        """
+        WITH drafted AS (SELECT id, rule_version FROM plan WHERE state = 'drafting' ORDER BY id LIMIT 1),
+        own AS (INSERT INTO plan (state, rule_version) SELECT 'drafting', rule_version FROM drafted RETURNING id)
+        UPDATE outbox o SET plan_id = own.id FROM own, drafted d WHERE o.plan_id = d.id AND o.object = %s
+        """,
+        (object_name,),
+    )
+
+
+def hold_back(connection: Connection, object_name: str, key_field: str, code: str | None, message: str | None) -> int:
+    """
+    Refuse, without sending, what would make further records of an object, and leave what changes or deletes some to
+    have its turn. Returns how many rows of the object wait for that reason.
+    """
+    cursor = cursor_of(connection)
+    cursor.execute(
+        """
+        UPDATE outbox SET state = 'refused', code = %s, message = %s
+        WHERE object = %s AND state = 'planned' AND changes @> %s
+        """,
+        (code, message, object_name, json.dumps([{"field": key_field, "old": None}])),
+    )
+    number: int = cursor.execute(
+        "SELECT count(*) FROM outbox WHERE object = %s AND state = 'refused' AND code IS NOT DISTINCT FROM %s",
+        (object_name, code),
+    ).fetchone()[0]
+    return number
+
+
 def draft_sizes(connection: Connection) -> dict[str, dict[str, int]]:
     """
-    Of the plan being drawn up: by object, records to change and checkboxes to turn.
+    Of what is being drawn up: by object, records to change and checkboxes to turn.
     """
     rows = connection.execute(
         text(

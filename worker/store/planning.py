@@ -28,14 +28,9 @@ def subjects(connection: Connection, kind: str, stream: str, record_ids: Sequenc
     One mapping a live record of ``stream``: record_id, ours (field -> text), account_ref (the matched account's own
     record of the same source) and decision (the decision's row as a mapping, None where none was made).
 
-    A converted lead is no subject: it takes no writing any more, and the contact that it became is written instead. Nor
-    is the contact half of a person account, which Salesforce lets nobody write.
+    A converted lead is no subject: it takes no writing any more, and the contact that it became is written instead.
     """
-    still = (
-        "AND s.converted_at IS NULL AND s.converted_contact_ref IS NULL AND s.is_person_account IS NOT TRUE"
-        if kind == "person"
-        else ""
-    )
+    still = "AND s.converted_at IS NULL AND s.converted_contact_ref IS NULL" if kind == "person" else ""
     account = (
         """
         -- OFFSET 0 keeps the planner from walking all accounts in the order of their ids to find the first.

@@ -7,7 +7,7 @@ is not noted at all. A value that its column cannot hold puts its row in quarant
 Called by the pull and resync flows, inside their transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -40,7 +40,8 @@ class Saved:
 class Received:
     """
     A page on its way into its table: where its ``count`` rows of text columns are to be had (``relation``) and the
-    values bound in it. Pages of one form are equal, whatever rows they hold.
+    values bound in it; ``numbers`` are columns whose numbers are to be spelled plainly. Pages of one form are equal,
+    whatever rows they hold.
     """
 
     stream: str
@@ -50,6 +51,7 @@ class Received:
     values: tuple[Any, ...] = field(compare=False)
     is_small: bool
     count: int = field(compare=False)
+    numbers: frozenset[str] = frozenset()
 
     @property
     def types(self) -> dict[str, str]:
@@ -76,13 +78,14 @@ def save_csv(
     chunks: Iterable[bytes],
     *,
     expected_count: int | None = None,
+    numbers: Collection[str] = (),
 ) -> Saved:
     """
-    Save a page of CSV, streamed straight into COPY in constant memory.
+    Save a page of CSV, streamed straight into COPY in constant memory. ``numbers`` as in ``connectors.base.Page``.
 
     Raises Retriable HW-216 when the page does not hold as many rows as the platform said (a cut answer).
     """
-    return _save(connection, receive_csv(connection, stream, shape, columns, chunks, expected_count))
+    return _save(connection, receive_csv(connection, stream, shape, columns, chunks, expected_count, numbers=numbers))
 
 
 def receive_rows(stream: str, shape: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Received:
@@ -98,7 +101,14 @@ def receive_rows(stream: str, shape: str, columns: Sequence[str], rows: Iterable
 
 
 def receive_csv(
-    connection: Connection, stream: str, shape: str, columns: Sequence[str], chunks: Iterable[bytes], count: int | None
+    connection: Connection,
+    stream: str,
+    shape: str,
+    columns: Sequence[str],
+    chunks: Iterable[bytes],
+    count: int | None,
+    *,
+    numbers: Collection[str] = (),
 ) -> Received:
     """
     CSV where statements can read it, until the transaction ends. Raises as ``save_csv`` does.
@@ -123,7 +133,7 @@ def receive_csv(
             actions=["nothing: the page is asked for again"],
         )
     relation = sql.SQL("pg_temp.{} AS page").format(table)
-    return Received(stream, shape, tuple(columns), relation, (), is_small=False, count=came)
+    return Received(stream, shape, tuple(columns), relation, (), is_small=False, count=came, numbers=frozenset(numbers))
 
 
 def refresh(connection: Connection, page: Received) -> Saved:
@@ -168,8 +178,13 @@ def _gathered(page: Received, prefix: str) -> sql.Composed | None:
     members = [name for name in page.columns if name.startswith(f"{prefix}.")]
     if not members:
         return None
+    plain = sql.SQL("CASE WHEN pg_input_is_valid({0}, 'numeric') THEN trim_scale({0}::numeric)::text ELSE {0} END")
     pairs = sql.SQL(", ").join(
-        sql.SQL("{}, {}").format(sql.Literal(name.removeprefix(f"{prefix}.")), _cell(name)) for name in members
+        sql.SQL("{}, {}").format(
+            sql.Literal(name.removeprefix(f"{prefix}.")),
+            plain.format(_cell(name)) if name in page.numbers else _cell(name),
+        )
+        for name in members
     )
     return sql.SQL("jsonb_build_object({})").format(pairs)
 

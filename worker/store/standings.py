@@ -58,21 +58,16 @@ def save_standings(
     Keep STANDING rows; those like the last are not written. What turned since ``facts`` (ACCOUNT_FACTS) is noted in the
     history. Returns how many were written.
     """
-    moved = [
-        number
-        for (number,) in upsert(
-            connection,
-            tables.account_standing,
-            standings.with_columns(rule_version=pl.lit(rule_version)),
-            ("account_id",),
-        )
-    ]
-    cursor = cursor_of(connection)
-    if moved:
-        cursor.execute("UPDATE account_standing SET decided_at = %s WHERE account_id = ANY(%s)", (now, moved))
+    moved = upsert(
+        connection,
+        tables.account_standing,
+        standings.with_columns(rule_version=pl.lit(rule_version)),
+        ("account_id",),
+        noted={"decided_at": now},
+    )
     turned = _turned(facts, standings)
     if turned:
-        cursor.executemany(
+        cursor_of(connection).executemany(
             """
             INSERT INTO standing_change (account_id, at, what, old, new, rule_version)
             VALUES (%s, %s, %s, %s, %s, %s)
@@ -88,14 +83,14 @@ def _turned(facts: pl.DataFrame, standings: pl.DataFrame) -> list[tuple[int, str
     """
     found: list[tuple[int, str, str | None, str | None]] = []
     both = facts.select("account_id", *(f"was_{name}" for name in WATCHED)).join(standings, on="account_id")
+    moved = both.filter(pl.any_horizontal(pl.col(f"was_{name}").ne_missing(pl.col(name)) for name in WATCHED))
+    if moved.is_empty():
+        return found
+    texts = moved.select("account_id", pl.col(*(f"was_{name}" for name in WATCHED), *WATCHED).cast(pl.String))
+    rows = texts.rows(named=True)
     for name in WATCHED:
-        old, new = pl.col(f"was_{name}").cast(pl.String), pl.col(name).cast(pl.String)
-        rows = both.select("account_id", old=old, new=new).filter(pl.col("old").ne_missing(pl.col("new")))
-        found += [
-            (account_id, name, before, after)
-            for account_id, before, after in rows.iter_rows()
-            if not {before, after} <= NOTHING
-        ]
+        turned = [(row["account_id"], name, row[f"was_{name}"], row[name]) for row in rows]
+        found += [turn for turn in turned if turn[2] != turn[3] and not {turn[2], turn[3]} <= NOTHING]
     return found
 
 
@@ -106,6 +101,8 @@ def save_memberships(
     Have the lists hold exactly ``memberships`` (account_id, list) of the accounts in ``facts``. Returns how many came
     and left.
     """
+    if memberships.is_empty() and facts["was_lists"].null_count() == facts.height:
+        return 0, 0
     was = facts.select("account_id", list="was_lists").explode("list").drop_nulls()
     came = memberships.join(was, on=["account_id", "list"], how="anti")
     left = was.join(memberships, on=["account_id", "list"], how="anti")

@@ -315,6 +315,24 @@ learnt = Table(
     Column("learnt_at", AT, nullable=False),
 )
 
+# What a model's channels weigh, each time that it was learnt; of what could not be learnt the last attempt.
+learning = Table(
+    "learning",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("learner", Text, nullable=False),  # markov shapley
+    Column("over_months", Integer, nullable=False),
+    Column("basis", Text, nullable=False),  # digest of the rules that make the paths
+    Column("since_at", AT, nullable=False),  # deals closed from here on
+    Column("until_at", AT, nullable=False),  # and before this
+    Column("conversions", Integer, nullable=False),  # won deals with a touch
+    Column("nulls", Integer, nullable=False),  # lost ones
+    Column("weights", JSONB),  # {"Webinar": "1/3"}, exact; null where the history is too short
+    Column("rule_version", Integer, nullable=False),
+    Column("learnt_at", AT, nullable=False),  # by the organisation's clock
+)
+
 verdict = Table(
     "verdict",
     metadata,
@@ -344,7 +362,24 @@ attribution = Table(
     Column("decided_at", AT),
     Column("pipeline_rate_ref", Text),  # the exchange rate its pipeline was converted by; null in our own currency
     Column("revenue_rate_ref", Text),
+    # {"id": of sourcing_override, "team", "channel", "offer": what the touches say}; null where nobody set the team
+    Column("overridden", JSONB),
     Index("ix_attribution_source_channel", "source_channel"),
+)
+
+# What administrators say of a deal's sourcing team. Nothing here is ever changed: a correction is a row of its own.
+sourcing_override = Table(
+    "sourcing_override",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("record_id", Text, nullable=False),  # the deal's record, which outlives golden ids
+    Column("team", Text),  # marketing sales partner customer_success; null gives the touches' answer back
+    Column("channel", Text),  # null: that of the team's first touch
+    Column("reason", Text, nullable=False),
+    Column("said_by", Text, nullable=False),
+    _now("said_at"),  # by the database's clock
+    Index("ix_sourcing_override_record_id", "record_id", "source"),
 )
 
 credit = Table(

@@ -134,6 +134,20 @@ def waiting_keys(connection: Connection, object_name: str, refs: Sequence[str]) 
     return [key for (key,) in rows.fetchall()]
 
 
+def has_any(connection: Connection, stream: str) -> bool:
+    """
+    Whether the organisation holds a record of ours.
+    """
+    found = cursor_of(connection).execute(
+        """
+        SELECT 1 FROM source_touch_record WHERE stream = %s AND NOT coalesce(is_deleted, false)
+            AND starts_with(key, opportunity_ref || ':') LIMIT 1
+        """,
+        (stream,),
+    )
+    return found.fetchone() is not None
+
+
 def planned_deals(connection: Connection, object_name: str) -> int:
     """
     How many deals' records the plan being drawn up would change.

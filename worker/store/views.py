@@ -5,7 +5,7 @@ report counts. Plain mappings that are JSON as they stand. Called by the command
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from worker.core.survivorship.merge import read_provenance
-from worker.store import census, findings, jobs
+from worker.store import census, findings, jobs, learnings
 from worker.store.tables import GOLDEN, metadata
 
 NO_TOUCH: Final = "No marketing touch"
@@ -111,6 +111,26 @@ def status(connection: Connection) -> dict[str, Any]:
             """,
         )[0],
     }
+
+
+def changed_after_us(connection: Connection, days: int = 30) -> list[dict[str, Any]]:
+    """
+    Fields of ours that held something else than we had written when we wrote them again: object, field, how many
+    records, and the ids of up to 200 of them.
+    """
+    return rows(
+        connection,
+        """
+        SELECT object, field, count(DISTINCT record_id) AS records, (array_agg(DISTINCT record_id))[1:200] AS ids
+        FROM (
+            SELECT object, field, record_id, before, at, lag(id) OVER turns AS earlier, lag(after) OVER turns AS ours
+            FROM written WHERE result = 'done' WINDOW turns AS (PARTITION BY object, record_id, field ORDER BY id)
+        ) w
+        WHERE earlier IS NOT NULL AND before IS DISTINCT FROM ours AND at > now() - make_interval(days => :days)
+        GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        days=days,
+    )
 
 
 def changed_by_others(connection: Connection, days: int = 30) -> list[dict[str, Any]]:
@@ -296,6 +316,16 @@ def _below(connection: Connection, account_id: int) -> dict[str, Any]:
 
 def _about_opportunity(connection: Connection, golden_id: int, row: Mapping[str, Any]) -> dict[str, Any]:
     decided = rows(connection, "SELECT * FROM attribution WHERE opportunity_id = :id", id=golden_id)
+    credits = rows(
+        connection,
+        """
+        SELECT c.clock, c.item, c.touch_id, c.occurred_at, c.positions, c.models, t.type, t.channel, t.offer, t.campaign,
+               t.label
+        FROM credit c LEFT JOIN touchpoint t ON t.touch_id = c.touch_id
+        WHERE c.opportunity_id = :id ORDER BY c.clock, c.occurred_at NULLS LAST, c.touch_id, c.item
+        """,
+        id=golden_id,
+    )
     account = rows(connection, "SELECT id, name FROM account WHERE id = :id", id=row["account_id"])
     return {
         "account": account[0] if account else None,
@@ -305,17 +335,39 @@ def _about_opportunity(connection: Connection, golden_id: int, row: Mapping[str,
         "created_at": plain(row["created_at"]),
         "closed_at": plain(row["closed_at"]),
         "attribution": decided[0] if decided else None,
-        "credits": rows(
+        "overrides": rows(
             connection,
             """
-            SELECT c.clock, c.item, c.touch_id, c.occurred_at, c.positions, c.models, t.type, t.channel, t.offer, t.campaign,
-                   t.label
-            FROM credit c LEFT JOIN touchpoint t ON t.touch_id = c.touch_id
-            WHERE c.opportunity_id = :id ORDER BY c.clock, c.occurred_at NULLS LAST, c.touch_id, c.item
+            SELECT v.id, v.team, v.channel, v.reason, v.said_by, v.said_at,
+                   coalesce((a.overridden->>'id')::bigint = v.id, false) AS holds
+            FROM crosswalk k
+            JOIN sourcing_override v ON v.source = k.source AND v.record_id = k.record_id
+            LEFT JOIN attribution a ON a.opportunity_id = k.golden_id
+            WHERE k.kind = 'opportunity' AND k.golden_id = :id ORDER BY v.id DESC
             """,
             id=golden_id,
         ),
+        "credits": credits,
+        "learnings": learnings_of(connection, credits),
     }
+
+
+def learnings_of(connection: Connection, credits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """
+    What decided these credits (each with ``models``) where a model's weights are learnt: ``learnings.told``, with
+    ``clocks`` that it decided.
+    """
+    clocks: dict[int, set[str]] = {}
+    for row in credits:
+        for part in row["models"].values():
+            if "learnt" in part:
+                clocks.setdefault(part["learnt"], set()).add(row["clock"])
+    if not clocks:
+        return []
+    found = learnings.told(connection, clocks.keys())
+    return [
+        {name: plain(value) for name, value in each.items()} | {"clocks": sorted(clocks[each["id"]])} for each in found
+    ]
 
 
 _ABOUT: Final = {"person": _about_person, "account": _about_account, "opportunity": _about_opportunity}

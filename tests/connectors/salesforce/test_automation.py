@@ -10,7 +10,7 @@ from tests.connectors.salesforce.test_doctor import WRITTEN
 from tests.practice_org import PracticeOrg
 from worker.connectors.salesforce.automation import examine_writes
 from worker.connectors.salesforce.client import SalesforceClient
-from worker.connectors.salesforce.doctor import Finding
+from worker.connectors.salesforce.findings import Finding
 
 pytestmark = pytest.mark.slow
 
@@ -85,13 +85,38 @@ def test_whoever_else_may_edit_our_fields_is_named(org: PracticeOrg, connect: Co
         {"ParentId": granted, "SobjectType": "Account", "Field": f"Account.{field}", "PermissionsEdit": edit}
         for field, edit in (("HW_Engaged__c", True), ("HW_Engaged_Why__c", True), ("HW_Engaged_Since__c", False))
     ]
-    ids = org.create("FieldPermissions", rows)
+    (api_only,) = org.create("PermissionSet", [{"Name": "Api", "Label": "Api", "PermissionsApiUserOnly": True}])
+    bot, former, person = org.create("User", [
+        {"Username": f"{name}@practice.test", "LastName": name, "Alias": name, "Email": f"{name}@practice.test",
+         "IsActive": name != "former"} for name in ("syncbot", "former", "person")
+    ])  # fmt: skip
+    org.create("FieldPermissions", rows)
+    nobody = about(examine_writes(connect(), WRITTEN), "nobody else was given Edit")
+    assert nobody.level == "ok", "a set that nobody has lets nobody write"
+    pairs = [(granted, bot), (granted, former), (granted, person), (api_only, bot), (api_only, former)]
+    org.create("PermissionSetAssignment", [{"PermissionSetId": has, "AssigneeId": who} for has, who in pairs])
     try:
-        found = about(examine_writes(connect(), WRITTEN), "others may edit")
+        findings = examine_writes(connect(), WRITTEN)
     finally:
-        org.control("POST", "salesforce/hard_delete", {"object": "FieldPermissions", "ids": ids})
-        org.control("POST", "salesforce/hard_delete", {"object": "PermissionSet", "ids": [granted]})
-    assert found.message == "others may edit fields that we write: Marketing Ops (2 fields)"
+        org.control("POST", "salesforce/hard_delete", {"object": "PermissionSet", "ids": [granted, api_only]})
+    found = about(findings, "others may edit")
+    assert found.message == "others may edit fields that we write: Marketing Ops (2 fields, 2 users)"
+    assert (found.level, found.code) == ("warning", "HW-240")
+    program = about(findings, "API Only")
+    assert program.message == (
+        "other integrations (API Only users) may edit fields that we write: syncbot (through Marketing Ops)"
+    )
+    assert (program.level, program.code) == ("warning", "HW-240")
+
+
+def test_who_changed_records_last_after_we_wrote_them_is_named(org: PracticeOrg, connect: Connect) -> None:
+    client = connect()
+    ours, theirs = org.create("Account", [{"Name": "Ridge"}, {"Name": "Vale"}])
+    client.tell("PATCH", f"sobjects/Account/{ours}", {"HW_Engaged__c": True})
+    changed = {"Account": [ours, theirs, "no id"], "Lead": [], "Nowhere__c": [theirs]}
+    found = about(examine_writes(client, WRITTEN, changed), "changed after we wrote it")
+    assert found.message.startswith("Account: of 3 records whose value of ours was changed after we wrote it")
+    assert found.message.endswith("(System Administrator) 1"), found.message
     assert (found.level, found.code) == ("warning", "HW-240")
 
 

@@ -129,7 +129,7 @@ KNOWN: list[tuple[str, str, str, type[Exception], str]] = [
     ("UNSUPPORTED_API_VERSION", "page", "refused", Fatal, "HW-210"),
     ("API_DISABLED_FOR_ORG", "page", "refused", Fatal, "HW-211"),
     ("API_CURRENTLY_DISABLED", "page", "refused", Fatal, "HW-211"),
-    ("STORAGE_LIMIT_EXCEEDED", "page", "refused", Fatal, "HW-211"),
+    ("STORAGE_LIMIT_EXCEEDED", "full", "full", CallRefused, "HW-208"),
     ("TXN_SECURITY_METERING_ERROR", "page", "refused", Fatal, "HW-211"),
     ("INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "page", "refused", Fatal, "HW-211"),
 ]

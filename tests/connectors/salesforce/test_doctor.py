@@ -18,8 +18,10 @@ from cryptography.x509.oid import NameOID
 from tests.connectors.salesforce.stand_in import client_of, json_reply, stand_in
 from tests.practice_org import PracticeOrg
 from worker.connectors.http import HttpOptions
-from worker.connectors.salesforce.client import Credentials, SalesforceClient
-from worker.connectors.salesforce.doctor import PACKAGE_FIELDS, Finding, certificate_finding, examine
+from worker.connectors.salesforce.client import Credentials, Part, SalesforceClient
+from worker.connectors.salesforce.company import Company, company_findings
+from worker.connectors.salesforce.doctor import PACKAGE_FIELDS, certificate_finding, examine
+from worker.connectors.salesforce.findings import Finding
 
 pytestmark = pytest.mark.slow
 
@@ -314,3 +316,150 @@ def test_the_common_login_host_works_and_is_advised_against() -> None:
         findings = {each.check: each for each in examine(client_of(credentials=credentials))}
     assert findings["host"].level == "warning"
     assert findings["host"].actions == ("Set SALESFORCE_LOGIN_URL to https://acme.my.salesforce.com",)
+
+
+def test_a_version_that_is_about_to_be_retired_is_said() -> None:
+    with stand_in() as org:
+        words = '299 - "This API version is deprecated and will be removed by Summer 27."'
+        org.on("GET ", json_reply({"sobjects": "/services/data/v64.0/sobjects"}, headers={"Warning": words}))
+        (finding,) = [each for each in examine(client_of()) if each.check == "version"]
+    assert (finding.level, finding.code) == ("warning", "HW-210")
+    assert "will be removed by Summer 27" in finding.message
+    assert "api_version" in finding.actions[0]
+
+
+# ----------------------------------------------------------------------------------------- the company and its rules
+
+NEW_YORK = Company("America/New_York", "USD")
+REFUSED = Part(400, [{"errorCode": "INVALID_TYPE", "message": "sObject type 'CurrencyType' is not supported."}])
+
+
+def page(*rows: Mapping[str, object]) -> Part:
+    return Part(200, {"totalSize": len(rows), "done": True, "records": list(rows)})
+
+
+def company_of(
+    company: Company, corporate: Part = REFUSED, currency: str | None = "USD", years: Part = REFUSED, **row: object
+) -> list[Finding]:
+    organization = {
+        "Name": "Acme", "TimeZoneSidKey": "America/New_York", "DefaultLocaleSidKey": "en_US",
+        "LanguageLocaleKey": "en_US", "FiscalYearStartMonth": 1, "UsesStartDateAsFiscalYearName": False,
+        "IsSandbox": False, **row,
+    }  # fmt: skip
+    settings = Part(200, {"features": {"defaultCurrencyIsoCode": currency}})
+    return list(company_findings([page(organization), corporate, settings, years], company, datetime.now(UTC)))
+
+
+def test_an_organisation_that_is_what_the_rules_say_is_well(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    found = [each for each in examine(connect(), company=NEW_YORK) if each.check == "company"]
+    assert [(each.level, each.message) for each in found] == [
+        ("ok", "Practice Company, a sandbox; language en_US, locale en_US"),
+        ("ok", "its time zone is the rules' (America/New_York)"),
+        ("ok", "its currency is the rules' (USD; the only one)"),
+        ("ok", "its fiscal year begins in January and is named by the year in which it begins"),
+    ]
+
+
+def test_another_time_zone_and_currency_are_named_with_their_cures(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    company = Company("Europe/Berlin", "EUR")
+    zone, currency = [each for each in examine(connect(), company=company) if each.code == "HW-242"]
+    assert (zone.code, zone.level, currency.code, currency.level) == ("HW-242", "warning", "HW-242", "error")
+    assert "time zone is America/New_York and the rules say Europe/Berlin" in zone.message
+    assert zone.actions[0] == 'service.yaml:  org: {timezone: "America/New_York"}'
+    assert "corporate currency is USD and the rules say EUR" in currency.message
+    assert currency.actions == ("service.yaml:  org: {currency: USD}",)
+
+
+def test_an_organisation_that_may_not_be_asked_says_so() -> None:
+    hidden = Part(400, [{"errorCode": "INVALID_TYPE", "message": "no"}])
+    (finding,) = company_findings([hidden] * 4, NEW_YORK, datetime.now(UTC))
+    assert (finding.level, finding.code) == ("warning", "HW-209")
+    assert finding.actions
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "level"),
+    [
+        ("Asia/Calcutta", "Asia/Kolkata", "ok"),  # two names of one zone
+        ("America/Phoenix", "America/Denver", "warning"),  # alike in winter alone
+        ("GMT", "Europe/London", "warning"),
+        ("Nowhere/At_All", "UTC", "warning"),
+    ],
+)
+def test_zones_are_compared_by_their_clocks_and_not_by_their_names(theirs: str, ours: str, level: str) -> None:
+    found = company_of(Company(ours, "USD"), TimeZoneSidKey=theirs)
+    assert found[1].level == level
+
+
+def test_of_several_currencies_the_corporate_one_counts() -> None:
+    euro = company_of(NEW_YORK, corporate=page({"IsoCode": "EUR"}), currency=None)[2]
+    assert (euro.level, euro.code) == ("error", "HW-242")
+    assert "converted by rates of another" in euro.message
+    dollar = company_of(NEW_YORK, corporate=page({"IsoCode": "USD"}), currency=None)[2]
+    assert (dollar.level, dollar.message) == ("ok", "its currency is the rules' (USD; of several)")
+    untold = company_of(NEW_YORK, currency=None)[2]
+    assert (untold.level, untold.message) == ("ok", "its currency cannot be asked here; the rules say USD")
+
+
+def test_the_fiscal_year_is_told_as_it_is_read() -> None:
+    def told(**given: object) -> str:
+        return company_of(NEW_YORK, **given)[3].message  # type: ignore[arg-type]
+
+    assert (
+        told(FiscalYearStartMonth=2) == "its fiscal year begins in February and is named by the year in which it ends"
+    )
+    named = told(FiscalYearStartMonth=2, UsesStartDateAsFiscalYearName=True)
+    assert named == "its fiscal year begins in February and is named by the year in which it begins"
+    assert "2 custom fiscal years" in told(years=page({"Name": "2026"}, {"Name": "2027"}))
+
+
+TOUCHES = {"HW_Touch__c": ["HW_Key__c", "HW_Opportunity__c", "HW_Channel__c"]}
+
+
+def touch_findings(client: SalesforceClient, check: str) -> list[Finding]:
+    return [each for each in examine(client, write_fields=TOUCHES) if each.check == check and "HW" in str(each.code)]
+
+
+def test_touch_records_that_may_be_made_changed_and_deleted_are_well(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    assert bad(examine(connect(), write_fields=TOUCHES)) == []
+
+
+def test_a_right_to_touch_records_that_is_lacking_is_named_with_its_cure(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    org.control("POST", "salesforce/object_rights", {"object": "HW_Touch__c", "deletable": False})
+    try:
+        (wrong,) = touch_findings(connect(), "write")
+    finally:
+        org.control("POST", "salesforce/object_rights", {"object": "HW_Touch__c", "deletable": True})
+    assert (wrong.level, wrong.code) == ("error", "HW-226")
+    assert wrong.message == "HW_Touch__c: the integration user lacks Delete: no touch records are written"
+    assert any("Headwater_Integration" in line for line in wrong.actions)
+
+
+def test_an_organisation_with_an_older_package_is_told_what_to_deploy(connect: Callable[[], SalesforceClient]) -> None:
+    found = examine(connect(), write_fields={"HW_Tuch__c": ["HW_Key__c"]})
+    (wrong,) = bad(found)
+    assert (wrong.check, wrong.code) == ("object", "HW-226")
+    assert "HW_Tuch__c is not there" in wrong.message
+    assert any("sf project deploy" in line for line in wrong.actions)
+
+
+def test_an_organisation_without_storage_is_told_that_new_records_wait(
+    org: PracticeOrg, connect: Callable[[], SalesforceClient]
+) -> None:
+    assert touch_findings(connect(), "storage") == []
+    org.control("POST", "salesforce/settings", {"storage_full": True})
+    try:
+        (wrong,) = touch_findings(connect(), "storage")
+    finally:
+        org.control("POST", "salesforce/settings", {"storage_full": False})
+    assert (wrong.level, wrong.code) == ("error", "HW-243")
+    assert wrong.message == "no data storage is left: new records of HW_Touch__c wait"
+    assert any("Storage Usage" in line for line in wrong.actions)

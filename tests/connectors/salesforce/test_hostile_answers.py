@@ -294,9 +294,15 @@ def last_place(pages: list[Page]) -> Any:
 
 
 def test_a_jobs_id_is_given_to_be_saved_before_it_is_polled(bulk: StandIn) -> None:
-    pages = source().read([FIRST], {})
-    first = next(iter(pages))
-    assert (first.place or {})["job"] == "750A"
+    pages = iter(source().read([FIRST], {}))
+    announced = next(pages)
+    assert (announced.count or 0, announced.last, list(announced.place or {})) == (
+        0,
+        False,
+        ["making_since", "failures"],
+    )
+    assert bulk.calls("POST", "jobs/query") == []
+    assert (next(pages).place or {})["job"] == "750A"
     assert bulk.calls("GET", "jobs/query") == []
 
 
@@ -359,7 +365,7 @@ def test_a_result_that_does_not_fit_is_made_again(bulk: StandIn, body: str, rows
 
 def test_a_missing_locator_is_the_end_and_not_the_beginning(bulk: StandIn) -> None:
     result(bulk, HEADER + LINE, 1, locator=None)
-    assert [each.last for each in read(FIRST)] == [False, True]
+    assert [each.last for each in read(FIRST)] == [False, False, True]
     assert len(bulk.calls("GET", "/results")) == 1
 
 
@@ -414,7 +420,7 @@ def test_an_object_that_bulk_refuses_is_read_by_rest(bulk: StandIn) -> None:
             {"totalSize": 5_000, "done": True, "records": []} if "COUNT()" in soql else page([role(1)])
         ),
     )
-    assert [each.last for each in read(FIRST)] == [True]
+    assert [each.last for each in read(FIRST)] == [False, True]
 
 
 def test_a_count_that_times_out_means_large(bulk: StandIn) -> None:

@@ -35,12 +35,19 @@ def handed_over(sink: SalesforceSink, changes: Sequence[RecordChange], object_na
     return job
 
 
-def ended(sink: SalesforceSink, job: str, ids: Sequence[str]) -> Sequence[Result]:
+def named(ids: Sequence[str]) -> list[RecordChange]:
+    return [RecordChange(each, {}) for each in ids]
+
+
+def ended(
+    sink: SalesforceSink, job: str, sent: Sequence[str] | Sequence[RecordChange], object_name: str = "Account"
+) -> Sequence[Result]:
     """
     The results, asked for until the job has ended.
     """
+    changes = [each if isinstance(each, RecordChange) else RecordChange(each, {}) for each in sent]
     for _ in range(200):
-        results = sink.job_results(job, ids)
+        results = sink.job_results(job, object_name, changes)
         if results is not None:
             return results
         time.sleep(0.05)
@@ -156,7 +163,7 @@ def test_a_job_that_is_gone_leaves_its_records_to_be_read(org: PracticeOrg, sink
     job = handed_over(sink, [RecordChange(each, {WHY: "3 people"}) for each in ids])
     ended(sink, job, ids)
     sink.drop_job(job)
-    assert [result.verdict for result in sink.job_results(job, ids) or ()] == ["unknown", "unknown"]
+    assert [result.verdict for result in sink.job_results(job, "Account", named(ids)) or ()] == ["unknown", "unknown"]
 
 
 def test_a_job_that_is_given_up_is_ended_and_its_records_go_out_otherwise(
@@ -165,8 +172,11 @@ def test_a_job_that_is_given_up_is_ended_and_its_records_go_out_otherwise(
     ids = accounts(org, 2)
     org.control("POST", "salesforce/settings", {"bulk_seconds": 20.0})
     job = handed_over(sink, [RecordChange(each, {WHY: "3 people"}) for each in ids])
-    assert sink.job_results(job, ids) is None
-    assert [result.verdict for result in sink.job_results(job, ids, give_up=True) or ()] == ["retry", "retry"]
+    assert sink.job_results(job, "Account", named(ids)) is None
+    assert [result.verdict for result in sink.job_results(job, "Account", named(ids), give_up=True) or ()] == [
+        "retry",
+        "retry",
+    ]
     assert {seen.values[WHY] for seen in sink.observe("Account", ids, [WHY]) if seen.values} == {None}
 
 
@@ -219,3 +229,72 @@ def test_an_object_that_bulk_does_not_take_gets_no_job(org: PracticeOrg, sink: S
         times=1,
     )
     assert sink.open_job("Account") is None
+
+
+TOUCH = "HW_Touch__c"
+KEY = "HW_Key__c"
+
+
+@pytest.fixture
+def keyed(connect: Callable[[], SalesforceClient]) -> SalesforceSink:
+    return SalesforceSink(connect(), keys={TOUCH: KEY})
+
+
+def a_deal(org: PracticeOrg) -> str:
+    (deal,) = org.create("Opportunity", [{"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2026-12-31"}])
+    return deal
+
+
+def touches(deal: str, count: int, **values: str | None) -> list[RecordChange]:
+    given = {"HW_Opportunity__c": deal, "HW_Channel__c": "Webinar"} | values
+    return [RecordChange(f"{deal}:{n}", {KEY: f"{deal}:{n}", **given}) for n in range(count)]
+
+
+def beneath(sink: SalesforceSink, changes: Sequence[RecordChange], field: str = "HW_Channel__c") -> list[Any]:
+    seen = sink.observe(TOUCH, [change.record_id for change in changes], [field])
+    return [each.values and each.values[field] for each in seen]
+
+
+def test_a_job_makes_records_by_our_key_and_says_their_ids(org: PracticeOrg, keyed: SalesforceSink) -> None:
+    changes = touches(a_deal(org), 300)
+    results = ended(keyed, handed_over(keyed, changes, TOUCH), changes, TOUCH)
+    assert [(result.record_id, result.verdict) for result in results] == [(each.record_id, "done") for each in changes]
+    assert len({result.vendor_id for result in results}) == 300
+    facts = keyed.observe(TOUCH, [each.record_id for each in changes], [KEY])
+    assert [each.facts["Id"] for each in facts] == [result.vendor_id for result in results]
+
+
+def test_a_job_that_is_sent_twice_makes_each_record_once(org: PracticeOrg, keyed: SalesforceSink) -> None:
+    deal = a_deal(org)
+    changes = touches(deal, 20)
+    first = ended(keyed, handed_over(keyed, changes, TOUCH), changes, TOUCH)
+    emptied = [RecordChange(each.record_id, {KEY: each.record_id, "HW_Channel__c": None}) for each in changes]
+    again = ended(keyed, handed_over(keyed, emptied, TOUCH), emptied, TOUCH)
+    assert [result.vendor_id for result in first] == [result.vendor_id for result in again]
+    assert beneath(keyed, changes) == [None] * 20
+
+
+def test_a_job_deletes_records_and_one_that_is_gone_already_is_done(org: PracticeOrg, keyed: SalesforceSink) -> None:
+    changes = touches(a_deal(org), 5)
+    made = ended(keyed, handed_over(keyed, changes, TOUCH), changes, TOUCH)
+    org.control("POST", "salesforce/delete", {"object": TOUCH, "ids": [made[3].vendor_id]})
+    removals = [RecordChange(result.record_id, {}, removes=result.vendor_id) for result in made[1:]]
+    job = keyed.open_job(TOUCH, removes=True)
+    assert job is not None
+    assert keyed.hand_over(job, TOUCH, removals) == []
+    results = ended(keyed, job, removals, TOUCH)
+    assert [(result.record_id, result.verdict) for result in results] == [
+        (each.record_id, "done") for each in changes[1:]
+    ]
+    assert beneath(keyed, changes) == ["Webinar", None, None, None, None]
+
+
+def test_what_a_job_was_refused_is_told_by_our_key(org: PracticeOrg, keyed: SalesforceSink) -> None:
+    fine, gone = touches(a_deal(org), 1), touches(a_deal(org), 1)
+    org.control("POST", "salesforce/delete", {"object": "Opportunity", "ids": [gone[0].record_id.partition(":")[0]]})
+    changes = [*gone, *fine]
+    results = ended(keyed, handed_over(keyed, changes, TOUCH), changes, TOUCH)
+    assert [(result.record_id, result.verdict) for result in results] == [
+        (gone[0].record_id, "gone"),
+        (fine[0].record_id, "done"),
+    ]

@@ -121,7 +121,8 @@ def test_a_job_without_a_name_is_replaced_by_rest(org: StandIn, body: str) -> No
     )
     org.on("POST jobs/query", raw(body))
     given = list(SalesforceSource(client_of()).read([replace(WINDOW, lo=None)], {}))
-    assert [each.last for each in given] == [True]
+    assert [each.last for each in given] == [False, True]
+    assert len(org.calls("GET", "jobs/query")) == 1, "whether it was made is looked up, so that it can be ended"
 
 
 @pytest.mark.parametrize("body", NONE.values(), ids=NONE)

@@ -52,10 +52,10 @@ def test_the_fiscal_calendar_and_the_business_hours_are_the_organisations_own(or
     assert [(row["start_on"] or "")[4:] for row in year] == ["-01-01"]
     assert sum(row["type"] == "Quarter" for row in rows(reader, "salesforce.period")) == 4
     (hours,) = rows(reader, "salesforce.business_hours")
-    assert (hours["is_default"], hours["zone"]) == ("true", "America/Los_Angeles")
+    assert (hours["is_default"], hours["zone"]) == ("true", "America/New_York")
     assert json.loads(hours["hours"] or "")["Monday"] == ["00:00", "00:00"]
     (organisation,) = rows(reader, "salesforce.organization")
-    assert (organisation["zone"], organisation["fiscal_year_month"]) == ("America/Los_Angeles", "1")
+    assert (organisation["zone"], organisation["fiscal_year_month"]) == ("America/New_York", "1")
 
 
 def test_record_types_roles_and_queues_come_with_their_words(org: PracticeOrg, make: Make) -> None:

@@ -235,12 +235,16 @@ def split(in_middle: Sequence[Row], at: datetime, model: Model) -> dict[str, Fra
             for touch in in_middle
         }
     if model.half_life_days is not None:
-        counts = {
-            touch["touch_id"]: Fraction(decayed(at - touch["occurred_at"], model.half_life_days)) for touch in in_middle
-        }
+        counts = by_age(in_middle, at, model.half_life_days)
+        if in_middle and not any(counts.values()):
+            counts = by_age(in_middle, max(touch["occurred_at"] for touch in in_middle), model.half_life_days)
     if not any(counts.values()):
         counts = dict.fromkeys(counts, Fraction(1))
     return {touch: count / sum(counts.values()) for touch, count in counts.items()}
+
+
+def by_age(touches: Sequence[Row], at: datetime, half_life_days: Decimal | int) -> dict[str, Fraction]:
+    return {touch["touch_id"]: Fraction(decayed(at - touch["occurred_at"], half_life_days)) for touch in touches}
 
 
 def decayed(age: timedelta, half_life_days: Decimal | int) -> int:

@@ -18,7 +18,7 @@ FIRST_QUARTER = (date(2026, 1, 1), date(2026, 3, 31))
 Shares = dict[str, tuple[str, int | None]]
 
 
-def standing(shares: Shares, clock: str = "pipeline") -> pl.DataFrame:
+def standing(shares: Shares, clock: str = "pipeline", learnt: int | None = None) -> pl.DataFrame:
     rows = [
         (
             1,
@@ -27,6 +27,7 @@ def standing(shares: Shares, clock: str = "pipeline") -> pl.DataFrame:
             item if item in ("pending", "unassigned") else "touch",
             None if item in ("pending", "unassigned") else item,
             *part,
+            learnt,
         )
         for item, part in shares.items()
     ]
@@ -40,6 +41,7 @@ def settled(
     locked: bool = False,
     booked: pl.DataFrame | None = None,
     clock: str = "pipeline",
+    learnt: tuple[int | None, int | None] = (None, None),
     **changes: Any,
 ) -> Settlement:
     group = {
@@ -51,8 +53,8 @@ def settled(
     }
     rows = [group | {"was_version": 3, "is_version": 3} | changes]
     return settle(
-        standing(stored, clock),
-        standing(computed, clock),
+        standing(stored, clock, learnt[0]),
+        standing(computed, clock, learnt[1]),
         pl.DataFrame(rows, schema=SETTLING),
         pl.DataFrame([FIRST_QUARTER] if locked else [], schema=LOCKED, orient="row"),
         booked if booked is not None else pl.DataFrame(schema=ADJUSTMENT),

@@ -124,6 +124,27 @@ def test_two_hundred_touches_may_carry_one_position() -> None:
     assert len(divided.credits) == 200
 
 
+def test_many_holders_of_fine_weights_stay_exact_where_a_milestone_never_happened() -> None:
+    """
+    The multiples of the holders' numbers and of the weights, scaled for the one that is missing, need more than 64
+    bits.
+    """
+    holders = {"FT": 7, "LC": 11, "OC": 13, "CW": 17}
+    touches = [touch("middle", -50)]
+    touches += [touch(f"{name} {n:02}", -40 + n, name) for name, count in holders.items() for n in range(count)]
+    weights = {"FT": "34.0", "LC": "39.14413", "OC": "16.00841", "CW": "8.02", "LT": "27.41", "middle": "14.32"}
+    model = Model("fine", {name: Decimal(weight) for name, weight in weights.items()})
+    revenue = credited(touches, model)["revenue"]
+    exact = {name: Fraction(weight) for name, weight in weights.items()}
+    never, whole = exact.pop("LT"), sum(map(Fraction, weights.values()))
+    grown = 1 + never / (sum(exact.values()) - exact["middle"])
+    for name, count in holders.items():
+        assert revenue.credits[f"{name} 00"].share == exact[name] * grown / whole / count
+    assert revenue.credits["middle"].share == exact["middle"] / whole
+    assert sum(part.share for part in revenue.credits.values()) == 1
+    assert sum(part.units or 0 for part in revenue.credits.values()) == DEAL.units
+
+
 def test_a_learnt_models_weight_divides_among_the_paths_own_touches_of_a_channel() -> None:
     learnt = Model("markov", {"middle": Decimal(1)}, channel_weights={"Web": Fraction(1, 3), "Event": Fraction(2, 3)})
     touches = [touch("a", -3), touch("b", -2), touch("c", -1, channel="Event"), touch("d", -1, channel="Unseen")]

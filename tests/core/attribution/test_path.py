@@ -199,11 +199,14 @@ def test_a_path_too_long_for_exactness_stops_instead_of_rounding() -> None:
     assert caught.value.code == "HW-903"
 
 
-def test_touches_whose_weights_have_all_faded_count_the_same() -> None:
-    rules = AttributionRules(models=[Model("daily", {"middle": Decimal(1)}, half_life_days=1)])
-    touches = [touch("long ago", -200), touch("less long ago", -100)]
-    credit = allot(World([deal()], [], [], []).frames()[0], build([deal()], [person(1)], touches, rules), rules)
-    assert credit.filter(clock="pipeline")["amount_units"].to_list() == [50_000, 50_000]
+def test_touches_whose_weights_have_all_faded_keep_their_proportion() -> None:
+    rules = AttributionRules(models=[Model("daily", {"middle": Decimal(7), "CW": Decimal(1)}, half_life_days=1)])
+    touches = [touch("a", -102), touch("b", -101), touch("c", -100)]
+    deals, members = [deal(), deal() | {"opportunity_id": 2}], [person(1), person(1) | {"opportunity_id": 2}]
+    credit = allot(World(deals, [], [], []).frames()[0], build(deals, members, touches, rules), rules)
+    # A day is one half-life: 1, 2 and 4 of 7, from wherever one counts.
+    of_each = credit.filter(clock="pipeline").group_by("opportunity_id", maintain_order=True).agg("amount_units")
+    assert of_each["amount_units"].to_list() == [[14_286, 28_571, 57_143]] * 2
 
 
 def test_no_deals_give_empty_frames_with_their_columns() -> None:

@@ -5,11 +5,13 @@ The chance to be in-market: what it looks at, that it knows nothing of the futur
 import json
 import math
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from tests.bench.in_market import LEARNT_ON, START, Market, draw, known_on
+from tests.bench import in_market as bench
 from tests.core.engagement.acts import ACME, NOW, RULES, account, accounts_frame, act, acts_frame
 from worker.core.engagement.in_market import (
     PAST_ACCOUNT,
@@ -21,7 +23,6 @@ from worker.core.engagement.in_market import (
     in_market_from,
     kinds_of,
     learn_in_market,
-    months_between,
     reasons,
     snapshots,
 )
@@ -32,14 +33,17 @@ KINDS = kinds_of(RULES)
 FIRST = date(2026, 6, 1)
 
 
-@pytest.fixture(scope="module")
-def market() -> Market:
-    return draw(seed=5, firms=900)
+TODAY = bench.NOW.date()
 
 
 @pytest.fixture(scope="module")
-def model(market: Market) -> InMarket:
-    found = learn_in_market(*known_on(market, LEARNT_ON), KINDS, today=LEARNT_ON)
+def market() -> bench.History:
+    return bench.history((1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def model(market: bench.History) -> InMarket:
+    found = learn_in_market(market.acts, market.accounts, market.deals, KINDS, today=TODAY)
     assert isinstance(found, InMarket)
     return found
 
@@ -85,27 +89,50 @@ def test_only_accounts_that_were_there_are_asked() -> None:
     assert snapshots(past(), young, pl.DataFrame(schema=PAST_DEAL), KINDS, [FIRST]).is_empty()
 
 
-def test_what_it_learnt_holds_on_months_it_never_saw(market: Market, model: InMarket) -> None:
-    unseen = months_between(LEARNT_ON, LEARNT_ON + timedelta(days=190))
-    rows = snapshots(market.acts, market.accounts, market.deals, KINDS, unseen)
-    said = rows.select(p=model.chance())["p"]
-    truth = pl.Series([market.hazard(firm, (day - START).days) for firm, day in rows["account_id", "day"].iter_rows()])
-    assert auc(said, rows["opened"]) >= 0.9 * auc(truth, rows["opened"])
-    assert auc(said, rows["opened"]) > auc(rows["acts_30"], rows["opened"])
-    assert calibration_error(said, rows["opened"]) <= 0.05
+def test_what_it_learnt_holds_on_months_and_companies_it_never_saw(market: bench.History) -> None:
+    _, rows = bench.measured(market, bench.history((4, 5, 6)))
+    said, truth, count = (auc(rows[name], rows["opened"]) for name in ("said", "truth", "acts_30"))
+    assert said >= 0.93 * truth
+    assert said > count + 0.03
+    assert calibration_error(rows["said"], rows["opened"]) <= 0.05
 
 
 def test_no_month_is_learnt_from_whose_ninety_days_reach_into_the_held_out(model: InMarket) -> None:
-    assert model.held_out_from == date(2025, 4, 1)
-    assert model.learnt_from == date(2024, 5, 1)
+    assert model.held_out_from == date(2026, 7, 1)
+    assert model.learnt_from == date(2025, 9, 1)
+
+
+def test_what_led_to_the_last_opportunity_and_what_students_do_is_no_sign_of_the_next() -> None:
+    before, after = past((1, 40, "form"), (2, 31, "demo_request")), past((1, 20, "form"))
+    student = past((3, 5, "content")).with_columns(level=pl.lit("student"))
+    lost = deal(FIRST - timedelta(days=60), FIRST - timedelta(days=30), "lost")
+    found, alone = (features(acts, ONE, lost, KINDS, at=FIRST) for acts in (pl.concat([before, after, student]), after))
+    assert_frame_equal(found.drop("acts_30"), alone.drop("acts_30"))
+    assert (found["acts_30"].item(), alone["acts_30"].item()) == (2, 1)
+
+
+def test_an_account_of_unknown_size_is_not_taken_for_a_small_one() -> None:
+    accounts = pl.DataFrame(
+        [(place, size, date(2020, 1, 1)) for place, size in enumerate((None, 49, 50, 249, 250, 999, 1_000))],
+        schema=PAST_ACCOUNT,
+        orient="row",
+    )
+    found = features(past(), accounts, pl.DataFrame(schema=PAST_DEAL), KINDS, at=FIRST)
+    sizes = found.select("size_unknown", "below_50", "below_250", "from_1000").rows()
+    assert [row.index(1.0) if 1.0 in row else None for row in sizes] == [0, 1, 2, 2, None, None, 3]
+    assert all(sum(row) <= 1 for row in sizes)
 
 
 def test_it_comes_back_from_json_as_it_went(model: InMarket) -> None:
     assert in_market_from(model.as_json()) == model
 
 
-def test_its_reasons_are_what_moves_the_odds(market: Market, model: InMarket) -> None:
-    rows = snapshots(market.acts, market.accounts, market.deals, KINDS, [LEARNT_ON.replace(day=1)])
+def test_one_learnt_from_other_features_is_none_any_more(model: InMarket) -> None:
+    assert in_market_from(model.as_json().replace('"keen_14"', '"recency"')) is None
+
+
+def test_its_reasons_are_what_moves_the_odds(market: bench.History, model: InMarket) -> None:
+    rows = snapshots(market.acts, market.accounts, market.deals, KINDS, [TODAY.replace(day=1)])
     row = rows.row(0, named=True)
     every = reasons(model, row, most=99)
     odds = model.model.intercept * model.slope + model.shift
@@ -117,26 +144,25 @@ def test_its_reasons_are_what_moves_the_odds(market: Market, model: InMarket) ->
     )
 
 
-def test_a_short_history_says_how_much_is_missing(market: Market) -> None:
-    early = date(2024, 9, 1)
-    found = learn_in_market(*known_on(market, early), KINDS, today=early)
+def test_a_short_history_says_how_much_is_missing(market: bench.History) -> None:
+    early = date(2026, 1, 10)
+    found = learn_in_market(*market.known_on(early), KINDS, today=early)
     assert isinstance(found, TooShort)
     assert found.why.startswith("In-market was not learnt: 2 monthly looks")
     assert "6 are needed" in found.why
     assert isinstance(learn_in_market(past(), ONE, deal(FIRST, None, "open"), KINDS, today=FIRST), TooShort)
 
 
-def test_a_stray_act_of_long_ago_does_not_begin_the_history(market: Market, model: InMarket) -> None:
-    acts, accounts, deals = known_on(market, LEARNT_ON)
+def test_a_stray_act_of_long_ago_does_not_begin_the_history(market: bench.History, model: InMarket) -> None:
+    acts, accounts, deals, _ = market
     stray = acts.head(1).with_columns(occurred_on=pl.lit(date(2015, 1, 1)))
-    found = learn_in_market(pl.concat([stray, acts]), accounts, deals, KINDS, today=LEARNT_ON)
+    found = learn_in_market(pl.concat([stray, acts]), accounts, deals, KINDS, today=TODAY)
     assert isinstance(found, InMarket)
     assert found.learnt_from == model.learnt_from
 
 
-def test_few_openings_say_how_many_are_missing(market: Market) -> None:
-    acts, accounts, deals = known_on(market, LEARNT_ON)
-    found = learn_in_market(acts, accounts, deals.head(5), KINDS, today=LEARNT_ON)
+def test_few_openings_say_how_many_are_missing(market: bench.History) -> None:
+    found = learn_in_market(market.acts, market.accounts, market.deals.head(5), KINDS, today=TODAY)
     assert isinstance(found, TooShort)
     assert "50 and 20 are needed" in found.why
 
@@ -147,12 +173,12 @@ def test_the_standing_shows_the_chance_with_its_reasons(model: InMarket) -> None
     rules = (RULES, StandingRules())
     learnt = Learnt(in_market=model, told={"in_market": "learnt"})
 
-    def told(acts: pl.DataFrame, deals: pl.DataFrame, **values: object) -> dict[str, object]:
+    def told(acts: pl.DataFrame, deals: pl.DataFrame, **values: Any) -> dict[str, Any]:
         frame = accounts_frame(account(**values))
         return stand(frame, acts, deals, rules, learnt, now=NOW).standings.row(0, named=True)
 
     keen, quiet = told(busy, none), told(acts_frame(), none)
-    assert keen["in_market"] > 2 * quiet["in_market"]  # type: ignore[operator]
+    assert keen["in_market"] > 2 * quiet["in_market"]
     assert len(json.loads(str(keen["detail"]))["in_market_why"]) == 4
     assert told(busy, deal(FIRST, None, "open"))["in_market"] is None
     assert told(busy, none, type="Competitor")["in_market"] is None

@@ -39,10 +39,20 @@ def test_a_campaign_younger_than_the_median_cycle_has_no_rank() -> None:
     assert found.select("campaign", "rank", "standing").rows() == [("Spring", 1, None), ("Now", None, "maturing")]
 
 
-def test_a_campaign_that_cost_nothing_is_ranked_after_those_that_did_and_an_untouched_one_not_at_all() -> None:
+def test_a_campaign_whose_cost_nobody_knows_is_not_held_against_those_that_cost_something() -> None:
     old = NOW - timedelta(days=120)
     found = ranked(campaigns(("Free", None, 9_000, old), ("Paid", 100, 50, old), ("Asset", 900, None, None)), NOW, None)
-    assert found.select("campaign", "rank").rows() == [("Paid", 1), ("Free", 2), ("Asset", None)]
+    assert found.select("campaign", "rank", "standing").rows() == [
+        ("Paid", 1, None),
+        ("Asset", None, None),
+        ("Free", None, "no cost known"),
+    ]
+
+
+def test_where_no_campaign_of_a_half_has_a_cost_they_are_ranked_by_what_they_brought() -> None:
+    old = NOW - timedelta(days=120)
+    found = ranked(campaigns(("Less", None, 50, old), ("More", None, 9_000, old)), NOW, None)
+    assert found.select("campaign", "rank").rows() == [("More", 1), ("Less", 2)]
 
 
 def test_a_cohort_is_maturing_while_it_is_open_or_younger_than_a_deal_takes() -> None:

@@ -38,3 +38,10 @@ def test_one_object_too_many_holds_the_plan() -> None:
     reason = held(Account=PlanSize(1, 0, 1_000), Lead=PlanSize(600, 0, 1_000))
     assert reason is not None
     assert "Lead" in reason
+
+
+def test_what_an_object_gets_for_the_first_time_waits_however_small_a_part_it_is() -> None:
+    assert held(Lead=PlanSize(21, 0, 1_000_000, is_first=True)) == (
+        "21 Lead records would be made or changed for the first time"
+    )
+    assert held(Lead=PlanSize(20, 0, 1_000_000, is_first=True)) is None

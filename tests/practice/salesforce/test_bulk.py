@@ -137,6 +137,8 @@ def test_a_job_can_fail_without_a_word(client: Client, org: PracticeOrg) -> None
     body = client.call("GET", f"jobs/query/{job}").json()
     assert body["state"] == "Failed"
     assert "errorMessage" not in body
+    with pytest.raises(RuntimeError, match=r"400 .*Cannot fail a job in state Failed"):
+        org.control("POST", "salesforce/fail_job", {"id": job})
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,27 @@ def test_bad_luck_with_locks_is_seeded(client: Client, org: PracticeOrg) -> None
     assert 20 <= first.count(False) <= 60
 
 
+def test_a_full_org_takes_no_new_record_and_lets_old_ones_be_changed(client: Client, org: PracticeOrg) -> None:
+    (lead,) = org.create("Lead", [{"LastName": "Ray", "Company": "Ray Ltd"}])
+    org.control("POST", "salesforce/settings", {"storage_full": True})
+    refused = client.call("POST", "sobjects/Lead", json={"LastName": "May", "Company": "May Ltd"})
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "STORAGE_LIMIT_EXCEEDED")
+    assert client.call("PATCH", f"sobjects/Lead/{lead}", json={"Title": "VP"}).status_code == 204
+    assert client.call("GET", "limits").json()["DataStorageMB"]["Remaining"] == 0
+    org.control("POST", "salesforce/settings", {"storage_full": False})
+    assert client.call("GET", "limits").json()["DataStorageMB"]["Remaining"] > 0
+
+
+def test_rights_that_are_taken_are_described_and_kept_to(client: Client, org: PracticeOrg) -> None:
+    (lead,) = org.create("Lead", [{"LastName": "Ray", "Company": "Ray Ltd"}])
+    org.control("POST", "salesforce/object_rights", {"object": "Lead", "deletable": False})
+    assert client.call("GET", "sobjects/Lead/describe").json()["deletable"] is False
+    refused = client.call("DELETE", f"sobjects/Lead/{lead}")
+    assert refused.json()[0]["errorCode"] == "INSUFFICIENT_ACCESS_OR_READONLY"
+    org.control("POST", "salesforce/object_rights", {"object": "Lead", "deletable": True})
+    assert client.call("DELETE", f"sobjects/Lead/{lead}").status_code == 204
+
+
 def test_a_read_only_org_refuses_writes_and_answers_queries(client: Client, org: PracticeOrg) -> None:
     org.create("Lead", [{"LastName": "Ray", "Company": "C"}])
     org.control("POST", "salesforce/settings", {"read_only": True})

@@ -182,7 +182,10 @@ def test_a_recorded_exchange_is_answered_as_the_real_org_did(
 ) -> None:
     exchanges = read_exchanges(recorded)[name]
     comparison = Comparison()
-    comparison.ids["00D0xORGID00000000"] = client.rows("SELECT Id FROM Organization")[0]["Id"]
+    ours = client.rows("SELECT Id FROM Organization")[0]["Id"]
+    comparison.ids["00D0xORGID00000000"] = ours
+    # The recorded org was in California.
+    client.call("PATCH", f"sobjects/Organization/{ours}", json={"TimeZoneSidKey": "America/Los_Angeles"})
     org.control("POST", "salesforce/settings", {"bulk_seconds": 0})
     compared = 0
     for number, exchange in enumerate(exchanges):

@@ -1,31 +1,23 @@
 """
 What else happens in an organisation when we write: active flows, triggers, validation and duplicate rules on each
-object, and who else writes, or may write, the same fields.
+object; and, of ``writers``, who else writes the same fields.
 
 It reads and never writes. ``headwater doctor --writes`` calls it. What it cannot know it says: a flow of another object
-that changes this one, the processes of Process Builder (their objects are not told), and who changed a field whose
-history is not tracked.
+that changes this one, and the processes of Process Builder (their objects are not told).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from worker.connectors.salesforce.catalogue import Fields
 from worker.connectors.salesforce.client import SalesforceClient
-from worker.connectors.salesforce.doctor import Finding
-from worker.connectors.salesforce.soql import checked_name, quoted_id
+from worker.connectors.salesforce.findings import Finding
+from worker.connectors.salesforce.soql import checked_name
+from worker.connectors.salesforce.writers import Row, Writers, rows_of
 from worker.core.errors import HeadwaterError
 
-DAYS: Final = 30
-# Where an object's changes are kept, field by field, when field history is tracked.
-_HISTORIES: Final[Mapping[str, str]] = {
-    "Account": "AccountHistory",
-    "Contact": "ContactHistory",
-    "Lead": "LeadHistory",
-    "Opportunity": "OpportunityFieldHistory",
-}
 _MOMENTS: Final[Mapping[str, str]] = {"RecordBeforeSave": "before save", "RecordAfterSave": "after save"}
 _SHOWN: Final = 8
 _EXEMPTION: Final = (
@@ -33,7 +25,6 @@ _EXEMPTION: Final = (
     "$Permission.Headwater_Exempt"
 )
 
-Row = Mapping[str, Any]
 Objects = Sequence[str]
 
 
@@ -132,9 +123,12 @@ _LOOKS: Final = (
 )
 
 
-def examine_writes(client: SalesforceClient, write_fields: Fields) -> list[Finding]:
+def examine_writes(
+    client: SalesforceClient, write_fields: Fields, changed: Mapping[str, Sequence[str]] | None = None
+) -> list[Finding]:
     """
-    What runs and who writes on the objects of ``write_fields`` (object -> field names), in three calls.
+    What runs and who writes on the objects of ``write_fields`` (object -> field names), in three calls. ``changed`` are
+    records of which somebody has changed a field after us, object -> ids: who changed them last is asked along the way.
 
     What the integration user may not look at is a finding of its own. Raises what concerns the whole organisation.
     """
@@ -142,32 +136,21 @@ def examine_writes(client: SalesforceClient, write_fields: Fields) -> list[Findi
     if not objects:
         return [Finding("writes", "ok", "nothing is written: no field is mapped under write: in fields.yaml")]
     by_rest = [look for look in _LOOKS if not look.is_tooling]
-    me = quoted_id(client.user_id() or "")
-    questions = [look.soql(objects) for look in by_rest]
-    questions += [_may_write(write_fields, me), *(_who_wrote(name, write_fields[name], me) for name in objects)]
-    answers = [_rows(part.result) for part in client.batch([client.query_path(each) for each in questions])]
+    others = Writers(write_fields, client.user_id() or "", changed or {})
+    questions = [*(look.soql(objects) for look in by_rest), *others.questions()]
+    answers = [rows_of(part.result) for part in client.batch([client.query_path(each) for each in questions])]
     findings: list[Finding] = []
     for look, rows in zip(by_rest, answers, strict=False):
         findings += _automation(look, rows, objects)
     for look in _LOOKS:
         if look.is_tooling:
-            findings += _automation(look, _rows(partial(_tooling, client, look.soql(objects))), objects)
-    findings.append(_permitted(answers[len(by_rest)]))
-    findings += _writers(objects, answers[len(by_rest) + 1 :])
-    return findings
+            findings += _automation(look, rows_of(partial(_tooling, client, look.soql(objects))), objects)
+    return [*findings, *others.findings(answers[len(by_rest) :])]
 
 
 def _tooling(client: SalesforceClient, soql: str) -> Row:
     answer = client.ask("GET", "tooling/query", params={"q": soql})
     return answer if isinstance(answer, dict) else {}
-
-
-def _rows(ask: Callable[[], Row]) -> list[Row] | HeadwaterError:
-    try:
-        records = ask().get("records")
-    except HeadwaterError as error:
-        return error
-    return [row for row in records if isinstance(row, dict)] if isinstance(records, list) else []
 
 
 def _automation(look: _Look, rows: list[Row] | HeadwaterError, objects: Objects) -> Iterator[Finding]:
@@ -192,60 +175,3 @@ def _automation(look: _Look, rows: list[Row] | HeadwaterError, objects: Objects)
 def _listed(what: str, told: Sequence[str]) -> str:
     more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return f"active {what} ({len(told)}): {'; '.join(sorted(told)[:_SHOWN])}{more}"
-
-
-def _may_write(write_fields: Fields, me: str) -> str:
-    names = ", ".join(
-        f"'{checked_name(name)}.{checked_name(each)}'" for name in sorted(write_fields) for each in write_fields[name]
-    )
-    return (
-        "SELECT Field, Parent.Label, Parent.IsOwnedByProfile, Parent.Profile.Name FROM FieldPermissions "
-        f"WHERE PermissionsEdit = true AND Field IN ({names}) "
-        f"AND ParentId NOT IN (SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = {me})"
-    )
-
-
-def _permitted(rows: list[Row] | HeadwaterError) -> Finding:
-    cure = "Take Edit on these fields from everybody but the integration user: Setup > Permission Sets, Profiles"
-    if isinstance(rows, HeadwaterError):
-        return Finding("writers", "warning", "who else may edit our fields cannot be asked here", (cure,), "HW-240")
-    by_parent: dict[str, int] = {}
-    for row in rows:
-        parent = row.get("Parent") or {}
-        profile = (parent.get("Profile") or {}).get("Name")
-        name = f"profile {profile}" if parent.get("IsOwnedByProfile") and profile else str(parent.get("Label"))
-        by_parent[name] = by_parent.get(name, 0) + 1
-    if not by_parent:
-        return Finding("writers", "ok", "nobody else was given Edit on a field that we write")
-    told = ", ".join(f"{name} ({count} fields)" for name, count in sorted(by_parent.items()))
-    return Finding("writers", "warning", f"others may edit fields that we write: {told}", (cure,), "HW-240")
-
-
-def _who_wrote(name: str, fields: Sequence[str], me: str) -> str:
-    history = _HISTORIES.get(name, f"{name.removesuffix('__c')}__History")
-    names = ", ".join(f"'{checked_name(each)}'" for each in fields)
-    return (
-        f"SELECT Field, CreatedBy.Name who, CreatedBy.Profile.Name profile, COUNT(Id) changes FROM {history} "
-        f"WHERE Field IN ({names}) AND CreatedById != {me} AND CreatedDate = LAST_N_DAYS:{DAYS} "
-        "GROUP BY Field, CreatedBy.Name, CreatedBy.Profile.Name"
-    )
-
-
-def _writers(objects: Objects, answers: Sequence[list[Row] | HeadwaterError]) -> Iterator[Finding]:
-    silent: list[str] = []
-    for name, rows in zip(objects, answers, strict=True):
-        if isinstance(rows, HeadwaterError) or not rows:
-            silent.append(name)
-            continue
-        told = [
-            f"{row.get('Field')} by {row.get('who')} ({row.get('profile')}), {row.get('changes')} times" for row in rows
-        ]
-        message = f"{name}: others changed fields that we write in the last {DAYS} days: {'; '.join(sorted(told))}"
-        cure = "Map one of the two to another field, or stop the other: two that write one field undo each other."
-        yield Finding("writers", "warning", message, (cure,), "HW-240")
-    if silent:
-        message = (
-            f"{', '.join(silent)}: no change of our fields by others is known. Only tracked fields tell: "
-            "Setup > Object Manager > the object > Fields > Set History Tracking"
-        )
-        yield Finding("writers", "ok", message)

@@ -1,18 +1,19 @@
 """
 One stream's window read by Bulk API 2.0: a job on their side, polled without sleeping, its CSV passed on as it comes.
 
-The place holds the job's id before it is first polled, then the locator of the next result page; a job that failed or
-is gone begins again. Streams calls it for first loads of large objects.
+The place says that a job is about to be made before it is, holds its id before it is first polled, then the locator of
+the next result page; a job that failed or is gone begins again. Streams calls it for first loads of large objects.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import requests
 import structlog
 
 from worker.connectors.base import Cursor, Page
+from worker.connectors.http import Ambiguous
 from worker.connectors.salesforce.classify import CallRefused
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.csvtext import NoHeader, cells, clean, split_header
@@ -44,6 +45,14 @@ def failures_of(cursor: Cursor) -> int:
     return int((cursor.place or {}).get("failures", 0))
 
 
+def announced_at(cursor: Cursor) -> datetime | None:
+    """
+    When a job was about to be made whose id was never kept, by the organisation's clock; None where none was.
+    """
+    at = (cursor.place or {}).get("making_since")
+    return datetime.fromisoformat(at) if at else None
+
+
 def is_job(cursor: Cursor) -> bool:
     """
     Whether the window is being read by a job.
@@ -62,6 +71,14 @@ class BulkWindow:
         self._cursor = cursor
         self._page_rows = page_rows
         self._place: dict[str, Any] = dict(cursor.place or {})
+
+    def announced(self) -> Page:
+        """
+        A page that has nothing but a place: a job is about to be made. It is to be saved before ``start``, so that one
+        whose id is never kept can be found again.
+        """
+        place = {"making_since": self._client.now().isoformat(), "failures": failures_of(self._cursor)}
+        return Page(stream=self._cursor.stream, place=place)
 
     def start(self) -> Page:
         """
@@ -85,7 +102,7 @@ class BulkWindow:
         answer = self._client.tell("POST", "jobs/query", body)
         job = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(job, str) or not (job.isascii() and job.isalnum()):
-            raise Retriable("HW-203", f"Salesforce took a bulk job for {self._cursor.stream} and named no job")
+            raise Ambiguous("HW-203", f"Salesforce took a bulk job for {self._cursor.stream} and named no job")
         self._place = {
             "job": job,
             "polls": 0,
@@ -179,6 +196,7 @@ class BulkWindow:
             columns=columns,
             rows=rows,
             csv=passed_on,
+            numbers=self._selection.own_numbers,
             count=count,
             place=None if is_last else dict(self._place),
             last=is_last,
@@ -209,7 +227,7 @@ class BulkWindow:
         for line in cells(chunks):
             if len(line) != len(names):
                 raise Retriable("HW-203", f"a line of {self._cursor.stream} has {len(line)} values, not {len(names)}")
-            yield self._selection.row({name: cell or None for name, cell in zip(names, line, strict=True)})
+            yield self._selection.csv_row({name: cell or None for name, cell in zip(names, line, strict=True)})
 
     def _lost_or(self, error: HeadwaterError) -> HeadwaterError:
         # A job that is gone, or that another version of the API made.

@@ -25,8 +25,9 @@ from worker.core.errors import Fatal, HeadwaterError, Retriable
 #   resolve   the record is merged, converted or deleted: find out what became of it
 #   park      a rule of theirs refuses this record: leave it until it changes
 #   never     the same words will be refused again: a person or a new version of ours has to change something
+#   full      no room for another record until an administrator of theirs makes some; all else works
 #   page      nothing works until an administrator of theirs acts
-Class = Literal["row", "call", "later", "resume", "login", "describe", "resolve", "park", "never", "page"]
+Class = Literal["row", "call", "later", "resume", "login", "describe", "resolve", "park", "never", "full", "page"]
 
 # Codes as documented and as seen by others' clients, read 2026-11.
 CLASSES: Final[dict[str, Class]] = {
@@ -78,7 +79,7 @@ CLASSES: Final[dict[str, Class]] = {
     "API_DISABLED_FOR_ORG": "page",
     "API_CURRENTLY_DISABLED": "page",
     "FUNCTIONALITY_NOT_ENABLED": "never",
-    "STORAGE_LIMIT_EXCEEDED": "page",
+    "STORAGE_LIMIT_EXCEEDED": "full",
     "TXN_SECURITY_METERING_ERROR": "page",
     "INVALID_OPERATION_WITH_EXPIRED_PASSWORD": "page",
 }
@@ -95,6 +96,7 @@ _VERDICTS: Final[dict[Class, Verdict]] = {
     "resolve": "gone",
     "park": "parked",
     "never": "refused",
+    "full": "full",
     "page": "refused",
 }
 

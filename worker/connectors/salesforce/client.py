@@ -91,7 +91,7 @@ class SalesforceClient:
         address = checked_address(credentials.login_url, host_suffixes)
         self.login_host = address.host
         rule = HostRule(address, tuple(host_suffixes))
-        self._session = HttpSession(DOOR, options or HttpOptions(), rule.allows, self._read_usage)
+        self._session = HttpSession(DOOR, options or HttpOptions(), rule.allows, self._read_headers)
         self._session.headers.update(SESSION_HEADERS)
         self._keeper = SessionKeeper(
             self._session, credentials, host_suffixes, shelf=shelf, vault=vault, logins_per_hour=logins_per_hour
@@ -99,6 +99,7 @@ class SalesforceClient:
         self._lock = threading.Lock()
         self._wires: tuple[Login, Salesforce] | None = None
         self._usage: Usage | None = None
+        self._notice: str | None = None
         self._calls_made = 0
 
     @property
@@ -120,6 +121,12 @@ class SalesforceClient:
         The organisation's calls of its rolling day, from the last answer.
         """
         return self._usage
+
+    def notice(self) -> str | None:
+        """
+        What the last answer's Warning header says: that this version of the API is about to be retired, for one.
+        """
+        return self._notice
 
     @property
     def calls_made(self) -> int:
@@ -313,7 +320,8 @@ class SalesforceClient:
         salesforce.headers.pop("X-PrettyPrint", None)  # it makes every answer a third larger
         return salesforce
 
-    def _read_usage(self, response: requests.Response) -> None:
+    def _read_headers(self, response: requests.Response) -> None:
+        self._notice = response.headers.get("Warning", "")[:300] or None
         found = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))
         if found:
             self._usage = Usage(used=int(found.group(1)), allowed=int(found.group(2)))

@@ -32,6 +32,9 @@ _SELDOM: Final = timedelta(hours=1)
 # The log reaches so far back (read 2026-11); a minute is left for the way there.
 _REACH: Final = timedelta(days=15) - timedelta(minutes=1)
 _MINUTE: Final = timedelta(minutes=1)
+# A window ends at the organisation's present second rounded up: what is deleted right after the question, and before
+# that end, is in no answer yet. Asking for a minute twice costs nothing.
+_MARGIN: Final = _MINUTE
 _PAGE_ROWS: Final = 2_000
 
 
@@ -105,7 +108,7 @@ class Deletions:
             self._gaps.pop(cursor.stream, None)
             return None
         read_to = self._read_to.get(cursor.stream)
-        begin = cursor.lo if read_to is None else min(cursor.lo, datetime.fromisoformat(read_to))
+        begin = cursor.lo if read_to is None else min(cursor.lo, datetime.fromisoformat(read_to) - _MARGIN)
         # Seconds are ignored: the window's last minute is asked for whole, or left to the next window.
         end = _minute(cursor.hi + (_MINUTE if self._is_end_ahead else timedelta(0)))
         start = min(_minute(begin), end - 2 * _MINUTE)

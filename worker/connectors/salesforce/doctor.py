@@ -5,21 +5,22 @@ It reads and never writes. The command line's ``doctor`` calls it. What else run
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from worker.connectors.salesforce import persons
 from worker.connectors.salesforce.catalogue import Fields, fields_of
 from worker.connectors.salesforce.client import Part, SalesforceClient
+from worker.connectors.salesforce.company import Company, company_findings, questions
+from worker.connectors.salesforce.findings import Finding, Level, finding_of
 from worker.connectors.salesforce.hosts import DOOR, LOGIN_HOSTS
 from worker.connectors.salesforce.mapping import OBJECTS, OPTIONAL, ObjectMap
 from worker.connectors.salesforce.soql import checked_name, quoted_id
 from worker.core.errors import HeadwaterError
 
-Level = Literal["ok", "warning", "error"]
 Described = Mapping[str, Mapping[str, Any]]
 
 # A clock that is further off than this breaks JWT logins; reading is unharmed, it runs on Salesforce's clock.
@@ -58,38 +59,26 @@ PACKAGE_FIELDS: Final[dict[str, tuple[str, int | None]]] = {
     "HW_Screened__c": ("string", 80),
 }
 _PACKAGE_CURE: Final = "Deploy the shipped package again: sf project deploy start --source-dir config/salesforce"
+_ASSIGN_CURE: Final = "Assign the permission set Headwater_Integration to the integration user."
+_SWITCH_CURE: Final = "Or write none: touch_records: {enabled: false} in fields.yaml"
+# Less than this part left, an organisation runs full before anybody looks again.
+_STORAGE_WARNING_SHARE: Final = 0.05
 _PERMISSION_CURE: Final = "Assign the shipped permission set to the integration user, or add the field to yours."
 
 
-@dataclass(frozen=True)
-class Finding:
-    """
-    One thing looked at: what ``check`` found, how bad it is, lines that cure it, and its code in ``docs/errors.md``.
-    """
-
-    check: str
-    level: Level
-    message: str
-    actions: tuple[str, ...] = ()
-    code: str | None = None
-
-
-def finding_of(check: str, error: HeadwaterError, level: Level = "error") -> Finding:
-    """
-    An error as a finding.
-    """
-    words = f"{error.message} ({error.vendor})" if error.vendor else error.message
-    return Finding(check, level, words, tuple(error.actions), error.code)
-
-
 def examine(
-    client: SalesforceClient, *, write_fields: Fields | None = None, extra_fields: Fields | None = None
+    client: SalesforceClient,
+    *,
+    write_fields: Fields | None = None,
+    extra_fields: Fields | None = None,
+    company: Company | None = None,
 ) -> list[Finding]:
     """
-    Everything that can be known without writing, in a login and two or three calls; stops early where nothing further
-    can be asked.
+    Everything that can be known without writing, in a login and three calls; stops early where nothing further can be
+    asked.
 
-    ``write_fields`` and ``extra_fields`` are object -> field names, as for SalesforceSource.
+    ``write_fields`` and ``extra_fields`` are object -> field names, as for SalesforceSource; ``company`` is what the
+    rules say of the organisation, where that is to be compared.
     """
     try:
         host = client.host()
@@ -105,7 +94,7 @@ def examine(
             return findings  # every other question would be refused in the same way
     else:
         findings += [_quota(client), _skew(client)]
-    findings += _guarded("fields", lambda: _looked_up(client, write_fields or {}, extra_fields or {}))
+    findings += _guarded("fields", lambda: _looked_up(client, write_fields or {}, extra_fields or {}, company))
     return findings
 
 
@@ -168,6 +157,10 @@ def _version(client: SalesforceClient) -> Finding:
         return Finding(
             "version", "error", f"API version {client.version} is not served", ("Use version 64.0.",), "HW-210"
         )
+    if notice := client.notice():
+        message = f"API version {client.version} is served with a warning: {notice}"
+        cure = "Set salesforce.api_version in service.yaml to a later one: headwater doctor says whether it is served."
+        return Finding("version", "warning", message, (cure,), "HW-210")
     return Finding("version", "ok", f"API version {client.version} is served")
 
 
@@ -196,7 +189,9 @@ def _skew(client: SalesforceClient) -> Finding:
     return Finding("clock", "ok", "this machine's clock agrees with Salesforce's")
 
 
-def _looked_up(client: SalesforceClient, write_fields: Fields, extra_fields: Fields) -> list[Finding]:
+def _looked_up(
+    client: SalesforceClient, write_fields: Fields, extra_fields: Fields, company: Company | None
+) -> list[Finding]:
     by_object: dict[str, ObjectMap | None] = {each.object_name: each for each in OBJECTS.values()}
     for name in (*write_fields, *extra_fields):
         by_object.setdefault(checked_name(name), None)
@@ -209,11 +204,31 @@ def _looked_up(client: SalesforceClient, write_fields: Fields, extra_fields: Fie
     grants = f"ParentId IN (SELECT PermissionSetId {assigned})"
     records = f"SELECT SobjectType FROM ObjectPermissions WHERE PermissionsViewAllRecords = true AND {grants}"
     describes = [f"{client.path}/sobjects/{name}/describe" for name in by_object]
-    parts = client.batch([*describes, client.query_path(data), client.query_path(records)])
-    findings = _permissions(*parts[len(describes) :])
+    about = questions(client) if company is not None else []
+    room = [f"{client.path}/limits"]
+    parts = client.batch([*describes, client.query_path(data), client.query_path(records), *room, *about])
+    findings = _permissions(*parts[len(describes) : len(describes) + 2])
+    making = [
+        name for name, part in zip(by_object, parts, strict=False) if _makes_records(write_fields.get(name, ()), part)
+    ]
+    findings += [_storage(parts[len(describes) + 2], making[0])] if making else []
+    if company is not None:
+        findings += company_findings(parts[-len(about) :], company, client.now())
     for (name, source), part in zip(by_object.items(), parts, strict=False):
         findings += _object(name, source, part, write_fields.get(name, ()), extra_fields.get(name, ()))
+        if name == persons.ACCOUNT and part.status < 300:
+            findings += _of_persons(fields_of(part.result()), write_fields.get(persons.CONTACT, ()))
     return findings
+
+
+def _of_persons(account: Described, written: Sequence[str]) -> list[Finding]:
+    # A contact that is one half of a person account is written through the account.
+    if persons.TELLTALE not in account or not written:
+        return []
+    twins = [persons.twin_of(field) for field in written if field.endswith("__c")]
+    wrong = [each for twin in twins for each in [_write_field(persons.ACCOUNT, twin, account)] if each.level == "error"]
+    message = "what is written to contacts can be written to person accounts too"
+    return wrong or [Finding("write", "ok", message)]
 
 
 def _permissions(sets: Part, view_all_records: Part) -> list[Finding]:
@@ -261,6 +276,10 @@ def _object(
 ) -> Iterator[Finding]:
     if part.status == 404 and source is not None and source.is_optional:
         return
+    if part.status == 404 and written and source is None:
+        message = f"{name} is not there, or not visible to the integration user: no touch records are written"
+        yield Finding("object", "error", message, (_PACKAGE_CURE, _ASSIGN_CURE, _SWITCH_CURE), "HW-226")
+        return
     if part.status >= 300:
         level: Level = "error" if source is None or source.is_required else "warning"
         cure = f"Give the integration user's permission set Read and View All on {name}."
@@ -269,7 +288,7 @@ def _object(
     whole = part.result()
     described = fields_of(whole)
     yield _read_fields(name, source, described, extra)
-    if any(_is_masters(described.get(field, {})) for field in written):
+    if _makes_records(written, part):
         yield _making(name, whole)
     for field in written:
         yield _write_field(name, field, described)
@@ -292,13 +311,35 @@ def _is_masters(entry: Mapping[str, Any]) -> bool:
     return entry.get("type") == "reference" and is_fixed
 
 
+def _makes_records(written: Sequence[str], part: Part) -> bool:
+    if part.status >= 300:
+        return False
+    described = fields_of(part.result())
+    return any(_is_masters(described.get(field, {})) for field in written)
+
+
 def _making(name: str, description: Mapping[str, Any]) -> Finding:
-    lacking = [trait for trait in ("createable", "updateable", "deletable") if not description.get(trait)]
+    rights = {"createable": "Create", "updateable": "Edit", "deletable": "Delete"}
+    lacking = [right for trait, right in rights.items() if not description.get(trait)]
     if lacking:
-        message = f"{name}: its records are ours to make and to delete, and are not {', '.join(lacking)} for us"
-        cure = f"Give the integration user's permission set Create, Edit and Delete on {name}."
-        return Finding("write", "error", message, (cure,), "HW-226")
+        message = f"{name}: the integration user lacks {', '.join(lacking)}: no touch records are written"
+        cure = f"Give the integration user's permission set Read, Create, Edit and Delete on {name}."
+        return Finding("write", "error", message, (_ASSIGN_CURE, cure, _SWITCH_CURE), "HW-226")
     return Finding("write", "ok", f"{name}: records can be made, changed and deleted")
+
+
+def _storage(limits: Part, made: str) -> Finding:
+    said = limits.result().get("DataStorageMB") if limits.status < 300 else None
+    if not isinstance(said, dict) or not all(isinstance(said.get(name), int) for name in ("Max", "Remaining")):
+        message = "how much data storage is left cannot be asked here"
+        return Finding("storage", "warning", message, ("Setup > Storage Usage",), "HW-243")
+    cures = ("Setup > Storage Usage: delete or archive what takes it, or have more added.", _SWITCH_CURE)
+    if said["Remaining"] <= 0:
+        return Finding("storage", "error", f"no data storage is left: new records of {made} wait", cures, "HW-243")
+    message = f"{said['Remaining']:,} of {said['Max']:,} MB of data storage are left"
+    if said["Remaining"] < said["Max"] * _STORAGE_WARNING_SHARE:
+        return Finding("storage", "warning", f"{message}; each record of {made} takes 2 kB", cures[:1], "HW-243")
+    return Finding("storage", "ok", message)
 
 
 def _write_field(name: str, field: str, described: Described) -> Finding:

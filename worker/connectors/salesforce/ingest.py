@@ -1,5 +1,6 @@
 """
-Bulk API 2.0 ingest: one job on Salesforce's side that updates many records, and what it says became of each.
+Bulk API 2.0 ingest: one job on Salesforce's side that updates, upserts or deletes many records, and what it says became
+of each.
 
 Nothing is taken for done or for not done on our own word: a job's state and its results are read. Bulk takes the text
 ``#N/A`` for an empty field and an empty cell for a field that is left alone. The writer calls it.
@@ -9,7 +10,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from worker.connectors.base import Result
 from worker.connectors.http import Ambiguous
@@ -27,13 +28,20 @@ _SHORT: Final = 400
 Cells = Mapping[str, str]
 
 
-def open_job(client: SalesforceClient, object_name: str) -> str:
+def open_job(
+    client: SalesforceClient,
+    object_name: str,
+    operation: Literal["update", "upsert", "delete"] = "update",
+    key: str | None = None,
+) -> str:
     """
-    The id of a new job that updates an object. Raises CallRefused where Bulk does not take the object.
+    The id of a new job for an object; an upsert goes by the external id ``key``. Raises CallRefused where Bulk does not
+    take the object.
     """
     body = {
         "object": checked_name(object_name),
-        "operation": "update",
+        "operation": operation,
+        **({"externalIdFieldName": key} if key else {}),
         "contentType": "CSV",
         "columnDelimiter": "COMMA",
         "lineEnding": "LF",
@@ -47,8 +55,8 @@ def open_job(client: SalesforceClient, object_name: str) -> str:
 
 def run_job(client: SalesforceClient, job: str, records: Sequence[Cells]) -> None:
     """
-    Upload the records (field -> cell, with Id) and let the job run. An answer that never comes is no trouble here: the
-    job's state tells.
+    Upload the records (field -> cell, the field that names the record first) and let the job run. An answer that never
+    comes is no trouble here: the job's state tells.
     """
     try:
         client.send_csv(f"jobs/ingest/{job}/batches", as_csv(records))
@@ -59,9 +67,10 @@ def run_job(client: SalesforceClient, job: str, records: Sequence[Cells]) -> Non
 
 def as_csv(records: Sequence[Cells]) -> bytes:
     """
-    The upload: a column for every field that some record sets.
+    The upload: a column for every field that some record sets, the first record's first field before the others.
     """
-    names = ["Id", *sorted({name for record in records for name in record} - {"Id"})]
+    named_by = next(iter(records[0]))
+    names = [named_by, *sorted({name for record in records for name in record} - {named_by})]
     text = io.StringIO(newline="")
     lines = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     lines.writerow(names)
@@ -70,10 +79,11 @@ def as_csv(records: Sequence[Cells]) -> bytes:
 
 
 def results_of(
-    client: SalesforceClient, job: str, record_ids: Sequence[str], *, give_up: bool
+    client: SalesforceClient, job: str, record_ids: Sequence[str], *, give_up: bool, key: str | None = None
 ) -> Sequence[Result] | None:
     """
-    What became of the records; None while the job runs. ``give_up`` ends a job that runs.
+    What became of the records; None while the job runs. ``give_up`` ends a job that runs. With ``key`` the records are
+    named by that external id, and what came about has its ``vendor_id``.
     """
     try:
         facts = _facts(client, job)
@@ -89,11 +99,12 @@ def results_of(
     if facts["state"] != "JobComplete" and processed == 0:
         words = str(facts.get("errorMessage") or f"the bulk job ended as {facts['state']}")[:_SHORT]
         return [Result(each, "retry", "HW-215", words) for each in record_ids]
-    if facts["state"] == "JobComplete" and failed == 0 and processed == len(record_ids):
+    if not key and facts["state"] == "JobComplete" and failed == 0 and processed == len(record_ids):
         return [Result(each, "done") for each in record_ids]
-    told = _told(client, job)
+    told = _told(client, job, key)
     return [
-        told.get(each[:15]) or Result(each, "unknown", "HW-216", "the bulk job's results do not name it")
+        told.get(each if key else each[:15])
+        or Result(each, "unknown", "HW-216", "the bulk job's results do not name it")
         for each in record_ids
     ]
 
@@ -128,28 +139,32 @@ def _number(facts: Mapping[str, Any], name: str) -> int:
     return int(stated) if stated.isascii() and stated.isdigit() else -1
 
 
-def _told(client: SalesforceClient, job: str) -> dict[str, Result]:
-    # By the first 15 characters of the id: the rest only checks them.
+def _told(client: SalesforceClient, job: str, key: str | None) -> dict[str, Result]:
+    """
+    What the job's results say, by the records' key, or by the first 15 characters of their id: the rest only checks
+    them.
+    """
+    column, length = (key.casefold(), None) if key else ("id", 15)
     told = {}
-    for line in _lines(client, job, "successfulResults"):
-        record_id = line["id"] or line["sf__id"]
-        told[record_id[:15]] = Result(record_id, "done")
-    for line in _lines(client, job, "failedResults"):
-        record_id = line["id"] or line["sf__id"]
+    for line in _lines(client, job, "successfulResults", column):
+        record_id = line[column] or line["sf__id"]
+        told[record_id[:length]] = Result(record_id, "done", vendor_id=line["sf__id"] if key else None)
+    for line in _lines(client, job, "failedResults", column):
+        record_id = line[column] or line["sf__id"]
         code, _, rest = line["sf__error"].partition(":")
         message, _, fields = rest.rpartition(":")
         named = fields.removesuffix("--").strip()
         words = f"{message or rest}{f' ({named})' if named else ''}"[:_SHORT]
-        told[record_id[:15]] = Result(record_id, verdict_of(code), code, words)
+        told[record_id[:length]] = Result(record_id, verdict_of(code), code, words)
     return told
 
 
-def _lines(client: SalesforceClient, job: str, kind: str) -> Iterator[dict[str, str]]:
+def _lines(client: SalesforceClient, job: str, kind: str, column: str) -> Iterator[dict[str, str]]:
     response = client.open_csv(f"jobs/ingest/{job}/{kind}", {})
     try:
         names, chunks = split_header(clean(client, response))
         keys = [name.casefold() for name in names]
-        needed = {"id", "sf__id"} | ({"sf__error"} if kind == "failedResults" else set())
+        needed = {column, "sf__id"} | ({"sf__error"} if kind == "failedResults" else set())
         if keys and not needed <= set(keys):
             raise Retriable("HW-203", f"the {kind} of a bulk job lack {', '.join(sorted(needed - set(keys)))}")
         for line in cells(chunks):

@@ -58,7 +58,14 @@ def remove(client: SalesforceClient, changes: Sequence[RecordChange]) -> list[Re
     """
     ids = [change.removes or "" for change in changes]
     path = f"composite/sobjects?ids={','.join(ids)}&allOrNone=false"
-    results = results_of(ids, lambda: client.tell("DELETE", path, None))
+    return removed(changes, results_of(ids, lambda: client.tell("DELETE", path, None)))
+
+
+def removed(changes: Sequence[RecordChange], results: Sequence[Result]) -> list[Result]:
+    """
+    What was answered of the ids that were to be deleted, under the keys of their records: one that is gone already is
+    done.
+    """
     return [
         replace(result, record_id=change.record_id, verdict="done" if result.verdict == "gone" else result.verdict)
         for change, result in zip(changes, results, strict=True)

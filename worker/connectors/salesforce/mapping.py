@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,7 @@ OPTIONAL: Final = frozenset(
 )
 # Types that are not copied as further fields: free text, files, and compounds that repeat their parts.
 _UNCOPIED_TYPES: Final = frozenset({"textarea", "base64", "address", "location", "encryptedstring", "complexvalue"})
+_NUMBER_TYPES: Final = frozenset({"double", "currency", "percent", "int", "long"})
 _SALESFORCE_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000")
 _NUMBER_DIGITS: Final = 60
 
@@ -77,6 +78,7 @@ class Selection:
     stamp: str | None
     instants: frozenset[str] = field(default=frozenset())
     zone: str = "UTC"
+    numbers: frozenset[str] = field(default=frozenset())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,6 +102,19 @@ class Selection:
         if self.source.project is not None:
             row += self.source.project(values, self.zone)
         return row
+
+    @property
+    def own_numbers(self) -> frozenset[str]:
+        """
+        The neutral columns of ``ours`` and ``extra`` that hold numbers.
+        """
+        return frozenset(column for column, name in self.names if name in self.numbers and "." in column)
+
+    def csv_row(self, values: Values) -> list[str | None]:
+        """
+        The row of one record's field values as Bulk answers them, with numbers spelled as REST's are.
+        """
+        return self.row({name: _plain(cell) if name in self.numbers else cell for name, cell in values.items()})
 
     def record_row(self, record: Mapping[str, Any]) -> list[str | None]:
         """
@@ -155,8 +170,10 @@ def chosen(
             fields += [name] if name not in fields else []
         elif name not in OPTIONAL:
             missing[name] = "not visible to the integration user"
-    instants = frozenset(name for name in fields if described[name].get("type") == "datetime")
-    return Selection(source, tuple(fields), tuple(names), stamp, instants, zone), missing
+    kinds = {name: described[name].get("type") for name in fields}
+    instants = frozenset(name for name, kind in kinds.items() if kind == "datetime")
+    numbers = frozenset(name for name, kind in kinds.items() if kind in _NUMBER_TYPES)
+    return Selection(source, tuple(fields), tuple(names), stamp, instants, zone, numbers), missing
 
 
 def _why_not(description: Mapping[str, Any] | None, *, is_ours: bool) -> str | None:
@@ -188,6 +205,13 @@ def plain_number(number: Decimal) -> str:
         return str(number)  # no number of a business: the store's own check puts the value aside
     text = format(number.normalize(), "f")
     return "0" if text == "-0" else text
+
+
+def _plain(cell: str | None) -> str | None:
+    try:
+        return None if cell is None else plain_number(Decimal(cell))
+    except InvalidOperation:
+        return cell
 
 
 def canonical_instant(text: str | None) -> str | None:
@@ -667,6 +691,7 @@ _ORGANIZATION: Final = ObjectMap(
         "name": ("Name",),
         "zone": ("TimeZoneSidKey",),
         "fiscal_year_month": ("FiscalYearStartMonth",),
+        "year_named_by_start": ("UsesStartDateAsFiscalYearName",),
         "is_sandbox": ("IsSandbox",),
     },
     has_bulk=False,

@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from worker.connectors.base import Cursor, Page, Stream, Usage
-from worker.connectors.http import Passing
-from worker.connectors.salesforce.bulk import MOST_FAILURES, BulkWindow, failures_of, is_job
+from worker.connectors.http import Ambiguous, Passing
+from worker.connectors.salesforce.bulk import MOST_FAILURES, BulkWindow, announced_at, failures_of, is_job
 from worker.connectors.salesforce.catalogue import Catalogue, Fields
 from worker.connectors.salesforce.classify import ORG_WIDE, FieldGone
 from worker.connectors.salesforce.client import BATCH_CALLS, Part, SalesforceClient
 from worker.connectors.salesforce.deletions import Deletions, Question, Told
 from worker.connectors.salesforce.lookup import Lookup, cannot_read
 from worker.connectors.salesforce.mapping import OBJECTS, ObjectMap, Selection
+from worker.connectors.salesforce.orphans import end_orphans
 from worker.connectors.salesforce.records import pages_of_records
 from worker.connectors.salesforce.soql import full_id
 from worker.connectors.salesforce.window import RestWindow
@@ -249,15 +250,22 @@ class SalesforceSource:
 
     def _start_jobs(self, readings: Sequence[_Reading], troubles: dict[str, HeadwaterError]) -> Iterator[Page]:
         for reading in readings:
+            if (since := announced_at(reading.cursor)) is not None:
+                end_orphans(self._client, reading.source.object_name, since)
             if not reading.by_bulk or is_job(reading.cursor):
                 continue
+            announced = self._bulk(reading).announced()
+            reading.cursor = _at(reading.cursor, announced.place)
+            yield announced
             try:
                 page = self._start_job(reading)
             except FieldGone as error:
                 self._note(reading.source, error, troubles)
             except HeadwaterError as error:
                 if error.code in ORG_WIDE:
-                    raise
+                    raise  # the next run finds that a job was announced
+                if isinstance(error, Ambiguous) and (since := announced_at(reading.cursor)) is not None:
+                    end_orphans(self._client, reading.source.object_name, since)
                 reading.by_bulk = False  # Bulk refuses some objects and some days: REST reads them all
             else:
                 reading.cursor = _at(reading.cursor, page.place)

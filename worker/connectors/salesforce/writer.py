@@ -7,17 +7,21 @@ of those objects alone that are ours and known by an external id; of all others 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 from worker.connectors.base import Observed, RecordChange, Result, Usage
-from worker.connectors.salesforce import ingest, keyed
+from worker.connectors.salesforce import ingest, keyed, persons
 from worker.connectors.salesforce.catalogue import fields_of
 from worker.connectors.salesforce.classify import ORG_WIDE, CallRefused, FieldGone
 from worker.connectors.salesforce.client import SalesforceClient
 from worker.connectors.salesforce.mapping import canonical_instant, text_of
 from worker.connectors.salesforce.outcomes import results_of
 from worker.connectors.salesforce.soql import checked_name, is_key, is_record_id
+from worker.connectors.salesforce.splitting import Splitter
 from worker.core.errors import Fatal, Retriable
 
 # Records in one collections call to write, and to read; limits of Salesforce's (read 2026-11).
@@ -26,6 +30,7 @@ OBSERVE_BATCH: Final = 2_000
 # A Bulk job costs about ten calls, however many its records; beyond one call's reading it is the cheaper way.
 BULK_ABOVE: Final = 2_000
 _FACTS: Final = ("SystemModstamp", "LastModifiedById")
+_INSTALL: Final = "Install the shipped package and assign its permission set to the integration user."
 _LEAD_FACTS: Final = ("IsConverted", "ConvertedContactId")
 _NUMBERS: Final = frozenset({"double", "currency", "percent", "int", "long"})
 
@@ -49,12 +54,16 @@ class SalesforceSink:
         self._keys = {name: checked_name(field) for name, field in (keys or {}).items()}
         self._bulk_above = bulk_above
         self._types: dict[str, dict[str, str]] = {}
+        self._accounts: dict[str, str | None] = {}  # of contacts looked at: whether and of which one they are half
+        self._twins: frozenset[str] = frozenset()
+        self._splitter = Splitter()
         self.recall(known or {})
 
     def recall(self, known: Mapping[str, Any]) -> None:
         """
-        Take over the types of fields that a SalesforceSource learned.
+        Take over the types of fields that a SalesforceSource learned. A new run of writing begins.
         """
+        self._splitter.begin()
         objects = known.get("objects")
         for name, entry in (objects if isinstance(objects, dict) else {}).items():
             if isinstance(entry, dict) and isinstance(entry.get("fields"), dict):
@@ -99,6 +108,7 @@ class SalesforceSink:
         if object_name in self._keys:
             return keyed.observe(self._client, object_name, self._keys[object_name], record_ids, fields)
         facts = _FACTS + (_LEAD_FACTS if object_name == "Lead" else ())
+        facts += persons.FACTS if self._has_persons(object_name) else ()
         names = list(dict.fromkeys(["Id", *map(checked_name, fields), *facts]))
         seen: list[Observed] = []
         for start in range(0, len(record_ids), OBSERVE_BATCH):
@@ -110,11 +120,14 @@ class SalesforceSink:
             seen += [
                 _observed(record_id, record, fields, facts) for record_id, record in zip(ids, records, strict=True)
             ]
+        if self._has_persons(object_name):
+            self._look_up_persons(seen, fields)
         return seen
 
     def write(self, object_name: str, changes: Sequence[RecordChange]) -> Sequence[Result]:
         """
-        Set the fields by one call, each record on its own.
+        Set the fields by one call, each record on its own; those of a person account's contact on its account. Where
+        code of theirs refuses all records as one, the records it is about are searched for by further calls.
 
         A value that its field cannot take is refused here and not sent. A refusal of the whole call for a field or a
         permission is every record's verdict; what concerns the whole organisation is raised.
@@ -123,31 +136,44 @@ class SalesforceSink:
             raise Fatal("HW-901", f"{len(changes)} records were to be written by one call, which takes {WRITE_BATCH}")
         if changes and changes[0].removes:
             return keyed.remove(self._client, changes)
-        types = self._types_of(object_name, {name for change in changes for name in change.values})
+        fields = {name for change in changes for name in change.values}
+        types = self._types_of(object_name, fields)
+        if self._has_persons(object_name) and not self._accounts.keys() >= {change.record_id for change in changes}:
+            self.observe(object_name, [change.record_id for change in changes], sorted(fields))
         outcome: dict[int, Result] = {}
         sent: list[tuple[int, dict[str, Any]]] = []
         key = self._keys.get(object_name)
         for position, change in enumerate(changes):
             try:
-                sent.append((position, _record(object_name, change, types, key)))
+                record = _record(object_name, change, types, key)
+                if object_name == persons.CONTACT and (account := self._accounts.get(change.record_id)) is not None:
+                    record = persons.through_account(record, account, self._twins)
+                sent.append((position, record))
             except ValueError as error:
                 outcome[position] = Result(change.record_id, "refused", "HW-221", str(error))
+        # A call takes few runs of objects: what goes to accounts stands together.
+        sent.sort(key=lambda each: each[1]["attributes"]["type"] != object_name)
         if sent:
-            ids = [changes[position].record_id for position, _ in sent]
             records = [record for _, record in sent]
-            results = keyed.upsert(self._client, object_name, key, ids, records) if key else self._sent(ids, records)
-            outcome |= {position: result for (position, _), result in zip(sent, results, strict=True)}
+            ids = [str(record[key or "id"]) for record in records]
+            send = partial(keyed.upsert, self._client, object_name, key) if key else self._sent
+            results = self._splitter.sent(ids, records, send)
+            for (position, _), result in zip(sent, results, strict=True):
+                outcome[position] = replace(result, record_id=changes[position].record_id)
         return [outcome[position] for position in range(len(changes))]
 
-    def open_job(self, object_name: str) -> str | None:
+    def open_job(self, object_name: str, *, removes: bool = False) -> str | None:
         """
-        A new Bulk job; None where Bulk does not take the object, is off, or has no jobs left today. Records that are
-        known by an external id go by collections, however many.
+        A new Bulk job; None where Bulk does not take the object, is off, or has no jobs left today. Contacts go by
+        collections where some are person accounts', which a job of contacts cannot write.
         """
-        if object_name in self._keys:
+        if self._has_persons(object_name):
             return None
+        key = self._keys.get(object_name)
         try:
-            return ingest.open_job(self._client, object_name)
+            if removes:
+                return ingest.open_job(self._client, object_name, "delete")
+            return ingest.open_job(self._client, object_name, "upsert" if key else "update", key)
         except (CallRefused, FieldGone) as error:
             if error.code in ORG_WIDE:
                 raise
@@ -158,28 +184,56 @@ class SalesforceSink:
         Upload the changes and let the job run. A value that its field cannot take is refused here and not sent.
         """
         types = self._types_of(object_name, {name for change in changes for name in change.values})
+        key = self._keys.get(object_name)
         refused: list[Result] = []
         sent: list[Mapping[str, str]] = []
         for change in changes:
             try:
-                sent.append(_cells(change, types))
+                sent.append(_cells(change, types, key))
             except ValueError as error:
                 refused.append(Result(change.record_id, "refused", "HW-221", str(error)))
         if sent:
             ingest.run_job(self._client, job, sent)
         return refused
 
-    def job_results(self, job: str, record_ids: Sequence[str], *, give_up: bool = False) -> Sequence[Result] | None:
+    def job_results(
+        self, job: str, object_name: str, changes: Sequence[RecordChange], *, give_up: bool = False
+    ) -> Sequence[Result] | None:
         """
         What the job says became of the records; None while it runs.
         """
-        return ingest.results_of(self._client, job, record_ids, give_up=give_up)
+        removes = [change.removes for change in changes if change.removes]
+        if removes:
+            results = ingest.results_of(self._client, job, removes, give_up=give_up)
+            return results and keyed.removed(changes, results)
+        names = [change.record_id for change in changes]
+        return ingest.results_of(self._client, job, names, give_up=give_up, key=self._keys.get(object_name))
 
     def drop_job(self, job: str) -> None:
         """
         Delete the job.
         """
         ingest.drop_job(self._client, job)
+
+    def _description(self, object_name: str) -> Mapping[str, Any]:
+        try:
+            return self._client.ask_object(f"sobjects/{checked_name(object_name)}/describe")
+        except CallRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            words = f"{object_name} is not there, or not visible to the integration user"
+            raise FieldGone("HW-209", words, actions=[_INSTALL], vendor=error.vendor) from error
+
+    def _has_persons(self, object_name: str) -> bool:
+        return object_name == persons.CONTACT and persons.TELLTALE in self._types.get(object_name, {})
+
+    def _look_up_persons(self, seen: Sequence[Observed], fields: Sequence[str]) -> None:
+        self._accounts = persons.accounts_of(seen)
+        wanted = {persons.twin_of(name) for name in fields if name.endswith("__c")}
+        if any(self._accounts.values()) and not self._twins >= wanted:
+            # The account's fields for its person are in no description that a source has learned.
+            description = self._client.ask_object(f"sobjects/{persons.ACCOUNT}/describe")
+            self._twins = frozenset(name for name in fields_of(description) if name.endswith("__pc"))
 
     def _sent(self, ids: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[Result]:
         body = {"allOrNone": False, "records": records}
@@ -188,7 +242,7 @@ class SalesforceSink:
     def _types_of(self, object_name: str, wanted: Iterable[str]) -> Mapping[str, str]:
         known = self._types.get(object_name, {})
         if not known.keys() >= set(wanted):
-            description = self._client.ask_object(f"sobjects/{checked_name(object_name)}/describe")
+            description = self._description(object_name)
             known = {name: str(entry.get("type")) for name, entry in fields_of(description).items()}
             self._types[object_name] = known
         absent = sorted(set(wanted) - known.keys())
@@ -196,7 +250,7 @@ class SalesforceSink:
             raise FieldGone(
                 "HW-209",
                 f"{len(absent)} fields of {object_name} are not visible to the integration user: {', '.join(absent)}",
-                actions=["Install the shipped package and assign its permission set to the integration user."],
+                actions=[_INSTALL],
             )
         return known
 
@@ -206,9 +260,11 @@ def _record(object_name: str, change: RecordChange, types: Mapping[str, str], ke
     return {"attributes": {"type": object_name}, **values, key or "id": change.record_id}
 
 
-def _cells(change: RecordChange, types: Mapping[str, str]) -> dict[str, str]:
-    cells = {"Id": change.record_id}
-    for name, value in _values(change, types).items():
+def _cells(change: RecordChange, types: Mapping[str, str], key: str | None) -> dict[str, str]:
+    if change.removes:
+        return {"Id": change.removes}
+    cells = {key or "Id": change.record_id}
+    for name, value in _values(change, types, is_keyed=key is not None).items():
         if value is None:
             cells[name] = ingest.EMPTY
         elif value in ("", ingest.EMPTY):

@@ -2,7 +2,8 @@
 Decides what becomes of credits that come out otherwise than they were stored: kept, replaced, shown as an adjustment.
 
 Shares are settled on the pipeline clock from creation on, on the revenue clock from the close on. What late data change
-of settled shares is an adjustment with its date; what other rules change is theirs and was previewed. In a period that
+of settled shares is an adjustment with its date; what other rules change is theirs and was previewed, and what a first
+learning changes of a learnt model is its own. In a period that
 an administrator has locked nothing moves: the stored credits stay, and the difference is booked on the day it was
 found. Called by the attribution flow.
 """
@@ -17,7 +18,8 @@ import polars as pl
 from worker.core.errors import Fatal
 from worker.core.frames import Schema
 
-# One row a deal, clock, model and item that has a share; ``share`` is an exact fraction as text.
+# One row a deal, clock, model and item that has a share; ``share`` is an exact fraction as text, ``learnt`` the number
+# of the learning that decided, null where the model's weights are not learnt.
 STANDING: Final[Schema] = {
     "opportunity_id": pl.Int64,
     "clock": pl.String,
@@ -26,6 +28,7 @@ STANDING: Final[Schema] = {
     "touch_id": pl.String,
     "share": pl.String,
     "units": pl.Int64,
+    "learnt": pl.Int64,
 }
 
 # One row a deal and clock. ``period_on``: the day by which it belongs to a period (creation; close date).
@@ -45,7 +48,8 @@ SETTLING: Final[Schema] = {
 LOCKED: Final[Schema] = {"starts_on": pl.Date, "ends_on": pl.Date}
 
 # ``kind``: restated (the stored credits hold the new share) or booked (they do not, so sums add ``units_delta`` on
-# ``adjusted_on``). ``cause``: late data or rules. ``units_delta`` is null without an amount.
+# ``adjusted_on``). ``cause``: late data, rules, or learning (weights were learnt). ``units_delta`` is null without an
+# amount.
 ADJUSTMENT: Final[Schema] = {
     "opportunity_id": pl.Int64,
     "clock": pl.String,
@@ -104,8 +108,8 @@ def settle(
         ]
     )
     changed = _changes(seen, computed).join(settling, on=_GROUP)
-    late = changed.join(shut, on=_GROUP, how="anti").filter(
-        pl.col("was_settled") & pl.col("is_settled") & _same_rules() & _shares_of_touches_moved()
+    late = may_be_late(changed.join(shut, on=_GROUP, how="anti")).filter(
+        pl.col("same_learning") & _shares_of_touches_moved()
     )
     shown = pl.concat(
         [
@@ -114,9 +118,22 @@ def settle(
         ]
     )
     adjustments = shown.with_columns(
-        cause=pl.when(_same_rules()).then(pl.lit("late data")).otherwise(pl.lit("rules")), adjusted_on=pl.lit(on)
+        cause=pl.when(~_same_rules())
+        .then(pl.lit("rules"))
+        .when(pl.col("same_learning"))
+        .then(pl.lit("late data"))
+        .otherwise(pl.lit("learning")),
+        adjusted_on=pl.lit(on),
     ).select(pl.col(name).cast(kind) for name, kind in ADJUSTMENT.items())
     return Settlement(keep=shut, adjustments=adjustments.sort(_ITEM, nulls_last=True))
+
+
+def may_be_late(settling: pl.DataFrame) -> pl.DataFrame:
+    """
+    What of SETTLING late data may have changed where nothing is locked: shares that were final and are, by one version
+    of the rules.
+    """
+    return settling.filter(pl.col("was_settled") & pl.col("is_settled") & _same_rules())
 
 
 def in_locked_periods(settling: pl.DataFrame, locked: pl.DataFrame) -> pl.DataFrame:
@@ -150,7 +167,7 @@ def _as_shown(stored: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
 
 def _changes(seen: pl.DataFrame, computed: pl.DataFrame) -> pl.DataFrame:
     """
-    The items whose share or money differs: before, after, and the money's difference.
+    The items whose share or money differs: before, after, the money's difference, and whether both are of one learning.
     """
     both = _in_lowest_terms(seen).join(
         _in_lowest_terms(computed), on=_ITEM, how="full", coalesce=True, nulls_equal=True, suffix="_now"
@@ -161,7 +178,15 @@ def _changes(seen: pl.DataFrame, computed: pl.DataFrame) -> pl.DataFrame:
         share_before=pl.col("share").fill_null("0"),
         share_after=pl.col("share_now").fill_null("0"),
         units_delta=pl.when(~moneyless).then(pl.col("units_now").fill_null(0) - pl.col("units").fill_null(0)),
+        same_learning=_of_model("learnt").eq_missing(_of_model("learnt_now")),
     ).filter((pl.col("share_before") != pl.col("share_after")) | (pl.col("units_delta") != 0))
+
+
+def _of_model(learnt: str) -> pl.Expr:
+    """
+    Which learning decided a deal and clock under a model: an item that is new has none of its own before.
+    """
+    return pl.col(learnt).max().over(*_GROUP, "model")
 
 
 def _same_rules() -> pl.Expr:

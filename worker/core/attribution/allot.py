@@ -9,18 +9,19 @@ Both answers hold the same; the wide one has one row an item and three columns a
 fifth of the rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from worker.core.attribution.channels import weigh_channels
+from worker.core.attribution.channels import decided_by, weigh_channels
+from worker.core.attribution.columns import constant, expand, group_sums
 from worker.core.attribution.decay import decayed
-from worker.core.attribution.money import FINEST, group_sums, integer_for, largest_remainders
-from worker.core.attribution.path import PathSet, expand, position_bits
+from worker.core.attribution.money import FINEST, integer_for, largest_remainders
+from worker.core.attribution.path import PathSet, position_bits
 from worker.core.attribution.rules import MIDDLE, AttributionRules, Model, NoTouchRule
-from worker.core.attribution.shares import divide_weights
+from worker.core.attribution.shares import Held, divide_weights
 from worker.core.errors import Fatal
 from worker.core.frames import CREDIT, Schema
 
@@ -28,11 +29,14 @@ from worker.core.frames import CREDIT, Schema
 def wide_schema(rules: AttributionRules) -> Schema:
     """
     The columns of ``allot_wide``: those of CREDIT that describe an item, then three a model M, null where the item gets
-    nothing under it: ``share_num:M``, ``share_den:M``, ``amount_units:M``.
+    nothing under it: ``share_num:M``, ``share_den:M``, ``amount_units:M``. A model that is learnt has a fourth,
+    ``learnt:M``, the number of the learning that decided.
     """
-    described = {name: CREDIT[name] for name in ("opportunity_id", "clock", "item", "touch_id", "positions")}
-    numbers = ("share_num", "share_den", "amount_units")
-    return described | {f"{name}:{model.name}": CREDIT[name] for model in rules.models for name in numbers}
+    schema = {name: CREDIT[name] for name in ("opportunity_id", "clock", "item", "touch_id", "positions")}
+    for model in rules.models:
+        schema |= {f"{name}:{model.name}": CREDIT[name] for name in ("share_num", "share_den", "amount_units")}
+        schema |= {f"learnt:{model.name}": pl.Int64} if model.learnings else {}
+    return schema
 
 
 def allot(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> pl.DataFrame:
@@ -77,9 +81,9 @@ def _credit(getting: pl.DataFrame, model: Model, division: "_Division") -> pl.Da
     """
     return getting.with_columns(
         pl.lit(model.name).alias("model"),
-        division.numerator.alias("share_num"),
-        division.denominator.gather(division.group).alias("share_den"),
-        division.units.alias("amount_units"),
+        division.numerator.filter(division.gets).alias("share_num"),
+        division.denominator.filter(division.gets).alias("share_den"),
+        division.units.filter(division.gets).alias("amount_units"),
     ).select(pl.col(name).cast(kind) for name, kind in CREDIT.items())
 
 
@@ -90,19 +94,19 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
     ``positions`` names all that the touch holds. Items that get nothing under any model are left out.
     """
     items = _lay_out(deals, paths)
-    positions = _positions(items.position_bits(rules.position_names), rules.position_names)
-    frame = items.described().with_columns(positions.alias("positions"))
-    gets = pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
-    nothing = {dtype: pl.repeat(None, frame.height, dtype=dtype, eager=True) for dtype in (pl.Int128, pl.Int64)}
+    columns = [_positions(items.position_bits(rules.position_names), rules.position_names).alias("positions")]
+    gets = constant(value=False, times=items.group.len(), dtype=pl.Boolean)
     for model, division in _divisions(items, rules.models, rules.no_touch):
-        gets, rows = gets | division.gets, division.gets.arg_true()
-        denominator = division.denominator.gather(division.group)
-        frame = frame.with_columns(
-            nothing[pl.Int128].clone().scatter(rows, division.numerator).alias(f"share_num:{model.name}"),
-            nothing[pl.Int128].clone().scatter(rows, denominator).alias(f"share_den:{model.name}"),
-            nothing[pl.Int64].clone().scatter(rows, division.units).alias(f"amount_units:{model.name}"),
-        )
-    return frame.filter(gets)
+        gets = gets | division.gets
+        columns += [
+            division.numerator.alias(f"share_num:{model.name}"),
+            division.denominator.alias(f"share_den:{model.name}"),
+            division.units.alias(f"amount_units:{model.name}"),
+        ]
+        if model.learnings:
+            learnt = decided_by(items.groups["at"], model)[items.group]
+            columns.append(learnt.zip_with(division.gets, _nothing(learnt)).alias(f"learnt:{model.name}"))
+    return items.described().hstack(columns).filter(gets)
 
 
 # Up to so many items of all models are divided at once; beyond, one model after the other keeps memory flat.
@@ -128,13 +132,17 @@ class _Items:
         """
         What an item is, without its positions.
         """
-        beyond = self.index - self.groups["touch_count"].gather(self.group)
-        kind = pl.when(beyond < 0).then(pl.lit("touch")).when(beyond == 0).then(pl.lit("pending"))
-        return pl.select(
-            opportunity_id=self.groups["opportunity_id"].gather(self.group),
-            clock=self.groups["clock"].gather(self.group),
-            item=kind.otherwise(pl.lit("unassigned")),
-            touch_id=self.paths.paths["touch_id"].gather(self.touch_row),
+        beyond = self.index - self.groups["touch_count"][self.group]
+        touch, pending, unassigned = (
+            constant(item, self.group.len(), pl.String) for item in ("touch", "pending", "unassigned")
+        )
+        return pl.DataFrame(
+            {
+                "opportunity_id": self.groups["opportunity_id"][self.group],
+                "clock": self.groups["clock"][self.group],
+                "item": touch.zip_with(beyond < 0, pending.zip_with(beyond == 0, unassigned)),
+                "touch_id": self.paths.paths["touch_id"][self.touch_row],
+            }
         )
 
     def position_bits(self, names: Sequence[str]) -> pl.Series:
@@ -147,7 +155,7 @@ class _Items:
         """
         How long before the clock's instant a touch was, in microseconds; null for pending and unassigned.
         """
-        ages = self.groups["at"].gather(self.group) - self.paths.paths["occurred_at"].gather(self.touch_row)
+        ages = self.groups["at"][self.group] - self.paths.paths["occurred_at"][self.touch_row]
         return ages.dt.total_microseconds()
 
     def middle_channels(self, held_rows: Sequence[pl.Series]) -> pl.Series:
@@ -156,21 +164,20 @@ class _Items:
         """
         if self.paths.channels is None:
             raise Fatal("HW-902", "the paths were built without their channels, and a model weighs channels")
-        channels = self.paths.channels.gather(self.touch_row)
+        channels = self.paths.channels[self.touch_row]
         for rows in held_rows:
-            channels = channels.scatter(rows.drop_nulls(), None)
+            channels = channels.scatter(rows, None)
         return channels
 
 
 @dataclass(frozen=True)
 class _Division:
     """
-    One model's answer. ``gets``: which items get a share; ``group``, ``numerator`` and ``units`` (null without an
-    amount) of those alone; ``denominator`` a group.
+    One model's answer, one value an item. ``gets``: whether it gets a share; of those that do not the rest is null.
+    ``numerator`` and ``denominator`` are Int128; ``units`` are null without an amount too.
     """
 
     gets: pl.Series
-    group: pl.Series
     numerator: pl.Series
     denominator: pl.Series
     units: pl.Series
@@ -179,17 +186,18 @@ class _Division:
 def _lay_out(deals: pl.DataFrame, paths: PathSet) -> _Items:
     amounts = deals.select("opportunity_id", "amount_units", known=pl.lit(value=True))
     groups = paths.clocks.join(amounts, on="opportunity_id", how="left", maintain_order="left")
-    if strangers := groups.filter(pl.col("known").is_null())["opportunity_id"].n_unique():
+    if groups["known"].null_count():
+        strangers = groups.filter(pl.col("known").is_null())["opportunity_id"].n_unique()
         raise Fatal("HW-903", f"the paths of {strangers} deals came without the deals")
     sizes = groups["touch_count"] + 2
     starts = (sizes.cum_sum() - sizes).cast(pl.UInt32)
     group = expand(sizes)
     place = pl.int_range(group.len(), dtype=pl.Int64, eager=True)
-    index = (place - starts.gather(group)).cast(pl.Int32)
+    index = (place - starts[group]).cast(pl.Int32)
     # The paths' rows stand in the same order, so a touch's row is its place less two for each group before.
-    is_touch = index < groups["touch_count"].gather(group)
-    touch_row = pl.select(pl.when(is_touch).then(place - 2 * group.cast(pl.Int64)).cast(pl.UInt32)).to_series()
-    return _Items(groups.with_columns(start=starts), paths, group, index, touch_row)
+    touch_row = (place - group.cast(pl.Int64) * 2).cast(pl.UInt32)
+    touch_row = touch_row.zip_with(index < groups["touch_count"][group], _nothing(touch_row))
+    return _Items(groups.hstack([starts.alias("start")]), paths, group, index, touch_row)
 
 
 def _divisions(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> Iterator[tuple[Model, _Division]]:
@@ -204,44 +212,57 @@ def _divided(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> I
     The divisions of some models, their items stacked: a step costs the same for one model as for eight of few items.
     """
     numerators, denominators = _shares(items, models, no_touch)
-    gets = numerators > 0
-    numerators = numerators.filter(gets)
-    units = largest_remainders(
-        pl.concat([items.groups["amount_units"]] * len(models)),
-        numerators,
-        denominators,
-        _stacked(items.group, len(models), items.groups.height).filter(gets),
-    )
-    size, height, start = items.group.len(), items.groups.height, 0
+    gets, group = numerators > 0, _stacked(items.group, len(models), items.groups.height)
+    some = numerators.filter(gets)
+    amounts = pl.concat([items.groups["amount_units"]] * len(models))
+    units = largest_remainders(amounts, some, denominators, group.filter(gets))
+    numerators, shared = numerators.cast(pl.Int128), denominators.cast(pl.Int128)[group]
+    numerators, shared = (each.zip_with(gets, _nothing(each)) for each in (numerators, shared))
+    units = constant(None, gets.len(), pl.Int64).scatter(gets.arg_true(), units)
+    size = items.group.len()
     for number in range(len(models)):
-        mask = gets.slice(number * size, size)
-        group = items.group.filter(mask)
-        mine = slice(start, start + group.len())
-        yield _Division(mask, group, numerators[mine], denominators.slice(number * height, height), units[mine])
-        start += group.len()
+        yield _Division(*(each.slice(number * size, size) for each in (gets, numerators, shared, units)))
+
+
+def _nothing(like: pl.Series) -> pl.Series:
+    return constant(None, like.len(), like.dtype)
 
 
 def _shares(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> tuple[pl.Series, pl.Series]:
     """
     Numerators an item and denominators a group, model after model; the numerators of a group add up to its denominator.
     """
-    parts = divide_weights(items.groups, models, no_touch, apart=items.paths.apart)
+    parts, positions = divide_weights(items.groups, models, no_touch, apart=items.paths.apart)
     height, size = items.groups.height, items.group.len()
-    splits = [_middle_split(items, model, parts.slice(number * height, height)) for number, model in enumerate(models)]
-    width = integer_for(max(_bound(items, model, split) for model, split in zip(models, splits, strict=True)))
-    together = pl.concat(split.together.cast(width) for split in splits)
+    mine = [slice(number * height, (number + 1) * height) for number in range(len(models))]
+    middles = [
+        _middle(items, model, parts["middle_count"][rows], positions, rows)
+        for model, rows in zip(models, mine, strict=True)
+    ]
+    together = pl.concat(together.cast(pl.Int128) for _, together in middles)
+    # Where the middle gets nothing, nothing is multiplied in vain.
+    together = together.zip_with(parts["middle"] > 0, constant(1, together.len(), pl.Int128))
+    width = integer_for(
+        max(
+            _bound(items, model, parts["whole"][rows], together[rows]) for model, rows in zip(models, mine, strict=True)
+        )
+    )
+    together = together.cast(width)
+    numerator = parts["middle"].cast(width)[_stacked(items.group, len(models), height)]
+    if any(each is not None for each, _ in middles):
+        one = constant(1, size, width)
+        numerator = numerator * pl.concat(one if each is None else each.cast(width) for each, _ in middles)
     starts = _stacked(items.groups["start"], len(models), size)
-    numerator = parts["middle"].cast(width).gather(_stacked(items.group, len(models), height))
-    if any(split.each is not None for split in splits):
-        one = pl.repeat(1, size, dtype=width, eager=True)
-        numerator = numerator * pl.concat(one if split.each is None else split.each.cast(width) for split in splits)
-    for name in (column.removeprefix("held:") for column in parts.columns if column.startswith("held:")):
-        rows = starts + parts[f"weighed:{name}"]
-        holds = rows.is_not_null()
-        numerator = numerator.scatter(rows.filter(holds), (parts[f"held:{name}"] * together).fill_null(0).filter(holds))
+    holding = [((starts + held.place).filter(held.stands), held) for held in positions.values()]
+    for rows, _ in holding:
+        numerator = numerator.scatter(rows, 0)
+    for rows, held in holding:
+        part = (held.part.cast(width) * together).filter(held.stands)
+        numerator = numerator.scatter(rows, numerator[rows] + part)
     ends = starts + pl.concat([items.groups["touch_count"]] * len(models))
-    numerator = numerator.scatter(ends, parts["pending"] * together).scatter(ends + 1, parts["unassigned"] * together)
-    return numerator, parts["whole"] * together
+    numerator = numerator.scatter(ends, parts["pending"].cast(width) * together)
+    numerator = numerator.scatter(ends + 1, parts["unassigned"].cast(width) * together)
+    return numerator, parts["whole"].cast(width) * together
 
 
 def _stacked(rows: pl.Series, times: int, apart: int) -> pl.Series:
@@ -251,24 +272,11 @@ def _stacked(rows: pl.Series, times: int, apart: int) -> pl.Series:
     return pl.concat([rows.cast(pl.UInt32) + number * apart for number in range(times)])
 
 
-@dataclass(frozen=True)
-class _MiddleSplit:
+def _bound(items: _Items, model: Model, whole: pl.Series, together: pl.Series) -> int:
     """
-    How the groups' middles are divided under a model whose parts of the groups add up to ``whole`` at most: what each
-    item counts (None if all count one), and what a group's middle touches count together (1 where the middle gets
-    nothing, so that nothing is multiplied in vain).
+    What no numerator of the model exceeds. Raises Fatal HW-903 where that is too large to divide exactly.
     """
-
-    whole: int
-    each: pl.Series | None
-    together: pl.Series
-
-
-def _bound(items: _Items, model: Model, split: _MiddleSplit) -> int:
-    """
-    What no numerator exceeds. Raises Fatal HW-903 where that is too large to divide exactly.
-    """
-    bound = split.whole * int(split.together.max() or 1)  # type: ignore[arg-type]
+    bound = int(whole.max() or 1) * int(together.max() or 1)  # type: ignore[arg-type]
     if bound >= FINEST:
         longest = items.groups.select(pl.col("touch_count").max()).item()
         raise Fatal(
@@ -279,27 +287,48 @@ def _bound(items: _Items, model: Model, split: _MiddleSplit) -> int:
     return bound
 
 
-def _middle_split(items: _Items, model: Model, parts: pl.DataFrame) -> _MiddleSplit:
+def _middle(
+    items: _Items, model: Model, counts: pl.Series, positions: Mapping[str, Held], mine: slice
+) -> tuple[pl.Series | None, pl.Series]:
     """
-    ``parts`` are the model's own rows of ``divide_weights``.
+    How the groups' middles are divided under a model: what each item counts (None if all count one), and what a group's
+    middle touches count together. ``counts`` is how many they are, ``mine`` the model's rows of ``positions``.
     """
-    each, together = None, parts["middle_count"]
-    if model.half_life_us is not None or model.channel_weights is not None:
-        starts = items.groups["start"]
-        held_rows = [starts + parts[f"weighed:{name}"] for name in model.parts() if name != MIDDLE]
-        if model.half_life_us is not None:
-            each = decayed(items.ages_us(), model.half_life_us).fill_null(0)
-            for rows in held_rows:
-                each = each.scatter(rows.drop_nulls(), 0)
-        else:
-            each = weigh_channels(items.middle_channels(held_rows), items.group, model)
-        sums = group_sums(each, starts)
-        # Where every weight has faded to zero, or no channel is known, the touches count the same.
-        faded = sums == 0
-        each = pl.select(pl.when(faded.gather(items.group)).then(1).otherwise(each)).to_series()
-        together = pl.select(pl.when(faded).then(together).otherwise(sums)).to_series()
-    together = pl.select(pl.when(parts["middle"] > 0).then(together).otherwise(1)).to_series()
-    return _MiddleSplit(int(parts["whole"].max() or 1), each, together)  # type: ignore[arg-type]
+    if model.half_life_us is None and model.channel_weights is None and model.learn is None:
+        return None, counts
+    starts = items.groups["start"]
+    weighed = [positions[name] for name in model.parts() if name != MIDDLE]
+    held_rows = [(starts + held.place[mine]).filter(held.stands[mine]) for held in weighed]
+    if model.half_life_us is not None:
+        each = _decayed(items, held_rows, model.half_life_us)
+    else:
+        each = weigh_channels(items.middle_channels(held_rows), items.group, items.groups["at"], model)
+    sums = group_sums(each, starts)
+    # Where no channel is known, the touches count the same.
+    unknown = sums == 0
+    if unknown.any():
+        each = constant(1, each.len(), each.dtype).zip_with(unknown[items.group], each)
+        sums = counts.cast(sums.dtype).zip_with(unknown, sums)
+    return each, sums
+
+
+def _decayed(items: _Items, held_rows: Sequence[pl.Series], half_life_us: int) -> pl.Series:
+    """
+    What age leaves of each touch that holds none of these positions, in units of 10^-12; 0 for all else.
+
+    Ages count from the clock's instant. Where every one of a group has faded to zero, what is left is their proportion,
+    which is the same from wherever one counts: there ages count from the group's youngest touch in the middle.
+    """
+    ages = items.ages_us()
+    for rows in held_rows:
+        ages = ages.scatter(rows, None)
+    each = decayed(ages, half_life_us).fill_null(0)
+    faded = (group_sums(each, items.groups["start"]) == 0)[items.group] & ages.is_not_null()
+    if not faded.any():
+        return each
+    left = pl.DataFrame({"age": ages, "group": items.group}).filter(faded)
+    younger = left.select(pl.col("age") - pl.col("age").min().over("group")).to_series()
+    return each.scatter(faded.arg_true(), decayed(younger, half_life_us))
 
 
 def _positions(bits: pl.Series, names: Sequence[str]) -> pl.Series:
@@ -307,7 +336,7 @@ def _positions(bits: pl.Series, names: Sequence[str]) -> pl.Series:
     "FT; LC" for each item out of these names, in their order.
     """
     if not names:
-        return pl.repeat("", bits.len(), dtype=pl.String, eager=True)
+        return constant("", bits.len(), pl.String)
     held = bits.unique().sort()
     texts = ["; ".join(name for number, name in enumerate(names) if mask >> number & 1) for mask in held]
-    return pl.Series(texts, dtype=pl.String).gather(held.search_sorted(bits))
+    return pl.Series(texts, dtype=pl.String)[held.search_sorted(bits)]

@@ -7,15 +7,18 @@ absolute value and negated, as everywhere in this room. Called by the campaign r
 
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
+from worker.core.deals import MINOR_DIGITS
 from worker.core.errors import Fatal
 from worker.core.frames import Schema
 
 # What each campaign cost; both days are counted.
 COST: Final[Schema] = {"campaign_id": pl.String, "units": pl.Int64, "starts_on": pl.Date, "ends_on": pl.Date}
+# The finest that money is told in by the reports.
+_MICRO_DIGITS: Final = 6
 COST_OF_DAY: Final[Schema] = {"campaign_id": pl.String, "on": pl.Date, "units": pl.Int64}
 
 
@@ -54,3 +57,39 @@ def spread_cost(amount: Decimal, start: date, end: date, *, digits: int = 2) -> 
     digits = max(digits, -int(amount.as_tuple().exponent))
     told = pl.DataFrame([("", int(amount.scaleb(digits)), start, end)], schema=COST, orient="row")
     return {on: Decimal(units).scaleb(-digits) for on, units in spread_costs(told).select("on", "units").iter_rows()}
+
+
+class CostsByDay(NamedTuple):
+    """
+    ``days``: campaign, on, cost, exact decimals that add up to each campaign's cost. ``undated``: campaign, cost of
+    those that have no day, or end before they start.
+    """
+
+    days: pl.DataFrame
+    undated: pl.DataFrame
+
+
+def costs_by_day(campaigns: pl.DataFrame) -> CostsByDay:
+    """
+    What campaigns (campaign, currency, cost as Decimal(38, 6), start_on, end_on, first_on: the day of their first
+    touch) cost on each day from start to end, in the finer of the currency's minor unit and the cost's own digits.
+
+    A campaign with one of the two days has cost it all on that day, and one with none on the day of its first touch.
+    """
+    told = campaigns.filter(pl.col("cost").is_not_null()).with_columns(
+        starts_on=pl.coalesce("start_on", "end_on", "first_on"),
+        ends_on=pl.coalesce("end_on", "start_on", "first_on"),
+    )
+    is_dated = (pl.col("ends_on") >= pl.col("starts_on")).fill_null(value=False)
+    micro = pl.col("cost").cast(pl.String).str.replace(".", "", literal=True).cast(pl.Int64)
+    decimals = pl.col("cost").cast(pl.String).str.extract(r"\.(\d*?)0*$", 1).str.len_chars()
+    minor = pl.col("currency").replace_strict(MINOR_DIGITS, default=2, return_dtype=pl.UInt32)
+    unit = pl.lit(10, pl.Int64).pow(_MICRO_DIGITS - pl.max_horizontal(decimals, minor))
+    sized = told.filter(is_dated).with_columns(unit=unit)
+    costs = sized.select("starts_on", "ends_on", campaign_id="campaign", units=micro // pl.col("unit"))
+    days = spread_costs(costs).join(sized.select("unit", campaign_id="campaign"), on="campaign_id")
+    exact = [Decimal(micro).scaleb(-_MICRO_DIGITS) for micro in (days["units"] * days["unit"])]
+    return CostsByDay(
+        days.select("on", campaign="campaign_id").with_columns(cost=pl.Series(exact, dtype=sized.schema["cost"])),
+        told.filter(~is_dated).select("campaign", "cost"),
+    )

@@ -34,10 +34,12 @@ def decayed(ages_us: pl.Series, half_life_us: int) -> pl.Series:
             doubtful=((pl.col("weight") - pl.col("weight").floor()) - 0.5).abs()
             <= pl.col("weight") * (6 + pl.col("half_lives")) * LAST_PLACE,
         )
-        .collect()
+        .collect(optimizations=pl.QueryOptFlags.none())
     )
     doubtful = guessed["doubtful"].arg_true()
-    exact = [_exactly(age, half_life_us) for age in guessed["age"].gather(doubtful)]
+    if doubtful.is_empty():
+        return guessed["rounded"]
+    exact = [_exactly(age, half_life_us) for age in guessed["age"][doubtful]]
     return guessed["rounded"].scatter(doubtful, pl.Series(exact, dtype=pl.Int64))
 
 

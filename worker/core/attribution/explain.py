@@ -6,7 +6,7 @@ person's name. Called by the attribution flow and the console.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -92,7 +92,8 @@ class Told:
 class Facts:
     """
     What a deal's sentence says: the opening touch (of any team, up to creation), the touches that hold a position of
-    the model beside it, the reached milestones without a touch, those still pending; on how many path touches, of whom.
+    the model beside it, the reached milestones without a touch, those still pending; on how many path touches, of whom;
+    and the sourcing team that an administrator set, with the day, where one did.
     """
 
     opening: Told | None
@@ -102,6 +103,7 @@ class Facts:
     touch_count: int
     people_count: int
     basis: str
+    override: tuple[str, date] | None = None
 
 
 def sentence(facts: Facts, model: str, version: str) -> str:
@@ -117,13 +119,19 @@ def sentence(facts: Facts, model: str, version: str) -> str:
 
 
 def sentences(
-    paths: PathSet, touches: pl.DataFrame, rules: AttributionRules, *, model: str, zone: str = "UTC"
+    paths: PathSet,
+    touches: pl.DataFrame,
+    rules: AttributionRules,
+    *,
+    model: str,
+    zone: str = "UTC",
+    overrides: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """
     ``opportunity_id``, ``why``: one sentence a deal, by opportunity, as the latest clock of ``paths`` sees it.
 
-    ``touches`` as handed to ``build_paths``; days are those of ``zone`` (an IANA name). Raises Fatal HW-141 for a model
-    that the rules do not have.
+    ``touches`` as handed to ``build_paths``; days are those of ``zone`` (an IANA name). ``overrides`` (OVERRIDE) are
+    the sourcing teams that administrators set. Raises Fatal HW-141 for a model that the rules do not have.
     """
     chosen = rules.model(model)
     weighed = [name for name in rules.position_names if name in chosen.parts()]
@@ -138,13 +146,27 @@ def sentences(
     for deal, touch in held.select("opportunity_id", "touch_id").iter_rows():
         by_deal.setdefault(deal, []).append(touch)
     rows = paths.deals.join(paths.clocks.filter(pl.col("clock") == clock), on="opportunity_id", maintain_order="left")
+    set_by_hand = _set_by_hand(overrides, zone)
     why = [
         sentence(
-            _facts(row, by_deal.get(row["opportunity_id"], []), told, weighed), _model_label(chosen), rules.version
+            replace(
+                _facts(row, by_deal.get(row["opportunity_id"], []), told, weighed),
+                override=set_by_hand.get(row["opportunity_id"]),
+            ),
+            _model_label(chosen),
+            rules.version,
         )
         for row in rows.iter_rows(named=True)
     ]
     return pl.DataFrame({"opportunity_id": rows["opportunity_id"], "why": pl.Series(why, dtype=pl.String)})
+
+
+def _set_by_hand(overrides: pl.DataFrame | None, zone: str) -> dict[int, tuple[str, date]]:
+    if overrides is None:
+        return {}
+    on = pl.col("occurred_at").dt.convert_time_zone(zone).dt.date()
+    rows = overrides.select("opportunity_id", pl.col("team").str.replace_all("_", " "), on).iter_rows()
+    return {deal: (team, day) for deal, team, day in rows}
 
 
 def _told(held: pl.Series, opening: pl.Series, touches: pl.DataFrame, zone: str) -> dict[str, Told]:
@@ -179,6 +201,9 @@ def _facts(row: dict[str, Any], held: Sequence[str], told: dict[str, Told], weig
 
 def _written(facts: Facts, kept: int, longest_name: int, model: str, version: str) -> str:
     pieces = list(_pieces(facts, kept, longest_name))
+    if facts.override is not None:
+        team, on = facts.override
+        pieces.insert(0, f"source set to {team} by an administrator {_day(on, 0)}")
     if not facts.touch_count:
         pieces.append("no marketing touch")
     elif not facts.held and (facts.opening is None or facts.opening.team != "marketing"):

@@ -6,10 +6,11 @@ of positions or money. Called by ``path``.
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import polars as pl
 
-from worker.core.attribution.rules import AttributionRules
+from worker.core.attribution.rules import AttributionRules, Position
 from worker.core.errors import Fatal
 from worker.core.frames import INSTANT
 
@@ -49,9 +50,9 @@ def find_candidates(numbered: pl.DataFrame, people: pl.DataFrame, rules: Attribu
     elif rules.path == "account":
         chosen = on_deals.with_columns(by_account=True)
     else:
-        with_roles = on_deals.filter(has_role)
-        without = on_deals.join(with_roles.select("row").unique(), on="row", how="anti")
-        chosen = pl.concat([with_roles.with_columns(by_account=False), without.with_columns(by_account=True)])
+        # Where nobody has a role.
+        by_account = ~has_role.any().over("row")
+        chosen = on_deals.with_columns(by_account=by_account).filter(has_role | pl.col("by_account"))
     # One who comes in twice, say with two roles, counts once.
     return chosen.group_by("row", "person_id").agg(
         pl.col("created_at", "end_at", "by_account").first(), pl.col("lead_created_at").min()
@@ -69,23 +70,15 @@ def follow(
     ``by_account``, ``eligible``, ``response``, and ``is:P`` for each position P whose milestone is the first touch of a
     type.
     """
-    marketing = pl.col("team") == "marketing"
-    counting = touches.lazy().select(
-        "touch_id",
-        "person_id",
-        "occurred_at",
-        touch=pl.int_range(pl.len(), dtype=pl.UInt32),
-        counts=~marketing | pl.col("type").is_in(rules.eligible_types),
-        eligible=marketing & pl.col("type").is_in(rules.eligible_types),
-        response=marketing & pl.col("type").is_in(rules.response_types),
-        **{f"is:{p.name}": pl.col("type") == p.value for p in rules.positions if p.milestone == "first_touch_of_type"},
-    )
+    kinds, counts = _counting(tuple(rules.eligible_types), tuple(rules.response_types), tuple(rules.positions))
     found = (
-        counting.filter("counts")
-        .drop("counts")
+        touches.lazy()
+        .select(kinds)
+        .filter(counts)
+        .drop("is_marketing")
         .join(candidates.lazy().drop("lead_created_at"), on="person_id")
         .filter(pl.col("occurred_at") >= pl.col("created_at") - timedelta(days=rules.lookback_days))
-        .collect()
+        .collect(optimizations=pl.QueryOptFlags.none())
     )
     if not candidates["by_account"].any():
         return found, candidates
@@ -94,6 +87,26 @@ def follow(
         pl.col("occurred_at").is_between(pl.col("created_at") - recently, pl.col("created_at"))
     ).select("row", "person_id")
     return _present(found, recent), _present(candidates, recent)
+
+
+@lru_cache(maxsize=32)
+def _counting(
+    eligible_types: tuple[str, ...], response_types: tuple[str, ...], positions: tuple[Position, ...]
+) -> tuple[tuple[pl.Expr, ...], pl.Expr]:
+    """
+    What is asked of each touch, and which count. Put together once for the same rules: for a single deal that takes
+    longer than what the expressions compute.
+    """
+    marketing = pl.col("team") == "marketing"
+    kinds = (
+        pl.col("touch_id", "person_id", "occurred_at"),
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias("touch"),
+        marketing.alias("is_marketing"),
+        (marketing & pl.col("type").is_in(eligible_types)).alias("eligible"),
+        (marketing & pl.col("type").is_in(response_types)).alias("response"),
+        *((pl.col("type") == p.value).alias(f"is:{p.name}") for p in positions if p.milestone == "first_touch_of_type"),
+    )
+    return kinds, pl.col("eligible") | ~pl.col("is_marketing")
 
 
 def _present(frame: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:

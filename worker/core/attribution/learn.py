@@ -1,8 +1,9 @@
 """
 Learns what channels weigh from the paths of a period: Markov by the exact removal effect, Shapley by its closed form.
 
-Pure: paths in, weights out; a model of the rules takes the weights as its ``channel_weights``, and ``allot`` applies
-them deal by deal. Knows no money. Called by ``headwater learn``.
+Pure: paths in, weights out; a model of the rules takes the weights as its ``channel_weights``, or is taught them anew
+each month (``learnings``), and ``allot`` applies them deal by deal. Knows no money. Called by the learn flow and
+``headwater learn``.
 """
 
 from collections import Counter

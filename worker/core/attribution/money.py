@@ -14,6 +14,8 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.attribution.columns import group_starts, group_sums
+
 FINEST: Final = 2**94
 DIGIT: Final = 2**32
 
@@ -30,16 +32,16 @@ def largest_remainders(
     """
     if group.is_empty():
         return pl.Series([], dtype=pl.Int64)
-    starts = (group != group.shift(1)).fill_null(value=True).arg_true()
-    sizes = amounts.fill_null(0).cast(pl.Int128).abs()
+    starts = group_starts(group)
+    sizes = amounts.to_frame().select(pl.first().fill_null(0).cast(pl.Int128).abs()).to_series()
     floors, rests = _floored(sizes, numerators, denominators, group)
     left_over = sizes - group_sums(floors.cast(integer_for(_largest(sizes) * sizes.len())), starts)
     if _largest(left_over):
         rounded_up = _first_of_each(rests, left_over, _largest(denominators), group, starts)
-        floors = floors.scatter(rounded_up, floors.gather(rounded_up) + pl.Series([1], dtype=floors.dtype))
+        floors = floors.scatter(rounded_up, floors[rounded_up] + pl.Series([1], dtype=floors.dtype))
     if amounts.null_count() or amounts.min() < 0:  # type: ignore[operator]
         signs = pl.select(pl.when(amounts < 0).then(-1).when(amounts >= 0).then(1)).to_series()
-        floors = floors * signs.cast(floors.dtype).gather(group)
+        floors = floors * signs.cast(floors.dtype)[group]
     return floors.cast(pl.Int64)
 
 
@@ -50,15 +52,6 @@ def integer_for(bound: int) -> pl.DataType:
     return pl.Int64() if bound < 2**63 else pl.Int128()
 
 
-def group_sums(values: pl.Series, starts: pl.Series) -> pl.Series:
-    """
-    The sum over each group of neighbouring rows, groups given by their first rows and none of them empty.
-    """
-    running = values.cum_sum()
-    lasts = starts.shift(-1, fill_value=values.len()) - 1
-    return running.gather(lasts) - running.gather(starts) + values.gather(starts)
-
-
 def _floored(
     sizes: pl.Series, numerators: pl.Series, denominators: pl.Series, group: pl.Series
 ) -> tuple[pl.Series, pl.Series]:
@@ -67,7 +60,7 @@ def _floored(
     """
     bound = max(1, _largest(sizes)) * _largest(denominators)
     width = integer_for(bound)
-    size, divisor = sizes.cast(width).gather(group), denominators.cast(width).gather(group)
+    size, divisor = sizes.cast(width)[group], denominators.cast(width)[group]
     factor = numerators.cast(width)
     if bound < 2**126:
         product = size * factor
@@ -85,12 +78,12 @@ def _first_of_each(rests: pl.Series, left_over: pl.Series, span: int, group: pl.
     """
     # One number orders rows by group and falling remainder, and a stable sort keeps equals in their order.
     width = integer_for(starts.len() * span)
-    spans, rest = pl.lit(span, dtype=width), pl.lit(rests.cast(width))
-    keys = pl.select(key=pl.lit(group.cast(width)) * spans + (spans - 1 - rest))
-    order = keys.select(pl.arg_sort_by("key", maintain_order=True)).to_series()
+    one, spans = pl.Series([1], dtype=width), pl.Series([span], dtype=width)
+    keys = group.cast(width) * spans + (spans - one - rests.cast(width))
+    order = keys.to_frame("key").select(pl.arg_sort_by("key", maintain_order=True)).to_series()
     # Sorted by group first, every group keeps its rows' places, so a place within the group is a rank.
-    rank = pl.int_range(group.len(), dtype=pl.Int64, eager=True) - starts.cast(pl.Int64).gather(group)
-    return order.filter(rank < left_over.cast(pl.Int64).gather(group))
+    rank = pl.int_range(group.len(), dtype=pl.Int64, eager=True) - starts.cast(pl.Int64)[group]
+    return order.filter(rank < left_over.cast(pl.Int64)[group])
 
 
 def _largest(values: pl.Series) -> int:

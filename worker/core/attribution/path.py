@@ -8,15 +8,17 @@ Only marketing touches of eligible types are path touches; the other teams' touc
 the milestone of a position defined by rule.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
 
+from worker.core.attribution.columns import constant, expand
 from worker.core.attribution.journey import earliest_leads, find_candidates, follow, in_path_order, number_deals
-from worker.core.attribution.rules import AttributionRules
+from worker.core.attribution.rules import AttributionRules, Position
 from worker.core.errors import Fatal
 from worker.core.frames import PATH
 
@@ -100,12 +102,12 @@ def build_paths(
     late = found.filter(pl.col("eligible") & (pl.col("occurred_at") > pl.col("end_at")))
     path_touches = journeys.filter("eligible")
     paths, source = _paths(path_touches, grouped, rules.position_names)
-    weighs_channels = any(model.channel_weights is not None for model in rules.models)
+    weighs_channels = any(model.weightings() for model in rules.models)
     return PathSet(
         paths=paths,
         clocks=grouped.drop("start"),
         deals=_summaries(counted, members, journeys, late.filter(pl.col("occurred_at") <= as_of), touches, rules),
-        channels=touches["channel"].gather(path_touches["touch"].gather(source)) if weighs_channels else None,
+        channels=touches["channel"][path_touches["touch"][source]] if weighs_channels else None,
     )
 
 
@@ -134,50 +136,70 @@ def _counted(dated: pl.DataFrame, journeys: pl.DataFrame, rules: AttributionRule
     The holder of a milestone is then the last of those counted: ``to_creation``, ``to_end``, ``to:P``; ``lead_before``
     and ``lead_after`` count up to the one touch of the earliest-created person that may hold LC.
     """
-    looked_up = [dated[name].gather(journeys["row"]) for name in dated.columns if name not in journeys.columns]
+    of_deals = [dated[name][journeys["row"]] for name in dated.columns if name not in journeys.columns]
+    measures, sums, settled = _counting(tuple(rules.positions), rules.lead_creation_window_days, rules.influence_days)
+    per_deal = (
+        journeys.hstack(of_deals)
+        .lazy()
+        .with_columns(number=pl.col("eligible").cast(pl.UInt32).cum_sum())
+        .select(measures)
+        .group_by("row")
+        .agg(sums)
+    )
+    return (
+        dated.lazy()
+        .join(per_deal, on="row", how="left", maintain_order="left")
+        .with_columns(settled)
+        .collect(optimizations=pl.QueryOptFlags.none())
+    )
+
+
+@lru_cache(maxsize=32)
+def _counting(
+    positions: tuple[Position, ...], window_days: int, influence_days: int
+) -> tuple[tuple[pl.Expr, ...], tuple[pl.Expr, ...], tuple[pl.Expr, ...]]:
+    """
+    What is measured of each touch, summed for each deal, and made of the sums. Put together once for the same rules.
+    """
     occurred, eligible, number = pl.col("occurred_at"), pl.col("eligible").cast(pl.UInt32), pl.col("number")
     of_lead = pl.col("eligible") & (pl.col("person_id") == pl.col("lead_person"))
-    window_end = pl.col("lead_at") + timedelta(days=rules.lead_creation_window_days)
-    measured = (
-        journeys.lazy()
-        .with_columns(*looked_up, number=eligible.cum_sum())
-        .select(
-            "row",
-            before=number - eligible,
-            to_creation=eligible * (occurred <= pl.col("created_at")),
-            to_end=eligible * (occurred <= pl.col("end_at")),
-            lead_before=pl.when(of_lead & (occurred <= pl.col("lead_at"))).then(number),
-            lead_after=pl.when(of_lead & (occurred > pl.col("lead_at")) & (occurred <= window_end)).then(number),
-            influenced=pl.col("response") & _influential(rules),
-            **{
-                name: expression
-                for position in rules.positions
-                for name, expression in _up_to(position.name, position.milestone)
-            },
-        )
+    window_end = pl.col("lead_at") + timedelta(days=window_days)
+    measures = (
+        pl.col("row"),
+        (number - eligible).alias("before"),
+        (eligible * (occurred <= pl.col("created_at"))).alias("to_creation"),
+        (eligible * (occurred <= pl.col("end_at"))).alias("to_end"),
+        pl.when(of_lead & (occurred <= pl.col("lead_at"))).then(number).alias("lead_before"),
+        pl.when(of_lead & (occurred > pl.col("lead_at")) & (occurred <= window_end)).then(number).alias("lead_after"),
+        (pl.col("response") & _influential(influence_days)).alias("influenced"),
+        *(
+            expression.alias(name)
+            for position in positions
+            for name, expression in _up_to(position.name, position.milestone)
+        ),
     )
-    typed = [position.name for position in rules.positions if position.milestone == "first_touch_of_type"]
-    staged = [position.name for position in rules.positions if position.milestone == "stage"]
-    per_deal = measured.group_by("row").agg(
+    typed = [position.name for position in positions if position.milestone == "first_touch_of_type"]
+    staged = [position.name for position in positions if position.milestone == "stage"]
+    sums = (
         pl.col("to_creation", "to_end", *(f"to:{name}" for name in staged)).sum(),
         pl.col("lead_before").max() - pl.col("before").first(),
         (pl.col("lead_after", *(f"to:{name}" for name in typed)).min() - pl.col("before").first()),
         *(pl.col(f"at:{name}").min() for name in typed),
         pl.col("influenced").any(),
     )
-    counts = ("to_creation", "to_end", *(f"to:{position.name}" for position in rules.positions))
-    return dated.join(per_deal.collect(), on="row", how="left", maintain_order="left").with_columns(
-        pl.col(counts).fill_null(0).cast(pl.Int32),
+    settled = (
+        pl.col("to_creation", "to_end", *(f"to:{position.name}" for position in positions)).fill_null(0).cast(pl.Int32),
         pl.col("lead_before", "lead_after").cast(pl.Int32),
         pl.col("influenced").fill_null(value=False),
     )
+    return measures, sums, settled
 
 
-def _influential(rules: AttributionRules) -> pl.Expr:
+def _influential(within_days: int) -> pl.Expr:
     """
     Whether a touch lies in the days before the creation, or before the close of a closed deal.
     """
-    days, occurred = timedelta(days=rules.influence_days), pl.col("occurred_at")
+    days, occurred = timedelta(days=within_days), pl.col("occurred_at")
     before_creation = occurred.is_between(pl.col("created_at") - days, pl.col("created_at"))
     before_close = occurred.is_between(pl.col("end_at") - days, pl.col("end_at")) & (pl.col("outcome") != "open")
     return before_creation | before_close
@@ -201,56 +223,62 @@ def _groups(counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRule
     """
     length = pl.max_horizontal("to_creation", "to_end")
     placed = counted.with_columns(start=(length.cum_sum() - length).cast(pl.UInt32))
-    return pl.concat(
-        placed.with_columns(
-            clock=pl.lit(clock),
-            at=pl.col("created_at" if clock == "pipeline" else "end_at"),
-            touch_count=pl.col("to_creation" if clock == "pipeline" else "to_end"),
-        ).select(
-            "opportunity_id",
-            "clock",
-            "at",
-            "outcome",
-            "touch_count",
-            "start",
-            *_built_in_positions(clock, by_rule={position.name for position in rules.positions}),
-            *(
-                column
-                for position in rules.positions
-                for column in _ruled_position(position.name, position.milestone, clock)
-            ),
+    on_clocks = pl.concat(
+        placed.hstack(
+            [
+                constant(clock, placed.height, pl.String).alias("clock"),
+                constant(clock == "pipeline", placed.height, pl.Boolean).alias("is_pipeline"),
+                placed["created_at" if clock == "pipeline" else "end_at"].alias("at"),
+                placed["to_creation" if clock == "pipeline" else "to_end"].alias("touch_count"),
+            ]
         )
         for clock in clocks
+    )
+    return on_clocks.select(
+        "opportunity_id", "clock", "at", "outcome", "touch_count", "start", *_positions(tuple(rules.positions))
     ).sort("opportunity_id", "clock")
 
 
-def _built_in_positions(clock: str, *, by_rule: Collection[str]) -> Iterable[pl.Expr]:
+@lru_cache(maxsize=32)
+def _positions(by_rule: tuple[Position, ...]) -> tuple[pl.Expr, ...]:
+    """
+    States and holders of the built-in positions and of those defined by rule. Put together once for the same rules: for
+    a single deal that takes longer than what the expressions compute.
+    """
     count = pl.col("touch_count")
     lead = pl.coalesce("lead_before", pl.when(pl.col("lead_after") <= count).then("lead_after"))
-    yield from _position("FT", reached=count > 0, held=pl.min_horizontal(count, 1))
-    yield from _position("LC", reached=pl.col("lead_at") <= pl.col("at"), held=lead)
-    if "OC" not in by_rule:
-        yield from _position("OC", reached=pl.lit(value=True), held=pl.min_horizontal("to_creation", count))
-    if clock == "pipeline":
-        yield from _position("CW", reached=pl.lit(value=False), held=count, otherwise="later")
-    else:
-        yield from _position("CW", reached=pl.col("outcome") == "won", held=count)
-    yield from _position("LT", reached=count > 0, held=count)
+    creation = _position("OC", reached=pl.lit(value=True), held=pl.min_horizontal("to_creation", count))
+    # A deal closes after its creation, and enters its stages from creation on: what is not reached by then is later.
+    closed = ~pl.col("is_pipeline") & (pl.col("outcome") == "won")
+    return (
+        *_position("FT", reached=count > 0, held=pl.min_horizontal(count, 1)),
+        *_position("LC", reached=pl.col("lead_at") <= pl.col("at"), held=lead),
+        *(() if any(position.name == "OC" for position in by_rule) else creation),
+        *_position("CW", reached=closed, held=count, later=True),
+        *_position("LT", reached=count > 0, held=count),
+        *(
+            column
+            for position in by_rule
+            for column in _position(
+                position.name,
+                reached=pl.col(f"at:{position.name}") <= pl.col("at"),
+                held=pl.min_horizontal(f"to:{position.name}", "touch_count"),
+                later=position.milestone == "stage",
+            )
+        ),
+    )
 
 
-def _ruled_position(name: str, milestone: str, clock: str) -> Iterable[pl.Expr]:
-    # A deal enters its stages from creation on, so what is not entered by then can only come later.
-    otherwise = "later" if milestone == "stage" and clock == "pipeline" else "unreached"
-    held = pl.min_horizontal(f"to:{name}", "touch_count")
-    yield from _position(name, reached=pl.col(f"at:{name}") <= pl.col("at"), held=held, otherwise=otherwise)
-
-
-def _position(name: str, *, reached: pl.Expr, held: pl.Expr, otherwise: str = "unreached") -> Iterable[pl.Expr]:
+def _position(name: str, *, reached: pl.Expr, held: pl.Expr, later: bool = False) -> Iterable[pl.Expr]:
     """
-    State and holder of a position; ``held`` counts the touches up to its holder, zero or null where there is none.
+    State and holder of a position; ``held`` counts the touches up to its holder, zero or null where there is none;
+    ``later`` says that what is not reached by the creation can still come.
     """
     happened, somebody = reached.fill_null(value=False), held.fill_null(0) > 0
-    state = pl.when(~happened).then(pl.lit(otherwise)).when(somebody).then(pl.lit("held")).otherwise(pl.lit("bare"))
+    otherwise = pl.lit("unreached")
+    if later:
+        otherwise = pl.when("is_pipeline").then(pl.lit("later")).otherwise(otherwise)
+    state = pl.when(~happened).then(otherwise).when(somebody).then(pl.lit("held")).otherwise(pl.lit("bare"))
     yield state.cast(STATE).alias(f"state:{name}")
     yield pl.when(happened & somebody).then(held - 1).cast(pl.Int32).alias(f"holder:{name}")
 
@@ -259,10 +287,11 @@ def position_bits(groups: pl.DataFrame, starts: pl.Series, names: Sequence[str],
     """
     The positions that each of ``height`` touches holds, the first name as bit 0; ``starts`` are the groups' first rows.
     """
-    bits = pl.zeros(height, pl.UInt32, eager=True)
-    for number, name in enumerate(names):
-        rows = (starts + groups[f"holder:{name}"]).drop_nulls()
-        bits = bits.scatter(rows, bits.gather(rows) | (1 << number))
+    bits = constant(0, height, pl.UInt32)
+    places = groups.select((pl.col(f"holder:{name}") + starts).drop_nulls().cast(pl.UInt32).implode() for name in names)
+    for number, column in enumerate(places):
+        rows = column[0]
+        bits = bits.scatter(rows, bits[rows] | (1 << number))
     return bits
 
 
@@ -274,8 +303,8 @@ def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[st
     counts = grouped["touch_count"].cast(pl.UInt32)
     starts = counts.cum_sum() - counts
     group = expand(counts)
-    index = pl.int_range(group.len(), dtype=pl.UInt32, eager=True) - starts.gather(group)
-    source = grouped["start"].gather(group) + index
+    index = pl.int_range(group.len(), dtype=pl.UInt32, eager=True) - starts[group]
+    source = grouped["start"][group] + index
     bits = position_bits(grouped, starts, names, group.len())
     held = bits.unique().sort()
     labels = pl.Series(
@@ -284,25 +313,17 @@ def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[st
     label = bits.replace_strict(held, pl.int_range(held.len(), dtype=pl.UInt32, eager=True), return_dtype=pl.UInt32)
     paths = pl.DataFrame(
         {
-            "opportunity_id": grouped["opportunity_id"].gather(group),
-            "clock": grouped["clock"].gather(group),
-            "touch_id": path_touches["touch_id"].gather(source),
-            "person_id": path_touches["person_id"].gather(source),
-            "occurred_at": path_touches["occurred_at"].gather(source),
+            "opportunity_id": grouped["opportunity_id"][group],
+            "clock": grouped["clock"][group],
+            "touch_id": path_touches["touch_id"][source],
+            "person_id": path_touches["person_id"][source],
+            "occurred_at": path_touches["occurred_at"][source],
             "position_index": index.cast(pl.Int32),
-            "positions": labels.gather(label),
+            "positions": labels[label],
         },
         schema=PATH,
     )
     return paths, source
-
-
-def expand(counts: pl.Series) -> pl.Series:
-    """
-    Each row's number as often as its count says: [2, 0, 1] becomes [0, 0, 2].
-    """
-    numbers = pl.int_range(counts.len(), dtype=pl.UInt32, eager=True).to_frame("number").with_columns(count=counts)
-    return numbers.select(pl.col("number").repeat_by("count").explode(empty_as_null=False)).to_series()
 
 
 def _summaries(
@@ -318,7 +339,7 @@ def _summaries(
     """
     opens = (pl.col("row") != pl.col("row").shift(1)).fill_null(value=True)
     first = journeys.filter(opens)
-    opening = first.filter(first["occurred_at"] <= counted["created_at"].gather(first["row"])).select("row", "touch")
+    opening = first.filter(first["occurred_at"] <= counted["created_at"][first["row"]]).select("row", "touch")
     told = touches.select("team", "channel", "offer", "touch_id")[opening["touch"]]
     sources = told.rename(lambda name: f"source_{name}").with_columns(opening["row"])
     people = members.group_by("row").agg(people_count=pl.len().cast(pl.Int32), by_account=pl.col("by_account").first())

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from typing import Final, Literal
 
+from worker.core.attribution.learnings import Learning, LearnRule
 from worker.core.errors import Fatal
 
 PathRule = Literal["roles_else_account", "roles", "primary", "account"]
@@ -61,16 +62,22 @@ class Model:
     Weights may be of any size, they are divided by their sum. The middle's weight is divided equally among its touches;
     with ``half_life_days`` in proportion to 2^(-age/half-life), the age counted back from the clock's instant; with
     ``channel_weights`` each channel on the path gets its weight, divided equally among its touches there (a channel
-    that is not named weighs nothing). Where all these weights are zero the touches count the same.
+    that is not named weighs nothing; where none is known the touches count the same).
+
+    With ``learn`` the channels' weights are those of ``learnings``, the oldest first: each deal and clock goes by the
+    last one learnt by the clock's instant, and before the first one by that. So a learning moves nothing that was
+    settled before it.
 
     Raises Fatal HW-140 for a weight that is negative or no number, for a sum of zero, for a half-life that is not
-    positive or finer than a microsecond, and for a half-life and channel weights together.
+    positive or finer than a microsecond, and for more than one of a half-life, channel weights and ``learn``.
     """
 
     name: str
     weights: Mapping[str, Decimal]
     half_life_days: Decimal | int | None = None
     channel_weights: Mapping[str, Fraction] | None = None
+    learn: LearnRule | None = None
+    learnings: Sequence[Learning] = ()
 
     def __post_init__(self) -> None:
         weights = {position: self._checked(position, weight) for position, weight in self.weights.items()}
@@ -117,13 +124,24 @@ class Model:
                     f"model {self.name}: half_life_days is {self.half_life_days}; it must be above zero and no finer "
                     "than a microsecond",
                 )
-        if self.channel_weights is None:
-            return
-        if self.half_life_days is not None:
-            raise Fatal("HW-140", f"model {self.name}: it has a half-life and channel weights; one of them can divide")
-        weights = self.channel_weights.values()
-        if any(weight < 0 for weight in weights) or not any(weights):
-            raise Fatal("HW-140", f"model {self.name}: channel weights must be zero or more, at least one of them more")
+        given = [each for each in (self.half_life_days, self.channel_weights, self.learn) if each is not None]
+        if len(given) > 1:
+            raise Fatal(
+                "HW-140", f"model {self.name}: of a half-life, channel weights and learnt ones only one can divide"
+            )
+        for weights in self.weightings():
+            if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
+                raise Fatal(
+                    "HW-140", f"model {self.name}: channel weights must be zero or more, at least one of them more"
+                )
+
+    def weightings(self) -> list[Mapping[str, Fraction]]:
+        """
+        The weights by channel: one set, one for each learning, or none where the model weighs no channels.
+        """
+        if self.channel_weights is not None:
+            return [self.channel_weights]
+        return [each.weights for each in self.learnings]
 
     @property
     def half_life_us(self) -> int | None:
@@ -154,18 +172,19 @@ class Model:
         """
         return _smallest_whole({position: Fraction(weight) for position, weight in self.weights.items() if weight})
 
-    def channel_parts(self) -> dict[str, int]:
-        """
-        The channel weights above zero as whole numbers: exactly, or where they are too fine for that rounded to
-        10^-12 of their sum and exact from there.
-        """
-        fractions = {channel: weight for channel, weight in (self.channel_weights or {}).items() if weight}
-        exact = _smallest_whole(fractions)
-        if sum(exact.values()) <= FINEST_CHANNEL_PARTS:
-            return exact
-        whole = sum(fractions.values())
-        rounded = {channel: round(weight / whole * CHANNEL_UNIT) for channel, weight in fractions.items()}
-        return {channel: parts for channel, parts in rounded.items() if parts}
+
+def channel_parts(weights: Mapping[str, Fraction]) -> dict[str, int]:
+    """
+    Channel weights above zero as whole numbers: exactly, or where they are too fine for that rounded to 10^-12 of their
+    sum and exact from there.
+    """
+    fractions = {channel: weight for channel, weight in weights.items() if weight}
+    exact = _smallest_whole(fractions)
+    if sum(exact.values()) <= FINEST_CHANNEL_PARTS:
+        return exact
+    whole = sum(fractions.values())
+    rounded = {channel: round(weight / whole * CHANNEL_UNIT) for channel, weight in fractions.items()}
+    return {channel: parts for channel, parts in rounded.items() if parts}
 
 
 def _smallest_whole(fractions: Mapping[str, Fraction]) -> dict[str, int]:
@@ -255,6 +274,18 @@ class AttributionRules:
             if model.name == name:
                 return model
         raise Fatal("HW-141", f"there is no model {name}{_nearest(name, [model.name for model in self.models])}")
+
+    def taught(self, learnings: Mapping[str, Sequence[Learning]]) -> "AttributionRules":
+        """
+        The same with what was learnt for the models that are to be learnt, by model; those of which nothing was learnt
+        yet are left out.
+        """
+        models = [
+            replace(model, learnings=tuple(learnings[model.name])) if model.learn else model
+            for model in self.models
+            if model.learn is None or learnings.get(model.name)
+        ]
+        return replace(self, models=models)
 
     def _check_names(self) -> None:
         known = self.position_names

@@ -80,7 +80,9 @@ def all_hold(conditions: Sequence[Condition]) -> pl.Expr:
     """
     Whether every one of them holds; none is true of all.
     """
-    return reduce(lambda left, right: left & right, map(holds, conditions), pl.lit(value=True))
+    if not conditions:
+        return pl.lit(value=True)
+    return reduce(lambda left, right: left & right, map(holds, conditions))
 
 
 def words(condition: Condition) -> str:

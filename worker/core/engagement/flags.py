@@ -7,6 +7,7 @@ condition can only weaken while nothing happens, which is why the day of lapse c
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -60,41 +61,46 @@ def score(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *,
     """
     if now.tzinfo is None:
         raise Fatal("HW-901", "engagement was asked for an instant without a time zone")
-    acts = _typed(acts, ACT, ACT_EXTRAS).join(accounts.select("account_id"), on="account_id", how="semi")
+    tiers = accounts.select("account_id", "tier")
+    acts = _typed(acts, ACT, ACT_EXTRAS).join(tiers, on="account_id", maintain_order="left")
     if acts["act_id"].n_unique() != acts.height:
         raise Fatal("HW-901", "engagement was given an act more than once")
-    return scored(acts, accounts.select("account_id", "tier"), rules, now=now)
+    return scored(acts, rules, now=now)
 
 
 def decide(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
     """
-    The second half of ``flag``: the decisions on acts whose worth is known.
+    The second half of ``flag``: the decisions on acts whose worth is known, in the order of ``accounts``.
     """
     decided = with_lapses(conclude(accounts, found, rules, now=now), found, rules, now=now)
     why = sentences(decided, found.acts, rules)
-    detail = details(decided, found.acts, rules, found.factors)
-    return (
-        decided.join(why, on="account_id")
-        .join(detail, on="account_id")
-        .with_columns(pl.col("until_on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("until_at"))
-        .select(pl.col(name).cast(dtype) for name, dtype in FLAG.items())
-        .sort("account_id")
-    )
+    detail = details(decided, found.acts, rules)
+    until_at = pl.col("until_on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return typed(decided.with_columns(until_at=until_at, why=why, detail=detail), FLAG)
 
 
 def conclude(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
     """
     The accounts with engaged, since_at and what they rest on, without words: all that a replay of the past needs.
     """
-    return _decided(accounts.join(_measured(found.acts, rules), on="account_id", how="left"), rules, now)
+    measured = found.acts.group_by("account_id").agg(*_measures(rules))
+    # The instant goes in as a column, so that the expressions can be made once a version of the rules.
+    decided = accounts.join(measured, on="account_id", how="left", maintain_order="left").with_columns(
+        now_at=pl.lit(now, INSTANT)
+    )
+    for step in _decisions(rules):
+        decided = decided.with_columns(step)
+    return decided
 
 
 def with_lapses(decided: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
     """
     What ``conclude`` decided with ``until_on``, the first day on which it is over if nothing happens.
     """
+    if not decided["engaged"].any():
+        return decided.with_columns(until_on=pl.lit(None, pl.Date))
     lapses = _lapses(decided, found.inside, rules, found.factors, now.astimezone(UTC).date())
-    return decided.join(lapses, on="account_id", how="left")
+    return decided.join(lapses, on="account_id", how="left", maintain_order="left")
 
 
 def until_to_write(written_on: date | None, until_on: date | None, rules: EngagementRules) -> date | None:
@@ -111,18 +117,38 @@ def _typed(frame: pl.DataFrame, schema: Schema, extras: Schema) -> pl.DataFrame:
     missing = sorted(set(schema) - set(frame.columns))
     if missing:
         raise Fatal("HW-901", f"a frame for engagement lacks the columns {', '.join(missing)}")
-    absent = {name: pl.lit(None, dtype) for name, dtype in extras.items() if name not in frame.columns}
-    return frame.with_columns(**absent).select(pl.col(name).cast(dtype) for name, dtype in (schema | extras).items())
+    return typed(frame, schema | extras)
 
 
-def _measured(scored: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+def typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """
+    The columns of ``schema`` with its types; nulls where the frame has none of that name.
+    """
+    return with_types(frame, schema)[list(schema)]
+
+
+def with_types(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """
+    The frame with every column of ``schema`` in its type, beside those that it has.
+    """
+    had = frame.schema
+    wanting = [
+        pl.col(name).cast(dtype) if name in had else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+        if had.get(name) != dtype
+    ]
+    return frame.with_columns(wanting) if wanting else frame
+
+
+@lru_cache(maxsize=16)
+def _measures(rules: EngagementRules) -> list[pl.Expr]:
     """
     What each account with acts has: its score, its people, and its latest human and act-now acts.
     """
     earns = pl.col("base_milli") > 0
     human = earns & pl.col("person_id").is_not_null() & ~pl.col("type").is_in(sorted(rules.supporting))
     at_once = human & pl.col("type").is_in(sorted(rules.act_now))
-    return scored.group_by("account_id").agg(
+    return [
         pl.col("points_milli").sum(),
         pl.col("person_id")
         .filter(pl.col("points_milli") > 0)
@@ -132,15 +158,20 @@ def _measured(scored: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
         .alias("people_count"),
         pl.col("occurred_on").filter(human).max().alias("human_on"),
         pl.col("occurred_on").filter(at_once).max().alias("act_now_on"),
-    )
+    ]
 
 
-def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> pl.DataFrame:
-    today = pl.lit(now.astimezone(UTC).date())
+@lru_cache(maxsize=16)
+def _decisions(rules: EngagementRules) -> tuple[list[pl.Expr], ...]:
+    """
+    What is decided of accounts with their measures and ``now_at``, in steps that rest on those before.
+    """
+    now = pl.col("now_at")
+    today = now.dt.date()
     excluded_type = pl.col("type").str.strip_chars().str.to_lowercase().is_in(sorted(rules.excluded_types))
     small = (pl.col("employees") < rules.small_company_employees).fill_null(value=False)
     was = pl.col("was_engaged").fill_null(value=False)
-    held_days = (today - pl.coalesce("engaged_since_at", pl.lit(now)).dt.date()).dt.total_days()
+    held_days = (today - pl.coalesce("engaged_since_at", now).dt.date()).dt.total_days()
     counts = pl.col("is_target").fill_null(value=False) if rules.targets_only else pl.lit(value=True)
     enters = counts & (
         pl.col("acts_now")
@@ -155,26 +186,23 @@ def _decided(accounts: pl.DataFrame, rules: EngagementRules, now: datetime) -> p
     )
     told_days = (today - pl.col("alerted_at").dt.date()).dt.total_days()
     tells = pl.col("engaged") & ~was & (told_days >= rules.alert_days).fill_null(value=True)
+    excluded = pl.when(excluded_type).then(pl.lit("type ") + pl.col("type").str.strip_chars())
+    since = pl.when(was).then(pl.coalesce("engaged_since_at", now)).otherwise(now)
     return (
-        accounts.with_columns(
-            pl.col("points_milli").fill_null(0),
-            pl.col("people_count").fill_null(0),
+        [
+            pl.col("points_milli", "people_count").fill_null(0),
             pl.when(small).then(rules.small_company_people).otherwise(rules.enter_people).alias("people_needed"),
             _fresh("human_on", rules.human_act_days, today).alias("human_is_fresh"),
             _fresh("act_now_on", rules.human_act_days, today).alias("acts_now"),
-            pl.coalesce(
-                pl.when(excluded_type).then(pl.lit("type ") + pl.col("type").str.strip_chars()), "excluded"
-            ).alias("excluded"),
-        )
-        .with_columns((pl.col("excluded").is_null() & (enters | stays)).alias("engaged"))
-        .with_columns(
-            pl.when("engaged")
-            .then(pl.when(was).then(pl.coalesce("engaged_since_at", pl.lit(now))).otherwise(pl.lit(now)))
-            .alias("since_at"),
-            _band(was, rules).alias("band"),
-            pl.when(tells).then(pl.lit(now)).otherwise("alerted_at").alias("alerted_at"),
+            pl.coalesce(excluded, "excluded").alias("excluded"),
             (~counts).alias("is_no_target"),
-        )
+        ],
+        [(pl.col("excluded").is_null() & (enters | stays)).alias("engaged")],
+        [
+            pl.when("engaged").then(since).alias("since_at"),
+            _band(was, rules).alias("band"),
+            pl.when(tells).then(now).otherwise("alerted_at").alias("alerted_at"),
+        ],
     )
 
 

@@ -31,7 +31,7 @@ STRAY_PERCENT: Final = 2  # the oldest acts, which may lie long before the histo
 LEAST_MONTHS: Final = 6  # of snapshots: about twelve months of acts, with 90 days before the first and after the last
 LEAST_OPENINGS: Final = 50  # to learn from, and
 LEAST_HELD_OUT: Final = 20  # to calibrate by
-RIDGE: Final = 3.0
+RIDGE: Final = 30.0
 
 # What the people of an account did, of the whole of its history.
 PAST_ACT: Final[Schema] = {
@@ -53,22 +53,25 @@ VISITS, REQUESTS, RESEARCH, SALES = "light", "requests", "research", "sales"
 _LEAST_OF_ITS_OWN: Final = 2_000  # thousandths of a point from which a type of act is a feature by itself
 # Features beside the counts by kind of act -> the theme that a reader is told. Features of one theme lean on one
 # another (who was active in 30 days was so in 90), so that only their sum says something.
-_DONE, _WHO, _LATELY = "what its people did", "how many people, and how senior", "how lately"
+_DONE, _WHO = "what its people did", "how many people, and how senior"
+_BEFORE, _SIZE = "its deals before", "the size of the company"
 STANDING: Final[Mapping[str, str]] = {
+    "keen_7": _DONE,
     "keen_14": _DONE,
+    "keen_30": _DONE,
     "keen_60": _DONE,
-    "light_14": _DONE,
-    "light_60": _DONE,
+    "light_30": _DONE,
+    "keen_people_14": _WHO,
     "keen_people_30": _WHO,
     "keen_people_90": _WHO,
     "people_30": _WHO,
-    "people_90": _WHO,
-    "senior_90": _WHO,
-    "recency": _LATELY,
-    "trend": _LATELY,
-    "customer": "its deals before",
-    "lost_before": "its deals before",
-    "employees": "the size of the company",
+    "senior_60": _WHO,
+    "customer": _BEFORE,
+    "lost_before": _BEFORE,
+    "size_unknown": _SIZE,
+    "below_50": _SIZE,
+    "below_250": _SIZE,
+    "from_1000": _SIZE,
 }
 _THEMES: Final = {
     REQUESTS: "requests to be called",
@@ -131,11 +134,13 @@ class InMarket:
         return json.dumps(asdict(self) | {"kinds": dict(self.kinds)}, default=str, sort_keys=True)
 
 
-def in_market_from(text: str) -> InMarket:
+def in_market_from(text: str) -> InMarket | None:
     """
-    What ``as_json`` wrote.
+    What ``as_json`` wrote; None where it was learnt from other features than today's.
     """
     found = json.loads(text)
+    if found["model"]["names"] != names_of(found["kinds"]):
+        return None
     model: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in found["model"].items()
     }
@@ -243,47 +248,46 @@ def features(
     """
     account_id, the features (``names_of``), ``acts_30`` and ``has_open`` as they stood before the day ``at`` began, one
     row an account, in the order of ``accounts`` (account_id and employees are read). Acts of types without a kind are
-    left out.
+    left out. What came before the account's last opportunity was closed led to that one, and what students do leads to
+    none: the features count neither, ``acts_30`` counts both.
     """
-    age = (pl.lit(at) - pl.col("occurred_on")).dt.total_days()
-    keen, person = pl.col("keen"), pl.col("person_id")
+    age, person = pl.col("age"), pl.col("person_id")
+    keen, tells = pl.col("keen"), pl.col("tells")
     senior = pl.col("level").is_in(["c_level", "vp", "director"])
-    is_new = pl.col("age") <= 30
+    closed = (
+        deals.lazy().filter(pl.col("closed_on") < at).group_by("account_id").agg(spent_on=pl.col("closed_on").max())
+    )
     done = (
         acts.lazy()
-        .select("account_id", "person_id", "level", "type", age=age)
-        .filter(pl.col("age").is_between(1, LOOKBACK_DAYS))
         .with_columns(
-            kind=pl.col("type").replace_strict(kinds, default=None, return_dtype=pl.String),
-            weight=_faded(FADE_DAYS),
-            keen=~pl.col("type").replace_strict(kinds, default=VISITS, return_dtype=pl.String).is_in([VISITS, SALES]),
-        )
-        .with_columns(
-            kind=pl.when(pl.col("person_id").is_null() & pl.col("kind").is_not_null())
+            age=(pl.lit(at) - pl.col("occurred_on")).dt.total_days(),
+            kind=pl.when(person.is_null() & pl.col("type").is_in(list(kinds)))
             .then(pl.lit(RESEARCH))
-            .otherwise("kind")
+            .otherwise(pl.col("type").replace_strict(kinds, default=None, return_dtype=pl.String)),
         )
-        .filter(pl.col("kind").is_not_null())
+        .filter(age.is_between(1, LOOKBACK_DAYS) & pl.col("kind").is_not_null())
+        .join(closed, on="account_id", how="left")
+        .with_columns(
+            keen=~pl.col("kind").is_in([VISITS, SALES]),
+            tells=(pl.col("occurred_on") > pl.col("spent_on")).fill_null(value=True)
+            & pl.col("level").ne_missing(pl.lit("student")),
+        )
         .group_by("account_id")
         .agg(
             *(
-                pl.col("weight").filter(pl.col("kind") == kind).sum().log1p().alias(f"acts:{kind}")
+                _faded(FADE_DAYS).filter(tells & (pl.col("kind") == kind)).sum().log1p().alias(f"acts:{kind}")
                 for kind in sorted({*kinds.values(), RESEARCH})
             ),
-            keen_14=_faded(14).filter(keen).sum().log1p(),
-            keen_60=_faded(60).filter(keen).sum().log1p(),
-            light_14=_faded(14).filter(~keen).sum().log1p(),
-            light_60=_faded(60).filter(~keen).sum().log1p(),
-            keen_people_30=person.filter(is_new & keen).drop_nulls().n_unique().log1p(),
-            keen_people_90=person.filter(keen).drop_nulls().n_unique().log1p(),
-            people_30=person.filter(is_new).drop_nulls().n_unique().log1p(),
-            people_90=person.drop_nulls().n_unique().log1p(),
-            senior_90=person.filter(senior).drop_nulls().n_unique().log1p(),
-            recency=pl.col("weight").max() ** 2,
-            acts_30=is_new.sum(),
-            earlier=(~is_new).sum(),
+            *(_faded(days).filter(tells & keen).sum().log1p().alias(f"keen_{days}") for days in (7, 14, 30, 60)),
+            *(
+                person.filter(tells & keen & (age <= days)).drop_nulls().n_unique().log1p().alias(f"keen_people_{days}")
+                for days in (14, 30, 90)
+            ),
+            light_30=_faded(30).filter(tells & ~keen).sum().log1p(),
+            people_30=person.filter(tells & (age <= 30)).drop_nulls().n_unique().log1p(),
+            senior_60=person.filter(tells & senior & (age <= 60)).drop_nulls().n_unique().log1p(),
+            acts_30=(age <= 30).sum(),
         )
-        .with_columns(trend=((pl.col("acts_30") + 1) / (pl.col("earlier") / 2 + 1)).log())
     )
     day = pl.lit(at)
     year_ago = at - timedelta(days=365)
@@ -297,10 +301,16 @@ def features(
             lost_before=((pl.col("outcome") == "lost") & pl.col("closed_on").is_between(year_ago, day, "left")).any(),
         )
     )
-    size = pl.col("employees").cast(pl.Float64).fill_null(0).log1p()
+    employees = pl.col("employees")
     return (
         accounts.lazy()
-        .select("account_id", employees=size)
+        .select(
+            "account_id",
+            size_unknown=employees.is_null(),
+            below_50=employees < 50,
+            below_250=employees.is_between(50, 249),
+            from_1000=employees >= 1_000,
+        )
         .join(done, on="account_id", how="left", maintain_order="left")
         .join(had, on="account_id", how="left", maintain_order="left")
         .select(

@@ -165,8 +165,8 @@ def levels(titles: pl.Series, rules: LevelRules | None = None) -> pl.DataFrame:
     title, level, role_label: one row a distinct title that is not null, in the order of title.
     """
     rules = rules or _DEFAULT
-    distinct = titles.cast(pl.String).drop_nulls().unique().sort()
-    found = [level_and_role(title, rules) for title in distinct.to_list()]
+    distinct = sorted(title for title in titles.unique().to_list() if title is not None)
+    found = [level_and_role(title, rules) for title in distinct]
     return pl.DataFrame(
         {"title": distinct, "level": [level for level, _ in found], "role_label": [role for _, role in found]},
         schema={"title": pl.String, "level": pl.String, "role_label": pl.String},

@@ -65,13 +65,13 @@ def in_profile(profile: Sequence[Sequence[Condition]]) -> pl.Expr:
     return pl.any_horizontal([all_hold(line) for line in profile]) if profile else pl.lit(value=False)
 
 
-def with_lists(facts: pl.DataFrame, lists: Sequence[TargetList]) -> pl.DataFrame:
+def with_lists(facts: pl.DataFrame, rules: ListRules) -> pl.DataFrame:
     """
-    The facts with ``list``, the names of the lists each account is in, in the order of the rules. Reads ``record_ids``
-    (the account's own Salesforce ids) and ``domain``. A list may build on those before it.
+    The facts with ``in_profile`` and ``list``, the names of the lists each account is in, in the order of the rules.
+    Reads ``record_ids`` (the account's own Salesforce ids) and ``domain``. A list may build on those before it.
     """
-    found = facts.with_columns(list=pl.lit([], pl.List(pl.String)))
-    for each in lists:
+    found = facts.with_columns(in_profile=in_profile(rules.profile), list=pl.lit([], pl.List(pl.String)))
+    for each in rules.lists:
         inside = pl.lit(value=False)
         if each.members:
             short = sorted({member[:15] if _is_id(member) else member.lower() for member in each.members})

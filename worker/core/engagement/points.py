@@ -9,7 +9,7 @@ new act. It decides no flag (``flags`` does, its only caller).
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import polars as pl
@@ -31,39 +31,52 @@ class Scored:
     factors: pl.Series
 
 
-def scored(acts: pl.DataFrame, tiers: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> Scored:
+def scored(acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> Scored:
     """
-    Everything that the acts are worth at ``now``. ``tiers``: account_id, tier of all accounts that are asked for.
+    Everything that the acts (with the ``tier`` of their account) are worth at ``now``.
     """
     factors = age_factors(rules)
-    inside = counted(acts, tiers, rules, now=now)
+    inside = counted(acts, rules, now=now)
     points = aged(pl.col("base_milli"), pl.col("age_days"), factors)
     return Scored(inside, trimmed(inside.with_columns(points_milli=points), rules), factors)
 
 
-def counted(acts: pl.DataFrame, tiers: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+def counted(acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
     """
-    The acts that lie in the window at ``now`` and whose type has points, each with raw_milli, weight_milli, base_milli
-    (raw x weight; 0 where screened or over the cap), capped, age_days and occurred_on. ``tiers``: account_id, tier.
+    The acts (with ``tier``) that lie in the window at ``now`` and whose type has points, each with raw_milli,
+    weight_milli, base_milli (raw x weight; 0 where screened or over the cap), capped, age_days and occurred_on.
     """
-    types = [(name, milli(act.points)) for name, act in rules.acts.items() if act.points > 0]
-    priced = pl.DataFrame(types, schema={"type": pl.String, "raw_milli": pl.Int64}, orient="row")
-    today = now.astimezone(UTC).date()
+    occurred_on = pl.col("occurred_at").dt.date()
+    age_days = (pl.lit(now.astimezone(UTC).date()) - occurred_on).dt.total_days()
     window = (
-        acts.filter(pl.col("occurred_at") <= now)
-        .with_columns(pl.col("occurred_at").dt.date().alias("occurred_on"))
-        .with_columns((pl.lit(today) - pl.col("occurred_on")).dt.total_days().alias("age_days"))
-        .filter(pl.col("age_days") < rules.window_days)
-        .join(priced, on="type")
-        .join(tiers, on="account_id", how="left")
+        acts.filter(pl.col("occurred_at") <= now, age_days < rules.window_days)
+        .join(_priced(rules), on="type", maintain_order="left")
+        .with_columns(occurred_on=occurred_on, age_days=age_days, weight_milli=_weight(rules))
     )
-    weighted = window.with_columns(_weight(rules).alias("weight_milli"))
-    capped = weighted.join(_over_cap(weighted, rules), on="act_id", how="left").with_columns(
-        pl.col("capped").fill_null(value=False)
-    )
+    over = _over_cap(window)
+    if over.is_empty():
+        capped = window.with_columns(capped=pl.lit(value=False))
+    else:
+        capped = window.join(over, on="act_id", how="left", maintain_order="left").with_columns(
+            pl.col("capped").fill_null(value=False)
+        )
     base = (pl.col("raw_milli") * pl.col("weight_milli") + 500) // 1000
     nothing = pl.col("capped") | pl.col("screened").is_not_null()
-    return capped.with_columns(pl.when(nothing).then(0).otherwise(base).alias("base_milli"))
+    return capped.with_columns(base_milli=pl.when(nothing).then(0).otherwise(base))
+
+
+@lru_cache(maxsize=16)
+def _priced(rules: EngagementRules) -> pl.DataFrame:
+    """
+    type, raw_milli of the types that have points; ``most`` acts a ``per`` that their cap lets in, null without one.
+    """
+    types = [
+        (name, milli(act.points), None if act.cap is None else int(milli(act.cap) // milli(act.points)), act.per)
+        for name, act in rules.acts.items()
+        if act.points > 0
+    ]
+    schema = {"type": pl.String, "raw_milli": pl.Int64, "most": pl.Int64, "per": pl.String}
+    return pl.DataFrame(types, schema=schema, orient="row")
 
 
 def age_factors(rules: EngagementRules) -> pl.Series:
@@ -104,6 +117,8 @@ def trimmed(acts: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
     """
     The acts with points_milli cut where an account's acts without a person exceed their limit: the latest count first.
     """
+    if not acts["person_id"].null_count():
+        return acts
     limit = account_acts_limit(rules)
     lone = acts.filter(pl.col("person_id").is_null()).sort(
         "account_id", "occurred_at", "act_id", descending=[False, True, True]
@@ -114,6 +129,7 @@ def trimmed(acts: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
     return pl.concat([acts.filter(pl.col("person_id").is_not_null()), cut])
 
 
+@lru_cache(maxsize=16)
 def _weight(rules: EngagementRules) -> pl.Expr:
     """
     Level x role x tier in thousandths. An unknown level, role or tier weighs 1, and so does an act without a person.
@@ -131,21 +147,17 @@ def _looked_up(column: str, weights: dict[str, int]) -> pl.Expr:
     return pl.col(column).replace_strict(weights, default=1000, return_dtype=pl.Int64)
 
 
-def _over_cap(acts: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+def _over_cap(acts: pl.DataFrame) -> pl.DataFrame:
     """
-    act_id and capped = true of the acts beyond their type's cap.
+    act_id and capped = true of the acts beyond their type's cap (``most``).
 
     The latest of a day or week are kept. So an act that leaves the window never lets in one that was over the cap: a
     score cannot rise by passing time.
     """
-    caps = [
-        (name, int(milli(act.cap) // milli(act.points)), act.per)
-        for name, act in rules.acts.items()
-        if act.cap is not None and act.points > 0
-    ]
-    limits = pl.DataFrame(caps, schema={"type": pl.String, "most": pl.Int64, "per": pl.String}, orient="row")
     # A screened act earns nothing and must not use up the room of one that does.
-    open_acts = acts.filter(pl.col("screened").is_null()).join(limits, on="type")
+    open_acts = acts.filter(pl.col("screened").is_null() & pl.col("most").is_not_null())
+    if open_acts.is_empty():
+        return pl.DataFrame(schema={"act_id": pl.String, "capped": pl.Boolean})
     bucket = pl.when(pl.col("per") == "week").then(pl.col("occurred_on").dt.truncate("1w")).otherwise("occurred_on")
     return (
         open_acts.with_columns(bucket.alias("bucket"))

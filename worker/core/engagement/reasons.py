@@ -7,11 +7,12 @@ The sentence fits a text field of 255 characters. It decides nothing; ``flags`` 
 import json
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
 
-from worker.core.engagement.points import ONE
+from worker.core.engagement.points import ONE, age_factors
 from worker.core.engagement.rules import LEVELS, EngagementRules, milli
 
 LONGEST: Final = 255  # Salesforce's Text field
@@ -19,70 +20,67 @@ _LONGEST_LABEL: Final = 60
 _MOST_ROLES: Final = 4
 _BASIC_PLANE: Final = 0xFFFF
 _LEAST_ACTS: Final = 30  # characters for the acts; where roles leave less, the people are only counted
+_LACKS: Final = ("engaged", "short", "people_short", "stale", "is_no_target")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def sentences(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+def sentences(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> pl.Series:
     """
-    account_id and why: one sentence an account. ``decided`` is what ``flags`` decided, ``scored`` the acts with points.
+    One sentence an account, in the order of ``decided``: what ``flags`` decided. ``scored`` are the acts with points.
     """
     earning = scored.filter(pl.col("points_milli") > 0)
     labels = _labels(earning, rules)
-    frames = (
-        decided.select(
-            "account_id",
-            "engaged",
-            "excluded",
-            "until_on",
-            "people_count",
-            "is_no_target",
-            stale=~pl.col("human_is_fresh"),
-            short=pl.col("points_milli") < milli(rules.enter_points),
-            people_short=pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)),
-        )
-        .join(_people(earning), on="account_id", how="left")
-        .join(labels.select("account_id", has_acts=pl.lit(value=True)).unique(), on="account_id", how="left")
+    frames = decided.select(
+        "account_id",
+        "engaged",
+        "excluded",
+        "until_on",
+        "people_count",
+        "is_no_target",
+        stale=~pl.col("human_is_fresh"),
+        short=pl.col("points_milli") < milli(rules.enter_points),
+        people_short=pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)),
+    ).join(_people(earning), on="account_id", how="left", maintain_order="left")
+    framed = (
+        frames.join(_leads(frames), on=_LACKS, how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(_tail(frames["until_on"]), *_WHO)
+        .with_columns(_START)
     )
-    framed = frames.with_columns(tail=_tail(frames), lead=_lead(frames), **_who()).with_columns(
-        start=pl.col("lead") + pl.col("who") + ": ", bare=pl.col("lead") + pl.col("who_bare") + ": "
-    )
-    tail_length = pl.col("tail").str.len_chars()
-    too_long = pl.col("start").str.len_chars() + pl.col("who_wide") + tail_length + _LEAST_ACTS > LONGEST
-    framed = framed.with_columns(
-        start=pl.when(too_long).then("bare").otherwise("start"),
-        start_length=pl.when(too_long)
-        .then(pl.col("bare").str.len_chars())
-        .otherwise(pl.col("start").str.len_chars() + pl.col("who_wide")),
-    ).with_columns(room=LONGEST - pl.col("start_length") - tail_length)
-    what = _what(labels.join(framed.select("account_id", "room"), on="account_id"))
+    rooms = framed.select("account_id", "room")
+    what = _what(labels.join(rooms, on="account_id", maintain_order="left"))
     nothing = pl.lit(f"No counted act in {rules.window_days} days") + pl.col("tail")
     left_out = (pl.lit("Not engaged: left out (") + pl.col("excluded") + ").").str.slice(0, LONGEST)
-    return framed.join(what, on="account_id", how="left").select(
-        "account_id",
+    return framed.join(what, on="account_id", how="left", maintain_order="left").select(
         why=pl.when(pl.col("excluded").is_not_null())
         .then(left_out)
-        .when(pl.col("has_acts").is_null())
+        .when(pl.col("what").is_null())
         .then(nothing)
         .otherwise(pl.col("start") + pl.col("what") + pl.col("tail")),
-    )
+    )["why"]
 
 
-def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules, factors: pl.Series) -> pl.DataFrame:
+def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> pl.Series:
     """
-    account_id and detail (JSON): the rules' version and window, what is missing or when it lapses, and every act that
-    contributes with its raw points, weight, age factor and points; the points of ``acts`` sum to ``points_milli``.
-    Screened acts are listed with 0 points, acts over a cap are only counted.
+    A JSON an account, in the order of ``decided``: the rules' version and window, what is missing or when it lapses,
+    and every act that contributes with its raw points, weight, age factor and points; the points of ``acts`` sum to
+    ``points_milli``. Screened acts are listed with 0 points, acts over a cap are only counted.
     """
     listed = scored.filter((pl.col("points_milli") > 0) | pl.col("screened").is_not_null()).sort(
         "account_id", "occurred_at", "act_id", descending=[False, True, True]
     )
-    acts = _with_words(listed).select("account_id", acts=_act_json(factors)).group_by("account_id", maintain_order=True)
-    over = scored.group_by("account_id").agg(pl.col("capped").sum().alias("capped_count"))
-    frame = (
-        decided.join(acts.agg(pl.col("acts").str.join(",")), on="account_id", how="left")
-        .join(over, on="account_id", how="left")
-        .with_columns(pl.col("capped_count").fill_null(0))
-    )
+    acts = _with_words(listed).select("account_id", acts=_act_json(rules)).group_by("account_id", maintain_order=True)
+    frame = decided.join(acts.agg(pl.col("acts").str.join(",")), on="account_id", how="left", maintain_order="left")
+    over = scored.filter("capped")
+    if over.is_empty():
+        frame = frame.with_columns(capped_count=pl.lit(0))
+    else:
+        counts = over.group_by("account_id").agg(capped_count=pl.len())
+        frame = frame.join(counts, on="account_id", how="left", maintain_order="left")
+    return frame.select(detail=_detail(rules))["detail"]
+
+
+@lru_cache(maxsize=16)
+def _detail(rules: EngagementRules) -> pl.Expr:
     head = {
         "rule_version": rules.version,
         "window_days": rules.window_days,
@@ -97,19 +95,11 @@ def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules,
         "excluded",
         pl.when(~pl.col("engaged")).then(pl.struct(*_missing(rules))).alias("missing"),
         pl.col("until_on").cast(pl.String).alias("lapses_on"),
-        "capped_count",
+        pl.col("capped_count").fill_null(0),
     ).struct.json_encode()
     body = state.str.strip_suffix("}").str.slice(1)
-    return frame.select(
-        "account_id",
-        (
-            pl.lit(json.dumps(head)[:-1] + ",")
-            + body
-            + pl.lit(',"acts":[')
-            + pl.col("acts").fill_null("")
-            + pl.lit("]}")
-        ).alias("detail"),
-    )
+    acts = pl.lit(',"acts":[') + pl.col("acts").fill_null("") + pl.lit("]}")
+    return pl.lit(json.dumps(head)[:-1] + ",") + body + acts
 
 
 def _missing(rules: EngagementRules) -> list[pl.Expr]:
@@ -125,13 +115,16 @@ def _missing(rules: EngagementRules) -> list[pl.Expr]:
     ]
 
 
+_WORDS: Final = pl.struct("type", "label", "screened").struct.json_encode()
+
+
 def _with_words(listed: pl.DataFrame) -> pl.DataFrame:
     """
     The acts with ``words``, the JSON of what they share with others (type, label, screened), and ``named``, of their
     id. Text is escaped once for each distinct wording, and an id only where it needs to be: there are a million acts.
     """
     shared = listed.select("type", "label", "screened").unique()
-    shared = shared.with_columns(words=pl.struct("type", "label", "screened").struct.json_encode())
+    shared = shared.with_columns(words=_WORDS)
     plain = pl.col("act_id").str.contains(r'["\\\x00-\x1f]').not_()
     named = listed.with_columns(named=pl.when(plain).then(pl.lit('"') + pl.col("act_id") + '"'))
     if named["named"].null_count():
@@ -140,11 +133,12 @@ def _with_words(listed: pl.DataFrame) -> pl.DataFrame:
     return named.join(shared, on=["type", "label", "screened"], how="left", nulls_equal=True, maintain_order="left")
 
 
-def _act_json(factors: pl.Series) -> pl.Expr:
+@lru_cache(maxsize=16)
+def _act_json(rules: EngagementRules) -> pl.Expr:
     """
     One act as JSON. The age's part is the same for all acts of a day, so it is put together once a day.
     """
-    texts = pl.Series([f'{age},"age_factor":{factor / ONE:.9g}' for age, factor in enumerate(factors.to_list())])
+    texts = pl.Series([f'{age},"age_factor":{factor / ONE:.9g}' for age, factor in enumerate(age_factors(rules))])
     return pl.concat_str(
         pl.lit('{"act_id":'),
         "named",
@@ -170,38 +164,43 @@ def _people(earning: pl.DataFrame) -> pl.DataFrame:
     account_id and the roles of the people who earned points (each by the latest that is known), the most senior first:
     ``roles``, the first four in words, how many people these are, and how many more characters than letters they take.
     """
-    seniority = {level: place for place, level in enumerate(LEVELS)}
     known = pl.col("role_label").str.strip_chars() != ""
-    latest = (
-        earning.lazy()
+    roles = (
+        earning.select("account_id", "person_id", "role_label", "level", "occurred_at", "act_id")
         .filter(pl.col("person_id").is_not_null() & known)
         .group_by("account_id", "person_id")
         .agg(pl.col("role_label", "level").sort_by("occurred_at", "act_id").last())
-        .with_columns(rank=pl.col("level").replace_strict(seniority, default=len(LEVELS), return_dtype=pl.Int32))
-    )
-    roles = (
-        latest.group_by("account_id", "role_label")
-        .agg(pl.col("rank").min(), count=pl.len())
+        .group_by("account_id", "role_label")
+        .agg(_RANK, count=pl.len())
         .sort("account_id", "rank", "count", "role_label", descending=[False, False, True, False])
-        .collect()
     )
     words = _clipped(roles["role_label"])
-    one = pl.col("count") == 1
     return (
         roles.join(words, on="role_label", maintain_order="left")
-        .with_columns(
-            text=pl.when(one).then("clipped").otherwise(pl.col("count").cast(pl.String) + " " + pl.col("clipped"))
-        )
         .group_by("account_id", maintain_order=True)
-        .agg(
-            roles=pl.col("text").head(_MOST_ROLES).str.join(", "),
-            in_roles=pl.col("count").head(_MOST_ROLES).sum(),
-            who_wide=pl.col("wide").head(_MOST_ROLES).sum(),
-        )
+        .agg(_ROLES)
     )
 
 
-def _who() -> dict[str, pl.Expr]:
+_RANK: Final = (
+    pl.col("level")
+    .replace_strict({level: place for place, level in enumerate(LEVELS)}, default=len(LEVELS), return_dtype=pl.Int32)
+    .min()
+    .alias("rank")
+)
+_ROLES: Final = (
+    pl.when(pl.col("count") == 1)
+    .then("clipped")
+    .otherwise(pl.col("count").cast(pl.String) + " " + pl.col("clipped"))
+    .head(_MOST_ROLES)
+    .str.join(", ")
+    .alias("roles"),
+    pl.col("count").head(_MOST_ROLES).sum().alias("in_roles"),
+    pl.col("wide").head(_MOST_ROLES).sum().alias("who_wide"),
+)
+
+
+def _who() -> list[pl.Expr]:
     """
     Who it was: ``who`` with roles, ``who_bare`` only counted, and ``who_wide``, the characters that ``who`` takes
     beside its letters.
@@ -217,29 +216,40 @@ def _who() -> dict[str, pl.Expr]:
         .otherwise(pl.lit(""))
     )
     nobody = people == 0
-    return {
-        "who": pl.when(nobody)
-        .then(pl.lit("company only"))
-        .when(pl.col("roles").is_null())
-        .then(total)
-        .otherwise(total + " (" + pl.col("roles") + more + ")"),
-        "who_bare": pl.when(nobody).then(pl.lit("company only")).otherwise(total),
-        "who_wide": pl.col("who_wide").fill_null(0).cast(pl.Int64),
-    }
+    named = total + " (" + pl.col("roles") + more + ")"
+    bare = pl.when(nobody).then(pl.lit("company only")).otherwise(total)
+    return [
+        pl.when(nobody | pl.col("roles").is_null()).then(bare).otherwise(named).alias("who"),
+        bare.alias("who_bare"),
+        pl.col("who_wide").fill_null(0).cast(pl.Int64),
+    ]
+
+
+def _start() -> list[pl.Expr]:
+    """
+    ``start``, what comes before the acts, with roles where these leave room, and ``room``, the characters for acts.
+    """
+    tail, lead = pl.col("tail").str.len_chars(), pl.col("lead").str.len_chars()
+    length = lead + pl.col("who").str.len_chars() + 2 + pl.col("who_wide")
+    too_long = length + tail + _LEAST_ACTS > LONGEST
+    bare_length = lead + pl.col("who_bare").str.len_chars() + 2
+    return [
+        (pl.col("lead") + pl.when(too_long).then("who_bare").otherwise("who") + ": ").alias("start"),
+        (LONGEST - pl.when(too_long).then(bare_length).otherwise(length) - tail).alias("room"),
+    ]
+
+
+_WHO: Final = _who()
+_START: Final = _start()
 
 
 def _labels(earning: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
     """
     One row an account and label, requests first, then by points: account_id, text (with the day of a request and how
-    often), length.
+    often), wide.
     """
-    named = pl.coalesce(
-        pl.when(pl.col("label").str.strip_chars() != "").then(pl.col("label").str.strip_chars()),
-        pl.col("type").str.replace_all("_", " "),
-    )
     by_label = (
-        earning.lazy()
-        .group_by("account_id", named.alias("name"))
+        earning.group_by("account_id", _NAMED)
         .agg(
             urgent=pl.col("type").is_in(sorted(rules.act_now)).any(),
             points=pl.col("points_milli").sum(),
@@ -247,64 +257,72 @@ def _labels(earning: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
             latest_on=pl.col("occurred_on").max(),
         )
         .sort("account_id", "urgent", "points", "name", descending=[False, True, True, False])
-        .collect()
     )
-    days = by_label.filter("urgent").select("latest_on").unique()
-    days = days.with_columns(day=pl.Series([f" {_day(on)}" for on in days["latest_on"]], dtype=pl.String))
-    often = pl.when(pl.col("count") > 1).then(pl.lit(" ") + pl.col("count").cast(pl.String) + "x").otherwise(pl.lit(""))
-    return (
-        by_label.join(_clipped(by_label["name"]), on="name", maintain_order="left")
-        .join(days, on="latest_on", how="left", maintain_order="left")
-        .select(
-            "account_id",
-            "wide",
-            text=pl.col("clipped") + pl.when("urgent").then("day").otherwise(pl.lit("")).fill_null("") + often,
-        )
-        .select("account_id", "text", length=pl.col("text").str.len_chars().cast(pl.Int64) + pl.col("wide"))
+    days = {on: f" {_day(on)}" for on in by_label.filter("urgent")["latest_on"].unique()}
+    day = pl.col("latest_on").replace_strict(days, default="", return_dtype=pl.String) if days else pl.lit("")
+    text = pl.col("clipped") + pl.when("urgent").then(day).otherwise(pl.lit("")) + _OFTEN
+    return by_label.join(_clipped(by_label["name"]), on="name", maintain_order="left").select(
+        "account_id", "wide", text=text
     )
+
+
+_NAMED: Final = pl.coalesce(
+    pl.when(pl.col("label").str.strip_chars() != "").then(pl.col("label").str.strip_chars()),
+    pl.col("type").str.replace_all("_", " ", literal=True),
+).alias("name")
+_OFTEN: Final = (
+    pl.when(pl.col("count") > 1).then(pl.lit(" ") + pl.col("count").cast(pl.String) + "x").otherwise(pl.lit(""))
+)
 
 
 def _what(labels: pl.DataFrame) -> pl.DataFrame:
     """
     account_id and ``what``: the acts that fit in ``room`` characters, and how many more there are.
     """
-    place = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("account_id")
-    placed = labels.with_columns(
-        place=place,
-        left=pl.len().over("account_id").cast(pl.Int64) - place,
-        end=pl.col("length").cum_sum().over("account_id") + 2 * (place - 1),
+    shown = (
+        labels.with_columns(_PLACES)
+        .with_columns(
+            _MORE.fill_null("").alias("more"), pl.col("place").filter(_FITS).max().over("account_id").alias("shown")
+        )
+        .filter(pl.col("place") <= pl.col("shown").fill_null(1))
     )
-    more = pl.when(pl.col("left") > 0).then(pl.lit(" and ") + pl.col("left").cast(pl.String) + " more")
-    fits = pl.col("end") + more.str.len_chars().fill_null(0) <= pl.col("room")
-    shown = placed.with_columns(
-        more=more.fill_null(""), shown=pl.col("place").filter(fits).max().over("account_id")
-    ).filter(pl.col("place") <= pl.col("shown").fill_null(1))
-    first = pl.col("text").first().str.slice(0, pl.max_horizontal(pl.col("room").first(), pl.lit(0)))
-    return shown.group_by("account_id").agg(
-        what=pl.when(pl.col("shown").first().is_null())
-        .then(first)
-        .otherwise(pl.col("text").str.join(", ") + pl.col("more").last())
-    )
+    return shown.group_by("account_id").agg(what=_SHOWN)
 
 
-def _tail(frames: pl.DataFrame) -> pl.Series:
-    """
-    How each sentence ends: with the day of lapse, where there is one.
-    """
-    days = {on: f". Lapses {_day(on)} if quiet." for on in frames["until_on"].unique().drop_nulls()}
-    lapses = pl.col("until_on").replace_strict(days, default=".", return_dtype=pl.String) if days else pl.lit(".")
-    return frames.select(x=pl.when("engaged").then(lapses).otherwise(pl.lit(".")))["x"]
+_PLACE: Final = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("account_id")
+_LENGTH: Final = pl.col("text").str.len_chars().cast(pl.Int64) + pl.col("wide")
+_PLACES: Final = (
+    _PLACE.alias("place"),
+    (pl.len().over("account_id").cast(pl.Int64) - _PLACE).alias("left"),
+    (_LENGTH.cum_sum().over("account_id") + 2 * (_PLACE - 1)).alias("end"),
+)
+_MORE: Final = pl.when(pl.col("left") > 0).then(pl.lit(" and ") + pl.col("left").cast(pl.String) + " more")
+_FITS: Final = pl.col("end") + _MORE.str.len_chars().fill_null(0) <= pl.col("room")
+_SHOWN: Final = (
+    pl.when(pl.col("shown").first().is_null())
+    .then(pl.col("text").first().str.slice(0, pl.max_horizontal(pl.col("room").first(), pl.lit(0))))
+    .otherwise(pl.col("text").str.join(", ") + pl.col("more").last())
+)
 
 
-def _lead(frames: pl.DataFrame) -> pl.Series:
+def _tail(until_on: pl.Series) -> pl.Expr:
     """
-    How each sentence begins: with what is missing, where it is not engaged.
+    ``tail``, how each sentence ends: with the day of lapse, where there is one.
     """
-    lacks = ["engaged", "short", "people_short", "stale", "is_no_target"]
-    kinds = frames.select(lacks).unique()
+    days = {on: f". Lapses {_day(on)} if quiet." for on in until_on.unique() if on is not None}
+    if not days:
+        return pl.lit(".").alias("tail")
+    lapses = pl.col("until_on").replace_strict(days, default=".", return_dtype=pl.String)
+    return pl.when("engaged").then(lapses).otherwise(pl.lit(".")).alias("tail")
+
+
+def _leads(frames: pl.DataFrame) -> pl.DataFrame:
+    """
+    For each combination of what may be missing, ``lead``: how the sentence then begins.
+    """
+    kinds = frames.select(_LACKS).unique()
     leads = ["" if row["engaged"] else f"Not engaged, needs {_needs(row)}. So far " for row in kinds.to_dicts()]
-    known = kinds.with_columns(lead=pl.Series(leads, dtype=pl.String))
-    return frames.join(known, on=lacks, how="left", nulls_equal=True, maintain_order="left")["lead"]
+    return kinds.with_columns(lead=pl.Series(leads, dtype=pl.String))
 
 
 def _needs(row: dict[str, Any]) -> str:
@@ -328,7 +346,7 @@ def _clipped(texts: pl.Series) -> pl.DataFrame:
     Each distinct text under its own name, ``clipped`` to what a part of a sentence may take, and ``wide``: how many
     more characters than letters Salesforce counts in it, as letters beyond the basic plane, such as emoji, are two.
     """
-    distinct = texts.unique().drop_nulls()
+    distinct = [text for text in texts.unique().to_list() if text is not None]
     clipped = [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…" for text in distinct]
     wide = [sum(ord(letter) > _BASIC_PLANE for letter in text) for text in clipped]
     return pl.DataFrame(

@@ -83,12 +83,13 @@ class EngagementRules:
     version: str = "default"
     window_days: int = 90
     half_life_days: int = 30
-    acts: Mapping[str, ActRule] = field(default_factory=lambda: _DEFAULT_ACTS)
+    # A mapping has no hash; the rest has, so that what is made of rules can be made once a version.
+    acts: Mapping[str, ActRule] = field(default_factory=lambda: _DEFAULT_ACTS, hash=False)
     act_now: frozenset[str] = ACT_NOW_TYPES
     supporting: frozenset[str] = frozenset({"meeting", "call", "sales_email"})
-    level_weights: Mapping[str, Number] = field(default_factory=lambda: _DEFAULT_LEVELS)
-    role_weights: Mapping[str, Number] = field(default_factory=dict)
-    tier_weights: Mapping[str, Number] = field(default_factory=dict)
+    level_weights: Mapping[str, Number] = field(default_factory=lambda: _DEFAULT_LEVELS, hash=False)
+    role_weights: Mapping[str, Number] = field(default_factory=dict, hash=False)
+    tier_weights: Mapping[str, Number] = field(default_factory=dict, hash=False)
     enter_points: Number = 50
     enter_people: int = 2
     small_company_employees: int = 50

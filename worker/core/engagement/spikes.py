@@ -22,29 +22,26 @@ def spikes(inside: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
     before_milli (the mean of the four weeks before), week_people, and is_spike: points and people enough, and at least
     ``spike_times`` the mean. ``inside`` is what ``points.counted`` gives.
     """
-    week = pl.col("age_days") // WEEK_DAYS
-    alone = pl.col("person_id").is_null()
-    limit = pl.lit(account_acts_limit(rules))
-
-    def points(number: int) -> pl.Expr:
-        base = pl.col("base_milli")
-        here = week == number
-        return base.filter(here & ~alone).sum() + pl.min_horizontal(base.filter(here & alone).sum(), limit)
-
-    earlier = pl.sum_horizontal([points(number) for number in range(1, WEEKS_BEFORE + 1)])
+    week, alone = pl.col("week"), pl.col("person_id").is_null()
+    earned = pl.col("own") + pl.min_horizontal("lone", pl.lit(account_acts_limit(rules)))
     return (
-        inside.lazy()
-        .filter(pl.col("age_days") < WEEK_DAYS * (WEEKS_BEFORE + 1))
+        inside.select("account_id", "person_id", "base_milli", week=pl.col("age_days") // WEEK_DAYS)
+        .filter(week <= WEEKS_BEFORE)
+        .group_by("account_id", "week")
+        .agg(
+            own=pl.col("base_milli").filter(~alone).sum(),
+            lone=pl.col("base_milli").filter(alone).sum(),
+            people=pl.col("person_id").filter((week == 0) & (pl.col("base_milli") > 0)).drop_nulls().n_unique(),
+        )
         .group_by("account_id")
         .agg(
-            week_milli=points(0),
-            before_milli=earlier // WEEKS_BEFORE,
-            week_people=pl.col("person_id").filter((week == 0) & (pl.col("base_milli") > 0)).drop_nulls().n_unique(),
+            week_milli=earned.filter(week == 0).sum(),
+            before_milli=earned.filter(week > 0).sum() // WEEKS_BEFORE,
+            week_people=pl.col("people").sum(),
         )
         .with_columns(
             is_spike=(pl.col("week_milli") >= milli(rules.spike_points))
             & (pl.col("week_people") >= rules.spike_people)
             & (pl.col("week_milli") * 1000 >= pl.col("before_milli") * milli(rules.spike_times))
         )
-        .collect()
     )

@@ -5,8 +5,8 @@ qualified: it fits, it is at Decision or Purchase, and several people show it.
 Stages are lines of conditions, the first that fits decides; none is Target. Called by ``standing``.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -62,16 +62,28 @@ class QualifiedRules:
     hold_days: int = 14
 
 
-def staged(lines: Sequence[StageLine]) -> dict[str, pl.Expr]:
+def with_stages(facts: pl.DataFrame, lines: tuple[StageLine, ...]) -> pl.DataFrame:
     """
-    Expressions over a frame of facts: ``stage``, and ``stage_why``, the line that decided in words.
+    The facts with ``stage``, and ``stage_why``, the line that decided in words.
     """
-    stage = pl.coalesce(*(pl.when(all_hold(line.where)).then(pl.lit(line.stage)) for line in lines), pl.lit(TARGET))
-    why = pl.coalesce(
-        *(
-            pl.when(all_hold(line.where)).then(pl.lit(" and ".join(words(each) for each in line.where)))
-            for line in lines
-        ),
-        pl.lit("no sign of interest yet"),
+    return facts.with_columns(stage_place=_first_that_holds(lines)).with_columns(_told(lines))
+
+
+@lru_cache(maxsize=16)
+def _first_that_holds(lines: tuple[StageLine, ...]) -> pl.Expr:
+    """
+    The place of the first line that holds, the number of lines where none does.
+    """
+    places = (pl.when(all_hold(line.where)).then(place) for place, line in enumerate(lines))
+    return pl.coalesce(*places, pl.lit(len(lines)))
+
+
+@lru_cache(maxsize=16)
+def _told(lines: tuple[StageLine, ...]) -> tuple[pl.Expr, pl.Expr]:
+    stages = [*(line.stage for line in lines), TARGET]
+    whys = [*(" and ".join(words(each) for each in line.where) for line in lines), "no sign of interest yet"]
+    place = pl.col("stage_place")
+    return (
+        pl.lit(pl.Series(stages)).gather(place).alias("stage"),
+        pl.lit(pl.Series(whys)).gather(place).alias("stage_why"),
     )
-    return {"stage": stage, "stage_why": why}

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -21,11 +22,11 @@ from worker.core.engagement.conditions import EXTRA, Condition, extras_of
 from worker.core.engagement.fit import FitRules, LearntFit, factors_of
 from worker.core.engagement.fit import scored as fit_scored
 from worker.core.engagement.in_market import InMarket
-from worker.core.engagement.lists import ListRules, in_profile, tier, with_lists
+from worker.core.engagement.lists import ListRules, tier, with_lists
 from worker.core.engagement.points import Scored
 from worker.core.engagement.rules import EngagementRules
 from worker.core.engagement.spikes import spikes
-from worker.core.engagement.stages import DEFAULT_STAGES, QualifiedRules, StageLine, staged
+from worker.core.engagement.stages import DEFAULT_STAGES, QualifiedRules, StageLine, with_stages
 from worker.core.frames import INSTANT, Schema
 
 # What is known of an account beside ENGAGEMENT_ACCOUNT. A column that is absent is empty.
@@ -124,7 +125,8 @@ def stand(
     """
     engagement, standing = rules
     fit = fit_scored(standing.fit, factors_of(standing.fit, learnt.fit))
-    facts = with_company(accounts, standing).with_columns(**fit)
+    # All that follows keeps this order, as ``flags`` does, so that columns need no join.
+    facts = with_company(accounts, standing).with_columns(**fit).sort("account_id")
     typed = flags.typed_accounts(facts)
     found = flags.score(typed, acts, engagement, now=now)
     facts = (
@@ -133,47 +135,49 @@ def stand(
         .join(_deals(deals, now), on="account_id", how="left", maintain_order="left")
     )
     facts = _with_chance(_counted(facts), acts, deals, engagement, learnt.in_market, now)
-    facts = facts.with_columns(**staged(standing.stages)).with_columns(in_profile=in_profile(standing.lists.profile))
-    facts = with_lists(facts, standing.lists.lists)
-    targets = facts.select("account_id", is_target=pl.col("in_profile") | (pl.col("list").list.len() > 0))
-    decided = flags.decide(
-        typed.drop("is_target").join(targets, on="account_id", maintain_order="left"), found, engagement, now=now
-    )
+    facts = with_lists(with_stages(facts, standing.stages), standing.lists)
+    if engagement.targets_only:
+        targets = facts.select("account_id", is_target=pl.col("in_profile") | (pl.col("list").list.len() > 0))
+        typed = typed.drop("is_target").join(targets, on="account_id", maintain_order="left")
+    decided = flags.decide(typed, found, engagement, now=now)
     standings = _qualified(facts, decided, rules, learnt, now)
-    lists = facts.select("account_id", "list").explode("list").drop_nulls()
-    return Stood(decided, standings, lists)
+    if not standing.lists.lists:
+        return Stood(decided, standings, pl.DataFrame(schema=MEMBERSHIP))
+    return Stood(decided, standings, facts.select("account_id", "list").explode("list").drop_nulls())
 
 
 def with_company(accounts: pl.DataFrame, rules: StandingRules) -> pl.DataFrame:
     """
     The accounts with every column of FACTS, the customer's own fields that rules look at (``extra.<name>``), and tier.
     """
-    typed = {
-        name: (pl.col(name) if name in accounts.columns else pl.lit(None)).cast(dtype) for name, dtype in FACTS.items()
-    }
+    known = flags.with_types(accounts, FACTS)
     own = [pl.col("extra").str.json_path_match(f"$['{name}']").alias(f"{EXTRA}{name}") for name in rules.extras()]
-    return accounts.with_columns(**typed).with_columns(*own).with_columns(tier=tier(rules.lists.tiers))
+    if own:
+        known = known.with_columns(own)
+    return known.with_columns(tier=tier(rules.lists.tiers))
 
 
 def _activity(found: Scored, rules: StandingRules, engagement: EngagementRules) -> pl.DataFrame:
     """
     account_id, points_milli, people_count, intent_milli, requests_count, high_value_count, parts of those who earned.
     """
+    return with_parts(found.acts, rules.group).group_by("account_id").agg(*_activity_sums(engagement))
+
+
+@lru_cache(maxsize=16)
+def _activity_sums(engagement: EngagementRules) -> list[pl.Expr]:
     earns = pl.col("points_milli") > 0
-    kind = pl.col("type")
-    return (
-        with_parts(found.acts, rules.group)
-        .group_by("account_id")
-        .agg(
-            points_milli=pl.col("points_milli").sum(),
-            people_count=pl.col("person_id").filter(earns).drop_nulls().n_unique(),
-            intent_milli=pl.col("points_milli").filter(kind.is_in(sorted(engagement.intent))).sum(),
-            topics=pl.col("label").filter(kind.is_in(sorted(engagement.intent)) & earns).unique().sort().head(5),
-            requests_count=(kind.is_in(sorted(engagement.act_now)) & earns & pl.col("person_id").is_not_null()).sum(),
-            high_value_count=((kind == "high_value_page") & (pl.col("base_milli") > 0)).sum(),
-            parts=pl.col("part").filter(earns).drop_nulls().unique().sort(),
-        )
-    )
+    intends = pl.col("type").is_in(sorted(engagement.intent))
+    asks = pl.col("type").is_in(sorted(engagement.act_now)) & pl.col("person_id").is_not_null()
+    return [
+        pl.col("points_milli").sum(),
+        pl.col("person_id").filter(earns).drop_nulls().n_unique().alias("people_count"),
+        pl.col("points_milli").filter(intends).sum().alias("intent_milli"),
+        pl.col("label").filter(intends & earns).unique().sort().head(5).alias("topics"),
+        (asks & earns).sum().alias("requests_count"),
+        ((pl.col("type") == "high_value_page") & (pl.col("base_milli") > 0)).sum().alias("high_value_count"),
+        pl.col("part").filter(earns).drop_nulls().unique().sort().alias("parts"),
+    ]
 
 
 def _deals(deals: pl.DataFrame, now: datetime) -> pl.DataFrame:
@@ -205,29 +209,36 @@ _COUNTS: Final = (
 )
 
 
+# Expressions that hang on no rule are made once: making them takes longer than running them on one account.
+_FILLED: Final = (
+    pl.col(_COUNTS).fill_null(0),
+    pl.col("is_spike").fill_null(value=False),
+    pl.coalesce("parts", pl.lit([], pl.List(pl.String))),
+    pl.coalesce("topics", pl.lit([], pl.List(pl.String))),
+)
+_AS_NAMED: Final = (
+    (pl.col("points_milli") / 1000).alias("points"),
+    (pl.col("intent_milli") / 1000).alias("intent_points"),
+    pl.col("parts").list.len().alias("group_count"),
+    pl.when("is_spike")
+    .then(pl.col("week_milli") / pl.max_horizontal("before_milli", pl.lit(1000)))
+    .alias("spike_times"),
+    pl.when("is_spike")
+    .then(pl.lit("spike"))
+    .when(pl.col("week_milli") > pl.col("before_milli"))
+    .then(pl.lit("rising"))
+    .when(pl.col("week_milli") < pl.col("before_milli"))
+    .then(pl.lit("falling"))
+    .otherwise(pl.lit("flat"))
+    .alias("trend"),
+)
+
+
 def _counted(facts: pl.DataFrame) -> pl.DataFrame:
     """
     The facts with zeros where nothing was, and as conditions name them.
     """
-    empty = pl.lit([], pl.List(pl.String))
-    return facts.with_columns(
-        *(pl.col(name).fill_null(0) for name in _COUNTS),
-        pl.col("is_spike").fill_null(value=False),
-        pl.coalesce("parts", empty),
-        pl.coalesce("topics", empty),
-    ).with_columns(
-        points=pl.col("points_milli") / 1000,
-        intent_points=pl.col("intent_milli") / 1000,
-        group_count=pl.col("parts").list.len(),
-        spike_times=pl.when("is_spike").then(pl.col("week_milli") / pl.max_horizontal("before_milli", pl.lit(1000))),
-        trend=pl.when("is_spike")
-        .then(pl.lit("spike"))
-        .when(pl.col("week_milli") > pl.col("before_milli"))
-        .then(pl.lit("rising"))
-        .when(pl.col("week_milli") < pl.col("before_milli"))
-        .then(pl.lit("falling"))
-        .otherwise(pl.lit("flat")),
-    )
+    return facts.with_columns(_FILLED).with_columns(_AS_NAMED)
 
 
 def _with_chance(
@@ -252,7 +263,7 @@ def _with_chance(
         "account_id", "person_id", "level", "type", occurred_on=pl.col("occurred_at").dt.date()
     )
     rows = in_market.features(past, facts, deals, model.kinds, at=tomorrow)
-    # What the rules screen or a student does earns no points but is an act all the same, in history as now.
+    # What the rules screen earns no points but is an act all the same, in history as now.
     told = [
         json.dumps([[words, round(times, 2)] for words, times in in_market.reasons(model, row)])
         for row in rows.iter_rows(named=True)
@@ -276,45 +287,76 @@ def _qualified(
     learnt: Learnt,
     now: datetime,
 ) -> pl.DataFrame:
+    # The instant goes in as a column, so that the expressions can be made once a version of the rules.
+    return (
+        facts.with_columns(decided["why"], now_at=pl.lit(now, INSTANT))
+        .with_columns(_qualifies(rules))
+        .with_columns(_stands(rules[1].group))
+        .with_columns(detail=_detail(learnt))
+        .pipe(flags.typed, STANDING)
+    )
+
+
+@lru_cache(maxsize=16)
+def _qualifies(rules: tuple[EngagementRules, StandingRules]) -> list[pl.Expr]:
+    """
+    ``missing``, ``people_needed`` and ``qualified``, over facts with ``why`` (of the flag) and ``now_at``.
+    """
     engagement, standing = rules
     fits = pl.col("fit_band").is_in(standing.qualified.fit_bands).fill_null(value=False)
     staged_so = pl.col("stage").is_in(standing.qualified.stages)
     small = (pl.col("employees") < engagement.small_company_employees).fill_null(value=False)
     needed = pl.when(small).then(engagement.small_company_people).otherwise(engagement.enter_people)
     broad = pl.col("people_count") >= needed
-    today = pl.lit(now.astimezone(UTC).date())
+    held_days = (pl.col("now_at").dt.date() - pl.col("qualified_since_at").dt.date()).dt.total_days()
     was = pl.col("was_qualified").fill_null(value=False)
-    since = pl.coalesce("qualified_since_at", pl.lit(now))
-    held = was & ((today - since.dt.date()).dt.total_days() < standing.qualified.hold_days)
-    out = decided.select("account_id", out=pl.col("why").str.starts_with("Not engaged: left out"))
+    held = was & (held_days < standing.qualified.hold_days).fill_null(value=standing.qualified.hold_days > 0)
+    stays_in = ~pl.col("why").str.starts_with("Not engaged: left out")
     missing = pl.concat_list(
-        _if_not(fits, "fit"), _if_not(staged_so, "stage"), _if_not(broad, "people"), _if_not(~pl.col("out"), "excluded")
+        _if_not(fits, "fit"), _if_not(staged_so, "stage"), _if_not(broad, "people"), _if_not(stays_in, "excluded")
     ).list.drop_nulls()
-    return (
-        facts.join(out, on="account_id", maintain_order="left")
-        .with_columns(missing=missing, people_needed=needed, holds=fits & staged_so & broad)
-        .with_columns(qualified=~pl.col("out") & (pl.col("holds") | held))
-        .with_columns(
-            qualified_since_at=pl.when("qualified").then(pl.when(was).then(since).otherwise(pl.lit(now))),
-            spiked_at=pl.when("is_spike").then(pl.lit(now)),
-            group_engaged=pl.sum_horizontal([pl.col("parts").list.contains(part) for part in standing.group.needed]),
-            group_needed=pl.lit(len(standing.group.needed)),
-            group_gap=pl.coalesce(
-                *(
-                    pl.when(~pl.col("parts").list.contains(part)).then(pl.lit(part.replace("_", " ")))
-                    for part in standing.group.needed
-                ),
-                pl.lit(None, pl.String),
-            ),
-        )
-        .with_columns(detail=_detail(learnt))
-        .select(pl.col(name).cast(dtype) for name, dtype in STANDING.items())
-        .sort("account_id")
-    )
+    return [
+        missing.alias("missing"),
+        needed.alias("people_needed"),
+        (stays_in & ((fits & staged_so & broad) | held)).alias("qualified"),
+    ]
+
+
+@lru_cache(maxsize=16)
+def _stands(group: GroupRules) -> list[pl.Expr]:
+    """
+    The columns of STANDING that follow from ``qualified``, the spike and the parts of the group.
+    """
+    was = pl.col("was_qualified").fill_null(value=False)
+    since = pl.when(was).then(pl.coalesce("qualified_since_at", "now_at")).otherwise("now_at")
+    filled = [pl.col("parts").list.contains(part) for part in group.needed]
+    gaps = [
+        pl.when(~each).then(pl.lit(part.replace("_", " "))) for each, part in zip(filled, group.needed, strict=True)
+    ]
+    return [
+        pl.when("qualified").then(since).alias("qualified_since_at"),
+        pl.when("is_spike").then("now_at").alias("spiked_at"),
+        pl.sum_horizontal(filled).alias("group_engaged"),
+        pl.lit(len(group.needed)).alias("group_needed"),
+        pl.coalesce(*gaps, pl.lit(None, pl.String)).alias("group_gap"),
+    ]
 
 
 def _if_not(condition: pl.Expr, word: str) -> pl.Expr:
     return pl.when(~condition).then(pl.lit(word))
+
+
+_STATE: Final = pl.struct(
+    "stage_why",
+    pl.col("parts").alias("group"),
+    pl.col("list").alias("lists"),
+    "topics",
+    "trend",
+    pl.struct("week_milli", "before_milli", "week_people").alias("spike"),
+    "people_needed",
+    "missing",
+    pl.col("in_market_times").round(2),
+).struct.json_encode()
 
 
 def _detail(learnt: Learnt) -> pl.Expr:
@@ -322,17 +364,6 @@ def _detail(learnt: Learnt) -> pl.Expr:
     The reasons as JSON: fit_factors ([name, points] ...), stage_why, in_market ([words, times the odds] ...), group
     (parts engaged), lists, spike, topics, missing (of qualified).
     """
-    state = pl.struct(
-        "stage_why",
-        pl.col("parts").alias("group"),
-        pl.col("list").alias("lists"),
-        "topics",
-        "trend",
-        pl.struct("week_milli", "before_milli", "week_people").alias("spike"),
-        "people_needed",
-        "missing",
-        pl.col("in_market_times").round(2),
-    ).struct.json_encode()
     told = json.dumps({"fit_told": learnt.told.get("fit"), "in_market_told": learnt.told.get("in_market")})
     return (
         pl.lit(told[:-1] + ',"fit_factors":')
@@ -340,7 +371,7 @@ def _detail(learnt: Learnt) -> pl.Expr:
         + pl.lit(',"in_market_why":')
         + pl.col("in_market_why").fill_null("[]")
         + pl.lit(",")
-        + state.str.slice(1)
+        + _STATE.str.slice(1)
     )
 
 

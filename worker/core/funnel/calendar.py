@@ -5,9 +5,11 @@ Pure: takes the calendar as it is given, and asks no clock. Called by the report
 """
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, Literal, get_args
+from itertools import groupby
+from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -36,15 +38,29 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Custom:
+    """
+    A fiscal year, half or quarter as an organisation has laid it out by the day (4-4-5 weeks, say), both days counted.
+    """
+
+    name: str
+    kind: Kind
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
 class Calendar:
     """
     ``zone`` is the organisation's time zone. A fiscal year begins with ``first_month`` and is named by the calendar
-    year it ends in, or by that it begins in.
+    year it ends in, or by that it begins in. ``custom`` spans stand instead of those, on the days they cover; months
+    and weeks are the calendar's all the same.
     """
 
     zone: str
     first_month: int = 1
     is_named_by_start: bool = False
+    custom: tuple[Custom, ...] = ()
 
     def span(self, text: str) -> Span:
         """
@@ -53,7 +69,7 @@ class Calendar:
         """
         found = _SPELT.fullmatch(text.strip().upper())
         try:
-            days = self._days(found) if found else None
+            days = (self._custom_days(found[0]) or self._days(found)) if found else None
         except ValueError:
             days = None
         if days is None:
@@ -75,9 +91,10 @@ class Calendar:
         months = local.dt.year().cast(pl.Int32) * 12 + local.dt.month().cast(pl.Int32) - self.first_month
         year = (months // 12 + self._naming).cast(pl.String)
         if kind == "year":
-            return year
+            return self._or_custom(local.dt.date(), kind, year)
         length = _MONTHS[kind]
-        return pl.concat_str(year, pl.lit(f"-{kind[0].upper()}"), (months % 12 // length + 1).cast(pl.String))
+        named = pl.concat_str(year, pl.lit(f"-{kind[0].upper()}"), (months % 12 // length + 1).cast(pl.String))
+        return self._or_custom(local.dt.date(), kind, named)
 
     def around(self, at: datetime, kind: Kind) -> Span:
         """
@@ -85,6 +102,17 @@ class Calendar:
         """
         name: str = pl.DataFrame({"at": [at.astimezone(UTC)]}).select(self.name_of("at", kind)).item()
         return self.span(name)
+
+    def _or_custom(self, day: pl.Expr, kind: Kind, standard: pl.Expr) -> pl.Expr:
+        named = standard
+        for each in self.custom:
+            if each.kind == kind:
+                named = pl.when(day.is_between(each.first, each.last)).then(pl.lit(each.name)).otherwise(named)
+        return named
+
+    def _custom_days(self, name: str) -> tuple[Kind, date, date] | None:
+        found = next((each for each in self.custom if each.name == name), None)
+        return (found.kind, found.first, found.last + timedelta(days=1)) if found else None
 
     @property
     def _naming(self) -> int:
@@ -112,3 +140,43 @@ class Calendar:
 def _months_on(day: date, months: int) -> date:
     whole = day.year * 12 + day.month - 1 + months
     return date(whole // 12, whole % 12 + 1, 1)
+
+
+def custom_spans(periods: Iterable[Mapping[str, Any]], first_month: int, *, is_named_by_start: bool) -> list[Custom]:
+    """
+    The custom years among an organisation's fiscal ``periods`` with their halves and quarters, by their first day.
+
+    A period is type (Year, Quarter), start_on, end_on and name. A year that is twelve whole months from ``first_month``
+    on is none. A year is known by the four digits of its name, else by the calendar year that ``is_named_by_start``
+    tells. Halves are there where a year has four quarters.
+    """
+    spans: list[Custom] = []
+    whole = sorted((each for each in periods if each["start_on"] and each["end_on"]), key=_start)
+    for year in (each for each in whole if each["type"] == "Year"):
+        begins, ends = year["start_on"], year["end_on"]
+        if begins.day == 1 and begins.month == first_month and ends == _months_on(begins, 12) - timedelta(days=1):
+            continue
+        digits = re.search(r"\d{4}", year["name"] or "")
+        name = digits[0] if digits else f"{(begins if is_named_by_start else ends).year}"
+        quarters = [
+            each
+            for each in whole
+            if each["type"] == "Quarter" and begins <= each["start_on"] and each["end_on"] <= ends
+        ]
+        spans += [Custom(name, "year", begins, ends), *_parts(name, quarters)]
+    return spans
+
+
+def _parts(year: str, quarters: list[Mapping[str, Any]]) -> Iterator[Custom]:
+    # Several lists of one year's quarters may overlap, one a forecast: the first of a start counts.
+    firsts = [next(group) for _, group in groupby(quarters, key=_start)]
+    for number, each in enumerate(firsts, start=1):
+        yield Custom(f"{year}-Q{number}", "quarter", each["start_on"], each["end_on"])
+    if len(firsts) == _MONTHS["year"] // _MONTHS["quarter"]:
+        yield Custom(f"{year}-H1", "half", firsts[0]["start_on"], firsts[1]["end_on"])
+        yield Custom(f"{year}-H2", "half", firsts[2]["start_on"], firsts[3]["end_on"])
+
+
+def _start(period: Mapping[str, Any]) -> date:
+    start: date = period["start_on"]
+    return start

@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 import polars as pl
 
-Unit = Literal["count", "money", "share", "percent", "days"]
+from worker.core.funnel.correlation import rank_correlation
+
+Unit = Literal["count", "money", "share", "percent", "days", "years", "mean", "correlation"]
 # Money and shares are summed as decimals: what is exact stays exact.
 MONEY: Final = pl.Decimal(38, 6)
 
@@ -23,7 +25,8 @@ class Measure:
 
     Counted: rows where the boolean ``where`` holds (all rows where it is null). Summed: ``column`` over those rows,
     null where it is null on all of them. Divided (``over``, the name of another measure): 100 x this measure's own
-    count or sum / that one, null over zero. Averaged (``averages``): the mean of ``column`` over rows that have it.
+    count or sum / that one, null over zero. Averaged (``averages``): the mean of ``column`` over rows that have it, of
+    money to the cent. Correlated (``ranks_with``, another column): the rank correlation of the two.
     """
 
     name: str
@@ -32,17 +35,22 @@ class Measure:
     column: str | None = None
     over: str | None = None
     averages: bool = False
+    ranks_with: str | None = None
 
     def expression(self) -> pl.Expr:
         """
         Over the rows of a group, before any division.
         """
         chosen = pl.lit(value=True) if self.where is None else pl.col(self.where).fill_null(value=False)
-        if self.averages:
+        if self.ranks_with is not None:
+            return rank_correlation(*(pl.col(name).filter(chosen) for name in (self.column or "", self.ranks_with)))
+        if self.averages and self.unit != "money":
             return pl.col(self.column or "").cast(pl.Float64).filter(chosen).mean().round(1)
         if self.column is None:
             return chosen.cast(pl.Int64).sum() if self.where is not None else pl.len().cast(pl.Int64)
         filled = pl.col(self.column).filter(chosen & pl.col(self.column).is_not_null())
+        if self.averages:
+            return (filled.sum() / pl.when(filled.len() > 0).then(filled.len())).round(2)
         summed = filled.sum().round(9) if self.unit == "share" else filled.sum()
         return pl.when(filled.len() > 0).then(summed)
 

@@ -11,12 +11,14 @@ from worker.core.reconcile.rules import WriteRules
 @dataclass(frozen=True)
 class PlanSize:
     """
-    How much a plan changes of one object: records changed, flags turned, records there are.
+    How much a plan changes of one object: records changed, flags turned, records there are, and whether it is the first
+    to make any.
     """
 
     records_count: int
     flips_count: int
     stored_count: int
+    is_first: bool = False
 
 
 def why_held(sizes: Mapping[str, PlanSize], rules: WriteRules) -> str | None:
@@ -26,6 +28,8 @@ def why_held(sizes: Mapping[str, PlanSize], rules: WriteRules) -> str | None:
     for name, size in sorted(sizes.items()):
         if size.records_count <= rules.guard_floor_records:
             continue
+        if size.is_first:
+            return f"{size.records_count:,} {name} records would be made or changed for the first time"
         if size.records_count * 100 > rules.guard_percent * size.stored_count:
             percent = size.records_count * 100 / max(1, size.stored_count)
             return (

@@ -32,7 +32,7 @@ class TouchRecordRules:
     by ``stream``; their deals by ``parent_stream``.
     """
 
-    enabled: bool = False
+    enabled: bool = True
     most_a_deal: int = 10
     months_after_close: int = 24
     object: str = "HW_Touch__c"

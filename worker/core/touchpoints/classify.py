@@ -62,19 +62,25 @@ def classify(activities: pl.DataFrame, rules: TouchpointRules) -> pl.DataFrame:
     """
     if activities.is_empty() or not rules.touches:
         return pl.DataFrame(schema=TOUCHPOINT)
+    asked = _asked(activities, rules)
+    if not asked:
+        return pl.DataFrame(schema=TOUCHPOINT)
     known = _with_parameters(activities, rules)
-    ruled = known.with_columns(rule=pl.coalesce(_touch_rule(number, rule) for number, rule in enumerate(rules.touches)))
+    fitting = pl.coalesce(_touch_rule(number, rules.touches[number], natives) for number, natives in asked.items())
+    ruled = known.with_columns(rule=fitting)
     touches = ruled.filter(pl.col("rule").is_not_null() & pl.col("occurred_at").is_not_null()).with_columns(
         type=pl.col("rule").replace_strict(
-            {number: rule.type for number, rule in enumerate(rules.touches)}, return_dtype=pl.String
+            {number: rules.touches[number].type for number in asked}, return_dtype=pl.String
         ),
         team=pl.col("rule").replace_strict(
-            {number: rule.team for number, rule in enumerate(rules.touches)}, return_dtype=pl.String
+            {number: rules.touches[number].team for number in asked}, return_dtype=pl.String
         ),
     )
+    types = set(touches["type"])
+    channels = [rule for rule in rules.channels if not rule.types or types & set(rule.types)]
     decided = touches.with_columns(
-        channel=pl.coalesce(*(_channel(rule, rules) for rule in rules.channels), pl.lit(rules.other_channel)),
-        offer=_taken(rules.offers, {}),
+        channel=pl.coalesce(*(_channel(rule, rules) for rule in channels), pl.lit(rules.other_channel)),
+        offer=_taken([rule for rule in rules.offers if not rule.types or types & set(rule.types)], {}),
         machine=pl.when(any_holds(rules.machines.where)).then(pl.lit(FLAGGED_BY_PLATFORM)),
         campaign=_taken(rules.campaigns, rules.utm_campaigns),
     )
@@ -108,22 +114,38 @@ def _decoded(values: pl.Series, name: str) -> pl.Series:
     return values.replace(spelled, [unquote_plus(value).strip() for value in spelled]).alias(name)
 
 
-def _touch_rule(number: int, rule: TouchRule) -> pl.Expr:
+def _asked(activities: pl.DataFrame, rules: TouchpointRules) -> dict[int, list[str | None]]:
+    """
+    The rules that some of these activities may fit, by number, each with the native types among them that it is for. A
+    rule costs the same to ask for one activity as for a thousand, and most are for others.
+    """
+    kinds = list(activities.select("origin", "native_type").unique(maintain_order=True).iter_rows())
+    found = {
+        number: [native for origin, native in kinds if origin == rule.from_ and _is_for(rule, native)]
+        for number, rule in enumerate(rules.touches)
+    }
+    return {number: natives for number, natives in found.items() if natives}
+
+
+def _is_for(rule: TouchRule, native_type: str | None) -> bool:
+    """
+    Whether the native type is one of the rule's, of which "X*" stands for every beginning with X; a rule that names
+    none is for all.
+    """
+    return not rule.native_type or (
+        native_type is not None
+        and any(
+            native_type.startswith(name[:-1]) if name.endswith("*") else native_type == name
+            for name in rule.native_type
+        )
+    )
+
+
+def _touch_rule(number: int, rule: TouchRule, natives: Sequence[str | None]) -> pl.Expr:
     fits = (pl.col("origin") == rule.from_) & all_hold(rule.where)
     if rule.native_type:
-        fits &= _native_type(rule.native_type)
+        fits &= pl.col("native_type").is_in(natives)
     return pl.when(fits).then(pl.lit(number))
-
-
-def _native_type(names: Sequence[str]) -> pl.Expr:
-    """
-    Whether the native type is one of ``names``, of which "X*" stands for every beginning with X.
-    """
-    fitting = pl.col("native_type").is_in([name for name in names if not name.endswith("*")])
-    for name in names:
-        if name.endswith("*"):
-            fitting |= pl.col("native_type").str.starts_with(name[:-1])
-    return fitting.fill_null(value=False)
 
 
 def _channel(rule: ChannelRule, rules: TouchpointRules) -> pl.Expr:

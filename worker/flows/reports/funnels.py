@@ -7,25 +7,25 @@ from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
-from sqlalchemy import Connection
 
 from worker.core.funnel.calendar import KINDS
 from worker.core.funnel.cohorts import is_maturing, median_cycle
 from worker.core.funnel.totals import Measure
+from worker.flows.reports.rows import Rows
 from worker.flows.reports.shape import Asked, Report, Table
 from worker.store import reports
 
 COMPANY = ("type", "industry", "size", "country")
 
 
-def funnel(connection: Connection, asked: Asked) -> Report:
+def funnel(rows: Rows, asked: Asked) -> Report:
     """
     By cohort of entry: target accounts, engaged, with a deal, won; or people, on a deal, on a won deal. A later stage
     counts as having passed the earlier ones, and those that skipped one are told.
     """
-    table = _people(connection) if asked.of == "people" else _accounts(connection)
+    table = _people(rows) if asked.of == "people" else _accounts(rows)
     table = table.chosen(asked)
-    cycle = median_cycle(credited(all_deals(connection, asked)))
+    cycle = median_cycle(credited(rows.deals()))
     young = _maturing(table, asked, cycle)
     days = f"{cycle.days:,} days, the median time from creation to won" if cycle is not None else "a deal's time"
     notes = []
@@ -38,9 +38,9 @@ def funnel(connection: Connection, asked: Asked) -> Report:
     return Report("Funnel", [table], notes, maturing=young)
 
 
-def _accounts(connection: Connection) -> Table:
-    rows = reports.accounts(connection)
-    remarked = rows.filter(pl.col("is_target")) if rows["is_target"].any() else rows
+def _accounts(rows: Rows) -> Table:
+    accounts = _with_deals(_targeted(rows.accounts()), credited(rows.deals()))
+    remarked = accounts.filter(pl.col("is_target")) if accounts["is_target"].any() else accounts
     has_deal, has_won = pl.col("first_deal_at").is_not_null(), pl.col("won_deals") > 0
     was_engaged = pl.col("first_engaged_at").is_not_null()
     staged = remarked.with_columns(
@@ -64,9 +64,54 @@ def _accounts(connection: Connection) -> Table:
     )
 
 
-def _people(connection: Connection) -> Table:
-    rows = reports.people(connection).with_columns(
-        on_deal=pl.col("deals") > 0, on_won_deal=pl.col("won_deals") > 0, responded=pl.col("channel").is_not_null()
+def _targeted(accounts: pl.DataFrame) -> pl.DataFrame:
+    """
+    ACCOUNT_ROW with ``is_target``: in the ideal customer profile, or on a target list.
+    """
+    return accounts.with_columns(is_target=pl.col("in_profile") | pl.col("is_listed"))
+
+
+def _with_deals(accounts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
+    """
+    The accounts with first_deal_at, open_deals, won_deals and first_won_at, of the deals created after they entered.
+    """
+    won = pl.col("outcome") == "won"
+    counted = (
+        accounts.select("account_id", "entered_at")
+        .join(deals, on="account_id")
+        .filter((pl.col("created_at") >= pl.col("entered_at")).fill_null(value=True))
+        .group_by("account_id")
+        .agg(
+            first_deal_at=pl.col("created_at").min(),
+            open_deals=(pl.col("outcome") == "open").cast(pl.Int64).sum(),
+            won_deals=won.cast(pl.Int64).sum(),
+            first_won_at=pl.col("closed_at").filter(won).min(),
+        )
+    )
+    return accounts.join(counted, on="account_id", how="left", maintain_order="left").with_columns(
+        pl.col("open_deals", "won_deals").fill_null(0)
+    )
+
+
+def _people(rows: Rows) -> Table:
+    won = pl.col("outcome") == "won"
+    of_people = (
+        rows.ties()
+        .join(credited(rows.deals()), on="opportunity_id")
+        .group_by("person_id")
+        .agg(
+            deals=pl.len().cast(pl.Int64),
+            won_deals=won.cast(pl.Int64).sum(),
+            won_at=pl.col("closed_at").filter(won).min(),
+        )
+    )
+    people = (
+        rows.people()
+        .join(of_people, on="person_id", how="left", maintain_order="left")
+        .with_columns(pl.col("deals", "won_deals").fill_null(0))
+        .with_columns(
+            on_deal=pl.col("deals") > 0, on_won_deal=pl.col("won_deals") > 0, responded=pl.col("channel").is_not_null()
+        )
     )
     measures = (
         Measure("people"),
@@ -76,7 +121,8 @@ def _people(connection: Connection) -> Table:
         Measure("on_won_deal", where="on_won_deal"),
         Measure("won_rate", "percent", where="on_won_deal", over="on_deal"),
     )
-    return Table("people", rows, measures, ("channel",), ("channel", "offer", "country", "account"), clock="entered_at")
+    dimensions = ("channel", "offer", "country", "account")
+    return Table("people", people, measures, ("channel",), dimensions, clock="entered_at")
 
 
 def _maturing(table: Table, asked: Asked, cycle: timedelta | None) -> frozenset[str]:
@@ -87,11 +133,11 @@ def _maturing(table: Table, asked: Asked, cycle: timedelta | None) -> frozenset[
     return frozenset(name for name in names if is_maturing(asked.calendar.span(name).end, asked.now, cycle))
 
 
-def velocity(connection: Connection, asked: Asked) -> Report:
+def velocity(rows: Rows, asked: Asked) -> Report:
     """
     Deals that were closed: how long won ones took, and how many of them were won, by count and by amount.
     """
-    deals = all_deals(connection, asked)
+    deals = rows.deals()
     closed = (
         credited(deals)
         .filter(pl.col("closed_at").is_not_null())
@@ -120,12 +166,12 @@ def velocity(connection: Connection, asked: Asked) -> Report:
     return Report("Velocity", [table.chosen(asked)], remarks=apart(deals))
 
 
-def handover(connection: Connection, asked: Asked) -> Report:
+def handover(rows: Rows, asked: Asked) -> Report:
     """
     People who raised a hand, and what sales did: first touch, attempts within 30 days, never touched.
     """
     since = asked.period.start if asked.period else asked.now - timedelta(days=365)
-    rows = reports.handovers(connection, since).with_columns(
+    raised = rows.handovers(since).with_columns(
         touched=pl.col("first_sales_touch_at").is_not_null(),
         never_touched=pl.col("first_sales_touch_at").is_null(),
         days=(pl.col("first_sales_touch_at") - pl.col("asked_at")).dt.total_seconds() / 86_400,
@@ -139,18 +185,18 @@ def handover(connection: Connection, asked: Asked) -> Report:
         Measure("never_touched", where="never_touched"),
         Measure("on_a_later_deal", where="on_deal"),
     )
-    table = Table("hand-raisers", rows, measures, ("channel",), ("channel", "asked"), clock="asked_at")
+    table = Table("hand-raisers", raised, measures, ("channel",), ("channel", "asked"), clock="asked_at")
     notes = ["The first demo, price or contact request of each person, and sales' touches after it."]
     if asked.period is None:
         notes.append(f"Since {since:%Y-%m-%d}.")
     return Report("Handover", [table.chosen(asked)], notes)
 
 
-def engagement(connection: Connection, asked: Asked) -> Report:
+def engagement(rows: Rows, asked: Asked) -> Report:
     """
-    How the accounts stand today.
+    How the accounts stand.
     """
-    rows = reports.accounts(connection)
+    accounts = _with_deals(_targeted(rows.accounts()), credited(rows.deals()))
     measures = (
         Measure("accounts"),
         Measure("engaged", where="engaged"),
@@ -159,11 +205,11 @@ def engagement(connection: Connection, asked: Asked) -> Report:
         Measure("mean_points", "days", column="points", averages=True),
     )
     dimensions = ("band", "is_target", "tier", "fit_band", "stage", *COMPANY)
-    table = Table("accounts", rows, measures, ("band",), dimensions)
+    table = Table("accounts", accounts, measures, ("band",), dimensions)
     return Report("Engagement", [table.chosen(asked)])
 
 
-def readiness(connection: Connection, asked: Asked) -> Report:
+def readiness(rows: Rows, asked: Asked) -> Report:
     """
     What the data lack before any number is worth much.
     """
@@ -172,29 +218,28 @@ def readiness(connection: Connection, asked: Asked) -> Report:
         Measure("lacking", where="is_gap"),
         Measure("lacking_rate", "percent", where="is_gap", over="looked_at"),
     )
-    table = Table("checks", reports.gaps(connection), measures, ("check", "of"), ("check", "of"))
+    table = Table("checks", rows.gaps(), measures, ("check", "of"), ("check", "of"), has_total=False)
     return Report("Readiness", [table.chosen(asked)])
 
 
-def weekly(connection: Connection, asked: Asked) -> Report:
+def weekly(rows: Rows, asked: Asked) -> Report:
     """
     What happened this week so far, beside the four weeks before it.
     """
     week = asked.period or asked.calendar.around(asked.now, "week")
     since = week.start - timedelta(weeks=4)
-    deals = credited(all_deals(connection, asked))
-    turns = reports.engagement_turns(connection, since)
-    touched = reports.touches_by_day(connection, since)
+    deals = credited(rows.deals())
+    turns, touched = rows.turns(since), rows.touches(since)
 
-    def happened(what: str, rows: pl.DataFrame, at: str, subject: str, channel: str | None = None) -> pl.DataFrame:
-        return rows.select(
+    def happened(what: str, found: pl.DataFrame, at: str, subject: str, channel: str | None = None) -> pl.DataFrame:
+        return found.select(
             pl.lit(what).alias("what"),
             pl.col(at).alias("at"),
             pl.col(subject).cast(pl.String).alias("subject"),
             (pl.col(channel) if channel else pl.lit(None, pl.String)).alias("channel"),
         )
 
-    rows = pl.concat(
+    events = pl.concat(
         [
             happened("touch", touched, "occurred_at", "touch_id", "channel"),
             happened("account became engaged", turns.filter("engaged"), "at", "account"),
@@ -204,18 +249,11 @@ def weekly(connection: Connection, asked: Asked) -> Report:
             happened("deal lost", deals.filter(pl.col("outcome") == "lost"), "closed_at", "deal", "channel"),
         ]
     ).filter((pl.col("at") >= since) & (pl.col("at") < week.end))
-    rows = rows.with_columns(is_now=pl.col("at") >= week.start, was_before=pl.col("at") < week.start)
+    events = events.with_columns(is_now=pl.col("at") >= week.start, was_before=pl.col("at") < week.start)
     measures = (Measure("this_week", where="is_now"), Measure("four_weeks_before", where="was_before"))
-    table = Table("events", rows, measures, ("what",), ("what", "channel"), clock="at")
+    table = Table("events", events, measures, ("what",), ("what", "channel"), clock="at", has_total=False)
     named = f"Week {week.name} from {week.start:%Y-%m-%d} on, beside the four weeks before it."
     return Report("Week", [table.chosen(replace(asked, period=None))], [named])
-
-
-def all_deals(connection: Connection, asked: Asked) -> pl.DataFrame:
-    """
-    Every deal, those that earn no credit by rule included.
-    """
-    return reports.deals(connection, asked.rules.currency, asked.rules.zone)
 
 
 def credited(deals: pl.DataFrame) -> pl.DataFrame:

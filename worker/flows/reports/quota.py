@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Connection
 
 from worker.core.frames import INSTANT, Schema
 from worker.core.funnel.quota import Baseline, RevenueTarget, baseline, group_of, needed
 from worker.core.funnel.totals import MONEY, Measure
-from worker.flows.reports.funnels import all_deals, credited
+from worker.flows.reports.funnels import credited
+from worker.flows.reports.rows import Rows
 from worker.flows.reports.shape import Asked, Report, Table
 
 PLAN: Final[Schema] = {
@@ -26,13 +26,13 @@ PLAN: Final[Schema] = {
 ALL_OTHERS = "all others"
 
 
-def quota(connection: Connection, asked: Asked) -> Report:
+def quota(rows: Rows, asked: Asked) -> Report:
     """
     For each target of ``funnel.yaml`` and each group: revenue to be won and won, pipeline and deals needed and there,
     all of deals that are to close within the period. The organisation's own currency only.
     """
     rules = asked.rules.quota
-    everything = credited(all_deals(connection, asked)).with_columns(group=group_of(rules.groups))
+    everything = credited(rows.deals()).with_columns(group=group_of(rules.groups))
     deals = everything.filter(pl.col("currency") == asked.rules.currency)
     since = asked.now - timedelta(days=rules.baseline_months * 365 // 12)
     found = baseline(deals.filter(pl.col("closed_at").is_between(since, asked.now)), rules)
@@ -62,8 +62,8 @@ def quota(connection: Connection, asked: Asked) -> Report:
         Measure("marketing_share", "percent", column="marketing_sourced", over="pipeline"),
     )
     by = ("period", "group", "created_by")
-    rows = pl.DataFrame(lines, schema=schema, orient="row")
-    tables = [Table("plan", rows, measures, by, by).chosen(asked)]
+    plan = pl.DataFrame(lines, schema=schema, orient="row")
+    tables = [Table("plan", plan, measures, by, by).chosen(asked)]
     if rules.targets:
         behind = pl.concat([_within(target, deals, asked) for target in rules.targets])
         counted = (

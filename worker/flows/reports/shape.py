@@ -32,11 +32,25 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """
+    Of which moment a report is: the instant, the number of the rules that were in force, in which sense, and what
+    cannot be known of it.
+    """
+
+    at: datetime | None
+    rules: int | None
+    sense: str | None = None
+    not_known: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Table:
     """
     One table of a report. ``rows`` is the list behind it, one row a thing; ``clock`` is the instant that puts a row
     into a period; ``by`` is how it is summed up, ``dimensions`` what else it may be summed up by. Money in rows of
-    several currencies makes ``currency`` one of the groups.
+    several currencies makes ``currency`` one of the groups. Where the groups are of unlike things (deals and touches),
+    ``has_total`` is off.
     """
 
     name: str
@@ -45,6 +59,7 @@ class Table:
     by: tuple[str, ...]
     dimensions: tuple[str, ...]
     clock: str | None = None
+    has_total: bool = True
 
     def chosen(self, asked: Asked) -> "Table":
         """
@@ -103,3 +118,5 @@ class Report:
     remarks: Sequence[str] = ()
     # Groups whose rates are left out, because they are too young: by the name of the span.
     maturing: frozenset[str] = frozenset()
+    # None: of the present, which is as of the last decision.
+    standing: Standing | None = None

@@ -1,5 +1,5 @@
 """
-A made-up company, its customers and twelve months of what they did, for the demo and for tests.
+A made-up company, its customers and eighteen months of what they did, for the demo and for tests.
 
 ``generate`` is pure and the same for the same seed and moment; ``fill`` puts what it made into a running practice
 server. ``STORY`` names what is worth looking at. Every name is invented and every domain ends in ``.example``.

@@ -1,5 +1,5 @@
 """
-What the made-up company's marketing did in twelve months: its programs in Marketo and the campaigns tied to them in
+What the made-up company's marketing did in eighteen months: its programs in Marketo and the campaigns tied to them in
 Salesforce, one number and one record each.
 
 Pure. Called by ``generate`` before anybody takes part.
@@ -87,23 +87,23 @@ class CalendarMaker:
         # Only the younger half of the content is tied to a campaign: nobody went back to tie the rest.
         content = [
             self._program(
-                name, "Default", "Content", noon - timedelta(days=360 - 40 * i), "Other" if i > 2 else None, 900
+                name, "Default", "Content", noon - timedelta(days=540 - 60 * i), "Other" if i > 2 else None, 900
             )
             for i, name in enumerate(words.CONTENT)
         ]
         newsletters = [
             self._program(f"Newsletter {month:%B %Y}", "Email", "Email Send", month, "Email" if i < 4 else None, 300)
-            for i, month in enumerate(noon - timedelta(days=12 + 30 * k) for k in range(12))
+            for i, month in enumerate(noon - timedelta(days=12 + 30 * k) for k in range(18))
         ]
         search = [
             self._program(
-                f"Search {name}", "Default", "Online Advertising", noon - timedelta(days=355), "Advertisement", 61_000
+                f"Search {name}", "Default", "Online Advertising", noon - timedelta(days=540), "Advertisement", 92_000
             )
             for name in words.SEARCH_CAMPAIGNS
         ]
         social = [
             self._program(
-                f"LinkedIn {name}", "Default", "Online Advertising", noon - timedelta(days=240), "Banner Ads", 18_500
+                f"LinkedIn {name}", "Default", "Online Advertising", noon - timedelta(days=360), "Banner Ads", 27_500
             )
             for name in words.SOCIAL_CAMPAIGNS
         ]

@@ -12,7 +12,8 @@ from random import Random
 from typing import Final, Literal
 
 from worker.practice.company import words
-from worker.practice.company.model import STORY
+from worker.practice.company.interest import Interest
+from worker.practice.company.model import HISTORY_DAYS, STORY
 from worker.practice.company.words import Tongue
 
 FIRMS: Final = 400
@@ -21,6 +22,8 @@ UNATTACHED: Final = 520  # of them: no firm among the 400
 
 # Firms of these types are nobody's prospects.
 NO_BUYERS: Final = frozenset({"Channel Partner / Reseller", "Technology Partner", "Competitor", "Test"})
+
+TEAM: Final = 5
 
 # How a human stands in Salesforce and how Marketo is tied to it.
 Standing = Literal["contact", "lead", "converted", "none"]
@@ -33,7 +36,8 @@ _ROMAN: Final = {"みどり": "midori", "ひかり": "hikari"}
 @dataclass
 class Firm:
     """
-    One account. ``bursts`` are the days before the present on which a time of interest of its people ended.
+    One account. ``team`` are those who look when it looks for something, in the order in which they join; ``bustle``
+    is how much its people do by habit, 1 in the middle.
     """
 
     key: str
@@ -49,7 +53,16 @@ class Firm:
     owner: str
     parent: str | None = None
     humans: list["Human"] = field(default_factory=list)
-    bursts: list[int] = field(default_factory=list)
+    team: list["Human"] = field(default_factory=list)
+    bustle: float = 1.0
+    interest: Interest | None = None
+
+    @property
+    def appetite(self) -> float:
+        """
+        How readily it opens an opportunity, 1 in the middle: the larger the readier.
+        """
+        return 0.4 if self.employees < 50 else 2.0 if self.employees >= 1_000 else 1.0
 
 
 @dataclass
@@ -164,8 +177,9 @@ def _draw_firm(random: Random, now: datetime, owners: list[str], index: int) -> 
         tongue=tongue,
         city=city,
         country=country,
-        created_at=now - timedelta(days=random.uniform(370, 1_400)),
+        created_at=now - timedelta(days=random.uniform(HISTORY_DAYS + 10, 1_500)),
         owner=random.choice(owners),
+        bustle=random.lognormvariate(0, 1.0),
     )
 
 
@@ -227,6 +241,36 @@ def _suffix(firm: Firm, given: str, family: str) -> str:
         1 for human in firm.humans if human.email and human.email.rsplit("@", 1)[0].rstrip("0123456789") == start
     )
     return str(same + 1) if same else ""
+
+
+def form_teams(random: Random, firms: list[Firm]) -> None:
+    """
+    Say who looks when a firm looks for something: up to five of those whom Marketo knows, the most senior of them not
+    before the fourth.
+    """
+    for firm in firms:
+        known = [human for human in firm.humans if human.number and rank(human.title) >= 0]
+        team = random.sample(known, min(len(known), TEAM))
+        if len(team) > 1:
+            senior = max(team[1:], key=lambda human: rank(human.title))
+            team.remove(senior)
+            team.insert(3, senior)
+        firm.team = team
+
+
+def rank(title: str) -> int:
+    """
+    How high a title stands, roughly: 3 to 0; -1 is somebody who is there to learn.
+    """
+    for place, marks in (
+        (-1, ("Student",)),
+        (3, ("Chief", "CFO", "CEO", "CIO", "VP", "Vice")),
+        (2, ("Director", "Head")),
+        (1, ("Manager",)),
+    ):
+        if any(mark in title for mark in marks):
+            return place
+    return 0
 
 
 def _draw_stranger(random: Random, now: datetime, index: int) -> Human:

@@ -2,20 +2,22 @@
 Decides the made-up company's opportunities: which firm, when, through which stages, with which contacts, and what
 sales did on the way.
 
-Called by ``generate`` after the touches, so that deals tend to follow a time of interest. Writes opportunities, stage
-history, contact roles, tasks and events.
+Opportunities open as ``interest`` says. Called by ``generate`` before anybody acts, because a firm that has one open is
+no longer looking. Writes opportunities, stage history, contact roles, tasks and events.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from random import Random
 from typing import Final
 
 from worker.practice.company.calendar import day, instant
 from worker.practice.company.cast import NO_BUYERS, Firm, Human
-from worker.practice.company.model import Company, Ref
+from worker.practice.company.interest import live
+from worker.practice.company.model import HISTORY_DAYS, Company, Ref
 
-DEALS: Final = 300
+RENEWALS: Final = 10
 _STAGES: Final = (
     ("Prospecting", 10),
     ("Qualification", 10),
@@ -26,7 +28,9 @@ _STAGES: Final = (
 )
 WON: Final = ("Closed Won", 100)
 LOST: Final = ("Closed Lost", 0)
-_TYPES: Final = (("New Customer", 74), ("Existing Customer - Upgrade", 15), ("Renewal", 11))
+# By the state in which it opened: the share that is won. Who was called out of the blue mostly says no.
+_WINS: Final = {"calm": 0.2, "aware": 0.25, "researching": 0.3, "choosing": 0.38}
+_WHAT: Final = {"New Customer": "Spend Platform", "Existing Customer - Upgrade": "Cards Upgrade", "Renewal": "Renewal"}
 
 
 @dataclass
@@ -68,42 +72,43 @@ class Pipeline:
 
     def draw(self, firms: list[Firm]) -> None:
         """
-        The deals: after times of interest first, the rest where sales found them.
+        The deals of all who may buy, as their interest opens them, and a few renewals.
         """
         buyers = [firm for firm in firms if firm.type not in NO_BUYERS]
-        now = self._company.now
+        today = self._company.now.date()
         for firm in buyers:
-            for ended_days_ago in firm.bursts:
-                opened = now - timedelta(days=ended_days_ago - self._random.uniform(-4, 18))
-                if self._random.random() < 0.5 and opened < now - timedelta(hours=6) and len(self.deals) < DEALS:
-                    self._draw_deal(firm, opened, win=0.45)
-        while len(self.deals) < DEALS:
-            days_ago = self._random.uniform(4, 360)
-            self._draw_deal(self._random.choice(buyers), now - timedelta(days=days_ago), win=0.27)
+            customer = (firm.type or "").startswith("Customer")
+            kind = "Existing Customer - Upgrade" if customer else "New Customer"
+            opens = partial(self._opened, firm, kind)
+            firm.interest = live(self._random, firm.appetite, today - timedelta(days=HISTORY_DAYS), today, opens)
+            self._company.interest[firm.key] = firm.interest
+        customers = [firm for firm in buyers if (firm.type or "").startswith("Customer")]
+        for firm in self._random.sample(customers, RENEWALS):
+            on = today - timedelta(days=self._random.randrange(4, HISTORY_DAYS))
+            self._draw_deal(firm, "Renewal", on, win=0.85)
 
-    def _draw_deal(self, firm: Firm, created_at: datetime, *, win: float) -> None:
+    def _opened(self, firm: Firm, kind: str, on: date, state: str) -> date | None:
+        closed_at = self._draw_deal(firm, kind, on, win=_WINS[state]).closed_at
+        return None if closed_at is None else closed_at.date()
+
+    def _draw_deal(self, firm: Firm, kind: str, on: date, *, win: float) -> Deal:
         random = self._random
-        customer = (firm.type or "").startswith("Customer")
-        kinds = _TYPES if customer else _TYPES[:1]
-        kind = random.choices([name for name, _ in kinds], [weight for _, weight in kinds])[0]
-        created_at = created_at.replace(
-            hour=random.randrange(8, 18), minute=random.randrange(60), second=0, microsecond=0
-        )
+        created_at = datetime.combine(on, time(random.randrange(8, 18), random.randrange(60)), UTC)
         amount = round(min(650_000.0, random.lognormvariate(10.7, 0.8)), -2)
-        what = {"Renewal": "Renewal", "Existing Customer - Upgrade": "Cards Upgrade"}.get(kind, "Spend Platform")
         deal = Deal(
             key=f"deal-{len(self.deals)}",
             firm=firm,
-            name=f"{firm.name} - {what}",
+            name=f"{firm.name} - {_WHAT[kind]}",
             type=kind,
             amount=None if random.random() < 0.03 else 0.0 if random.random() < 0.01 else amount,
             owner=random.choice(self._sellers),
             created_at=min(created_at, self._company.now - timedelta(hours=1)),
         )
-        self._walk(deal, win=0.85 if kind == "Renewal" else win)
+        self._walk(deal, win=win)
         if random.random() < 0.67:
             self._choose_people(deal)
         self.deals.append(deal)
+        return deal
 
     def _walk(self, deal: Deal, *, win: float) -> None:
         random, now = self._random, self._company.now
@@ -114,7 +119,7 @@ class Pipeline:
         first = 2 if random.random() < 0.1 else 0
         for stage, probability in _STAGES[first : max(leaves_at, first + 1)]:
             deal.stages.append((stage, probability, at))
-            at += timedelta(days=random.lognormvariate(2.1, 0.75), minutes=random.randrange(300))
+            at += timedelta(days=random.lognormvariate(2.35, 0.75), minutes=random.randrange(300))
             if at > now:
                 return
         deal.stages.append((*(WON if wins else LOST), at))
@@ -124,15 +129,15 @@ class Pipeline:
             deal.stages.append((*_STAGES[2], at + timedelta(days=25)))
 
     def _choose_people(self, deal: Deal) -> None:
-        known = [human for human in deal.firm.humans if human.standing in {"contact", "converted"}]
-        leads = [human for human in deal.firm.humans if human.standing == "lead"]
-        count = min(self._random.choices((1, 2, 3, 4), (30, 34, 24, 12))[0], len(known) + len(leads))
-        if count == 0:
-            return
-        chosen = self._random.sample(known, min(count, len(known)))
-        for lead in self._random.sample(leads, min(count - len(chosen), len(leads))):
-            convert(lead, deal.created_at, deal.key)
-            chosen.append(lead)
+        # Mostly those who looked for it, and now and then somebody whom only sales knows.
+        team, firm = deal.firm.team, deal.firm
+        others = [human for human in firm.humans if human not in team and human.standing != "none"]
+        self._random.shuffle(others)
+        likely = [human for human in team if human.standing != "none" and self._random.random() < 0.8]
+        chosen = [*likely, *others][: self._random.choices((1, 2, 3, 4), (30, 34, 24, 12))[0]]
+        for human in chosen:
+            if human.standing == "lead":
+                convert(human, deal.created_at, deal.key)
         for human in chosen:
             # Somebody has to be known before they can be put on a deal.
             latest = deal.created_at - timedelta(days=self._random.uniform(0.5, 60))

@@ -11,7 +11,7 @@ from itertools import count
 from random import Random
 
 from worker.practice.company.calendar import CalendarMaker
-from worker.practice.company.cast import cast_firms, cast_humans
+from worker.practice.company.cast import cast_firms, cast_humans, form_teams
 from worker.practice.company.deals import Pipeline
 from worker.practice.company.diary import Diary
 from worker.practice.company.dirt import Dirt
@@ -23,7 +23,7 @@ from worker.practice.company.touches import Market
 
 def generate(seed: int, now: datetime) -> Company:
     """
-    Twelve months of a company ending at ``now``, an aware moment (taken at whole seconds).
+    Eighteen months of a company ending at ``now``, an aware moment (taken at whole seconds).
 
     About 400 accounts, 5,000 people, 300 opportunities. Raises ValueError for a naive moment.
     """
@@ -41,16 +41,16 @@ def generate(seed: int, now: datetime) -> Company:
         if human.tie != "absent":
             human.number = next(numbers)
 
+    form_teams(chance["cast"], firms[2:])
+    pipeline = Pipeline(company, chance["deals"], sellers)
+    pipeline.draw(firms[2:])
     diary = Diary(company, chance["details"])
     market = Market(diary, calendar, chance["touches"])
-    market.plan_bursts(firms[2:])
     market.act(firms[2:], humans)
     StoryTeller(company, diary, calendar, sellers[0]).tell(story)
 
     dirt = Dirt(company, diary, chance["dirt"], numbers)
     own_firms = dirt.own_firms(sellers[0])
-    pipeline = Pipeline(company, chance["deals"], sellers)
-    pipeline.draw(firms[2:])
     everybody = [*story, *humans, *dirt.insiders(own_firms, calendar), *dirt.shared_mailboxes(firms)]
     everybody += dirt.duplicate_people(humans)
     dirt.merged_people(humans)

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from worker.practice.company.interest import Interest
+
+HISTORY_DAYS: Final = 548  # eighteen months
+
 
 class Ref(NamedTuple):
     """
@@ -72,7 +76,8 @@ OBJECTS: Final = (
 class Company:
     """
     ``salesforce`` is object name -> records. The Marketo lists are what its control calls take; people and programs
-    carry their numbers, and values may be ``Ref``. Instants are ISO text, UTC.
+    carry their numbers, and values may be ``Ref``. Instants are ISO text, UTC. ``interest`` is what no system knows: by
+    the account's key, how close each possible buyer truly was, day by day.
     """
 
     seed: int
@@ -83,6 +88,7 @@ class Company:
     changes: list[dict[str, Any]] = field(default_factory=list)
     members: list[dict[str, Any]] = field(default_factory=list)
     activities: list[dict[str, Any]] = field(default_factory=list)
+    interest: dict[str, Interest] = field(default_factory=dict)
 
     def add(self, object_name: str, key: str, **fields: Any) -> Ref:
         """

@@ -169,6 +169,7 @@ TITLES: Final = (
     ("Internal Auditor", 4, "Influencer"),
     ("Executive Assistant to the CFO", 2, "Other"),
     ("Operations Manager", 5, "Influencer"),
+    ("Working Student", 1, "Other"),
 )
 STRANGE_TITLES: Final = ("Student", "Job seeker", "Independent Consultant", "Trainee", "N/A", "asdf")
 
@@ -186,6 +187,13 @@ WEBINARS: Final = (
     ("Spend by Supplier", 262),
     ("From Spreadsheets to Ledger", 290),
     ("Year End, Calmly", 332),
+    ("Card Fraud, Stopped", 360),
+    ("Travel Without Receipts", 388),
+    ("Purchase Orders, Revisited", 416),
+    ("One Ledger, Many Entities", 444),
+    ("What Suppliers Want", 472),
+    ("Forecasts That Hold", 500),
+    ("The Paperless Quarter", 528),
 )
 EVENTS: Final = (
     ("Finance Forward", 24, "Trade Show", 48_000),
@@ -193,6 +201,9 @@ EVENTS: Final = (
     ("Controllers' Breakfast", 128, "Conference", 6_500),
     ("Ledger Summit", 199, "Conference", 82_000),
     ("Shared Services Week", 301, "Trade Show", 29_000),
+    ("Finance Forward", 396, "Trade Show", 45_000),
+    ("Procurement Days", 459, "Trade Show", 34_000),
+    ("Controllers' Breakfast", 500, "Conference", 6_000),
 )
 CONTENT: Final = (
     "Guide to Spend Control",

@@ -7,14 +7,11 @@ and only the log knows them. What a record's deletion took along comes back with
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from worker.practice.salesforce.ground import Ground
 from worker.practice.salesforce.rows import fetch
 from worker.practice.salesforce.schema import SObject
 from worker.practice.salesforce.values import stamp
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 PURGE_EVERY = timedelta(hours=1)
 
@@ -24,7 +21,7 @@ class RecycleBin:
     The deletions of one org. The methods that change records run inside the caller's write transaction.
     """
 
-    def __init__(self, org: "Org") -> None:
+    def __init__(self, org: Ground) -> None:
         self.org = org
         self._looked: datetime | None = None
 

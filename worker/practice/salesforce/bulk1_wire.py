@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -17,10 +17,8 @@ from worker.practice.salesforce.bulk1 import Bulk1Jobs
 from worker.practice.salesforce.bulk1_rows import QUERIES, Batch, Job, result_rows
 from worker.practice.salesforce.errors import ApiError
 from worker.practice.salesforce.exchange import Answer
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.values import show_datetime
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 NAMESPACE = "http://www.force.com/2009/06/asyncapi/dataload"
 XML_TYPE, JSON_TYPE, CSV_TYPE = "application/xml", "application/json", "text/csv"
@@ -41,7 +39,7 @@ class Call:
     body: bytes
 
 
-def answer(org: "Org", call: Call, open_session: Callable[[], str]) -> Answer:
+def answer(org: Org, call: Call, open_session: Callable[[], str]) -> Answer:
     """
     Answer one call. ``open_session`` gives the calling user's id or raises the refusal.
     """
@@ -51,7 +49,7 @@ def answer(org: "Org", call: Call, open_session: Callable[[], str]) -> Answer:
         return _refusal(error, call.headers)
 
 
-def _answer(org: "Org", call: Call, user_id: str) -> Answer:
+def _answer(org: Org, call: Call, user_id: str) -> Answer:
     version, *segments = [part for part in call.path.split("/") if part] or [""]
     number = version.partition(".")[0]
     if not number.isdigit() or int(number) < OLDEST:

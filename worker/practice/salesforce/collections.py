@@ -6,16 +6,14 @@ the others back.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.practice.salesforce.errors import ApiError, RowError, not_found
 from worker.practice.salesforce.exchange import Answer, Call
 from worker.practice.salesforce.ids import to18
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.records import Caller
 from worker.practice.salesforce.schema import SObject
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 ROW_LIMIT = 200
 READ_LIMIT = 2000
@@ -32,7 +30,7 @@ class _RollBack(Exception):
     """
 
 
-def create(org: "Org", call: Call) -> Answer:
+def create(org: Org, call: Call) -> Answer:
     """
     POST ``composite/sobjects``.
     """
@@ -45,7 +43,7 @@ def create(org: "Org", call: Call) -> Answer:
     return _each(org, call, work)
 
 
-def update(org: "Org", call: Call) -> Answer:
+def update(org: Org, call: Call) -> Answer:
     """
     PATCH ``composite/sobjects``.
     """
@@ -65,7 +63,7 @@ def update(org: "Org", call: Call) -> Answer:
     return _each(org, call, work)
 
 
-def upsert(org: "Org", call: Call) -> Answer:
+def upsert(org: Org, call: Call) -> Answer:
     """
     PATCH ``composite/sobjects/Object/ExternalId__c``.
     """
@@ -90,7 +88,7 @@ def upsert(org: "Org", call: Call) -> Answer:
     return _each(org, call, work)
 
 
-def delete(org: "Org", call: Call) -> Answer:
+def delete(org: Org, call: Call) -> Answer:
     """
     DELETE ``composite/sobjects?ids=...``.
     """
@@ -111,7 +109,7 @@ def delete(org: "Org", call: Call) -> Answer:
     return _run(org, [{"id": each} for each in ids], work, all_or_none=every)
 
 
-def read(org: "Org", call: Call) -> Answer:
+def read(org: Org, call: Call) -> Answer:
     """
     POST (or GET) ``composite/sobjects/Object``: records by id in the order asked for, null for one that is not there.
     """
@@ -134,7 +132,7 @@ def read(org: "Org", call: Call) -> Answer:
     return Answer(body=[found.get(each) if each else None for each in wanted], rows=len(found), kind="read")
 
 
-def _typed(org: "Org", record: Mapping[str, Any]) -> SObject:
+def _typed(org: Org, record: Mapping[str, Any]) -> SObject:
     attributes = record.get("attributes")
     name = attributes.get("type") if isinstance(attributes, Mapping) else None
     found = org.schema.get(str(name)) if name else None
@@ -144,7 +142,7 @@ def _typed(org: "Org", record: Mapping[str, Any]) -> SObject:
     return found
 
 
-def _each(org: "Org", call: Call, work: RowWork) -> Answer:
+def _each(org: Org, call: Call, work: RowWork) -> Answer:
     body = call.json_object()
     records = body.get("records")
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
@@ -163,7 +161,7 @@ def _runs(records: Sequence[Mapping[str, Any]]) -> int:
     return sum(1 for place, name in enumerate(types) if place == 0 or types[place - 1] != name)
 
 
-def _run(org: "Org", records: Sequence[Mapping[str, Any]], work: RowWork, *, all_or_none: bool) -> Answer:
+def _run(org: Org, records: Sequence[Mapping[str, Any]], work: RowWork, *, all_or_none: bool) -> Answer:
     results: list[Result] = []
     refused: list[int] = []
     try:

@@ -7,19 +7,17 @@ Both count as one API call. Their parts go through ``rest.answer`` as requests o
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.practice.salesforce.errors import ApiError
 from worker.practice.salesforce.exchange import Answer, Call
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
+from worker.practice.salesforce.org import Org
 
 PART_LIMIT = 25
 _HEAVY = re.compile(r"/(query|queryall|composite/sobjects)(/|\?|$)", re.IGNORECASE)
 _REFERENCE = re.compile(r"@\{(\w+)((?:\.\w+|\[\d+\])*)\}")
 
-Dispatch = Callable[["Org", Call], Answer]
+Dispatch = Callable[[Org, Call], Answer]
 Target = Callable[[str], tuple[str, tuple[str, ...], dict[str, str]] | None]
 
 
@@ -29,7 +27,7 @@ class _HaltError(Exception):
     """
 
 
-def batch(org: "Org", call: Call, dispatch: Dispatch, parse_target: Target) -> Answer:
+def batch(org: Org, call: Call, dispatch: Dispatch, parse_target: Target) -> Answer:
     """
     POST ``composite/batch``: independent requests, each answered with its own status.
     """
@@ -51,7 +49,7 @@ def batch(org: "Org", call: Call, dispatch: Dispatch, parse_target: Target) -> A
     return _whole({"hasErrors": failed, "results": results}, parts, answers)
 
 
-def composite(org: "Org", call: Call, dispatch: Dispatch, parse_target: Target) -> Answer:
+def composite(org: Org, call: Call, dispatch: Dispatch, parse_target: Target) -> Answer:
     """
     POST ``composite``: requests in order, later ones using what earlier ones answered.
     """
@@ -90,7 +88,7 @@ def composite(org: "Org", call: Call, dispatch: Dispatch, parse_target: Target) 
 
 
 def _in_order(
-    org: "Org",
+    org: Org,
     call: Call,
     parts: list[dict[str, Any]],
     answers: list[Answer],
@@ -130,7 +128,7 @@ def _absolute(url: str) -> str:
 
 
 def _dispatch(
-    org: "Org", call: Call, part: Mapping[str, Any], url: str, content: Any, dispatch: Dispatch, parse_target: Target
+    org: Org, call: Call, part: Mapping[str, Any], url: str, content: Any, dispatch: Dispatch, parse_target: Target
 ) -> Answer:
     target = parse_target(url)
     if target is None:

@@ -99,6 +99,8 @@ def _endpoint(org: Org, action: Action, *, keeps: bool) -> Endpoint:
             answer = action(body)
         except RowError as error:
             raise ValueError(str(error)) from error
+        except ApiError as error:
+            raise ValueError(error.message.strip()) from error
         if keeps:
             org.snapshots.remember()
         return answer

@@ -10,13 +10,10 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from worker.practice.salesforce.errors import lock_refusal
+from worker.practice.salesforce.lag import ReadLag
 from worker.practice.salesforce.schema import ID_TYPES, NUMBER_TYPES, Field, Schema, SObject
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.lag import ReadLag
 
 UNINDEXED = frozenset({"createdbyid", "lastmodifiedbyid", "recordtypeid", "profileid", "userroleid"})
 HELD = "row held by an open transaction"  # what the guards of late.py say

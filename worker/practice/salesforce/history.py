@@ -5,13 +5,11 @@ A privileged loader may bring the rows itself; then those this module wrote for 
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from worker.practice.salesforce.ground import Ground
 from worker.practice.salesforce.records import HISTORY_FIELDS
 from worker.practice.salesforce.rows import insert
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 
 class History:
@@ -19,7 +17,7 @@ class History:
     Writes history rows. Every method runs inside the caller's write transaction.
     """
 
-    def __init__(self, org: "Org") -> None:
+    def __init__(self, org: Ground) -> None:
         self.org = org
 
     def write(self, new: dict[str, Any], old: dict[str, Any] | None, user_id: str, at: str) -> None:

@@ -11,10 +11,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
+from worker.practice.clock import Clock
 
 # Writes this close together share one state: a loader's thousands of calls must not hold thousands of connections.
 TOGETHER = timedelta(seconds=0.2)
@@ -22,11 +20,15 @@ TOGETHER = timedelta(seconds=0.2)
 
 class ReadLag:
     """
-    The states of one org that readers may still be shown. Safe to use from any thread.
+    The states of one org that readers may still be shown. ``seconds`` says how far behind they are at present. Safe to
+    use from any thread.
     """
 
-    def __init__(self, org: "Org", open_reader: Callable[[], sqlite3.Connection]) -> None:
-        self.org = org
+    def __init__(
+        self, clock: Clock, seconds: Callable[[], float], open_reader: Callable[[], sqlite3.Connection]
+    ) -> None:
+        self._clock = clock
+        self._seconds = seconds
         self._open_reader = open_reader
         self._lock = threading.Lock()
         self._states: deque[tuple[datetime, sqlite3.Connection]] = deque()
@@ -35,10 +37,10 @@ class ReadLag:
         """
         Hold the present state, because a write is about to begin.
         """
-        now = self.org.clock.now()
+        now = self._clock.now()
         with self._lock:
             self._forget(now)
-            if self.org.settings.read_lag_seconds and not (self._states and abs(now - self._states[-1][0]) < TOGETHER):
+            if self._seconds() and not (self._states and abs(now - self._states[-1][0]) < TOGETHER):
                 reader = self._open_reader()
                 # The first read is what fixes the state a transaction sees.
                 reader.execute("BEGIN")
@@ -52,7 +54,7 @@ class ReadLag:
         if not self._states:
             return None
         with self._lock:
-            self._forget(self.org.clock.now())
+            self._forget(self._clock.now())
             return self._states[0][1] if self._states else None
 
     def _forget(self, now: datetime) -> None:
@@ -60,6 +62,6 @@ class ReadLag:
         Let go of states before writes that show by now; whoever still reads from one keeps it open. A clock set back
         makes all of them meaningless.
         """
-        shown = now - timedelta(seconds=self.org.settings.read_lag_seconds)
+        shown = now - timedelta(seconds=self._seconds())
         while self._states and not shown < self._states[0][0] <= now:
             self._states.popleft()

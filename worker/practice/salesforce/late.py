@@ -12,14 +12,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from worker.practice.salesforce.database import HELD
 from worker.practice.salesforce.errors import lock_refusal
+from worker.practice.salesforce.ground import Ground
 from worker.practice.salesforce.values import stamp
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 T = TypeVar("T")
 # Tables beside the objects' own that a transaction may write, all with a column ``id``.
@@ -52,7 +50,7 @@ class LateCommits:
     The open transactions of one org. Safe to use from any thread.
     """
 
-    def __init__(self, org: "Org") -> None:
+    def __init__(self, org: Ground) -> None:
         self.org = org
         self._open: list[Transaction] = []
         self._is_prepared = False

@@ -6,15 +6,13 @@ children that moved, stamps that show it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.practice.salesforce.ids import to18
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.rows import Values, fetch
 from worker.practice.salesforce.schema import SObject
 from worker.practice.salesforce.values import parse_datetime
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 CONVERTED_STATUS = "Closed - Converted"
 MERGE_LIMIT = 2  # losers at a time
@@ -33,7 +31,7 @@ TO_ACCOUNT = {
 }  # fmt: skip
 
 
-def convert_lead(org: "Org", conversion: Mapping[str, Any]) -> dict[str, str | None]:
+def convert_lead(org: Org, conversion: Mapping[str, Any]) -> dict[str, str | None]:
     """
     Convert one lead: ``{"leadId", "at", "account", "contact", "opportunity", "role"}`` as ``docs/practice.md`` says.
 
@@ -80,7 +78,7 @@ def convert_lead(org: "Org", conversion: Mapping[str, Any]) -> dict[str, str | N
 
 
 def merge_records(
-    org: "Org", sobject: SObject, winner: str, losers: Sequence[str], fields: Mapping[str, Any] | None = None
+    org: Org, sobject: SObject, winner: str, losers: Sequence[str], fields: Mapping[str, Any] | None = None
 ) -> None:
     """
     Merge ``losers`` into ``winner``: children move, losers are deleted with MasterRecordId. ``fields`` are the values
@@ -111,7 +109,7 @@ def merge_records(
         org.loading.update(sobject, [{**dict(fields or {}), "Id": winner}])
 
 
-def _move_to_winner(org: "Org", sobject: SObject, winner: str, loser: str, now: str) -> None:
+def _move_to_winner(org: Org, sobject: SObject, winner: str, loser: str, now: str) -> None:
     connection = org.database.writer
     if sobject.name in {"Lead", "Contact"}:
         # A campaign has a person once: where both were members, the loser's membership goes.
@@ -132,14 +130,14 @@ def _move_to_winner(org: "Org", sobject: SObject, winner: str, loser: str, now: 
         )
 
 
-def _target(org: "Org", name: str, given: Any, copied: Values, stamps: Values) -> str:
+def _target(org: Org, name: str, given: Any, copied: Values, stamps: Values) -> str:
     given = dict(given or {})
     if given.get("Id"):
         return _existing(org, name, given, copied, stamps)
     return org.loading.create(org.schema[name], [{**copied, **stamps, **given}])[0]
 
 
-def _existing(org: "Org", name: str, given: Values, copied: Values, stamps: Values) -> str:
+def _existing(org: Org, name: str, given: Values, copied: Values, stamps: Values) -> str:
     """
     A record that was there before takes what it lacks from the lead, and what is given beside its id.
     """
@@ -155,7 +153,7 @@ def _existing(org: "Org", name: str, given: Values, copied: Values, stamps: Valu
 
 
 def _opportunity(
-    org: "Org", conversion: Mapping[str, Any], lead: Values, account_id: str, contact_id: str, stamps: Values
+    org: Org, conversion: Mapping[str, Any], lead: Values, account_id: str, contact_id: str, stamps: Values
 ) -> tuple[str, str]:
     """
     The opportunity of a conversion, new or one that was there before, and its contact role. The campaign of a new one
@@ -185,7 +183,7 @@ def _opportunity(
 
 
 def _role(
-    org: "Org", conversion: Mapping[str, Any], opportunity_id: str, contact_id: str, stamps: Values, *, primary: bool
+    org: Org, conversion: Mapping[str, Any], opportunity_id: str, contact_id: str, stamps: Values, *, primary: bool
 ) -> str:
     """
     The contact's role in the opportunity: the one it has, or a new one.
@@ -199,7 +197,7 @@ def _role(
     return org.loading.create(org.schema["OpportunityContactRole"], [made])[0]
 
 
-def _mapped(lead: Values, mapping: Mapping[str, str], org: "Org", name: str) -> Values:
+def _mapped(lead: Values, mapping: Mapping[str, str], org: Org, name: str) -> Values:
     """
     What a lead's fields become: the standard mapping, and custom fields of the same name.
     """
@@ -216,7 +214,7 @@ def _mapped(lead: Values, mapping: Mapping[str, str], org: "Org", name: str) -> 
 
 
 def _move_children(
-    org: "Org", lead_id: str, contact_id: str, account_id: str, opportunity_id: str | None, at: str
+    org: Org, lead_id: str, contact_id: str, account_id: str, opportunity_id: str | None, at: str
 ) -> None:
     """
     Campaign members keep their lead and gain the contact; tasks and events move to the contact.

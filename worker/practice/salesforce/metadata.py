@@ -6,18 +6,16 @@ components that ``components.py`` keeps, and ``deploy`` of a zip file with its s
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from worker.practice.salesforce.components import KINDS, as_list, find_kind, is_true, rename
 from worker.practice.salesforce.deploy import Deployment
 from worker.practice.salesforce.errors import ApiError, RowError
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.partner import ENVELOPE, INSTANCE, fault, parse_envelope, write_envelope
 from worker.practice.salesforce.values import stamp
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 CALL_LIMIT = 10  # components a call
@@ -26,7 +24,7 @@ OLDEST = 31
 _TYPE = f"{{{INSTANCE}}}type"
 
 
-def answer(org: "Org", version: str, content: bytes) -> tuple[int, str]:
+def answer(org: Org, version: str, content: bytes) -> tuple[int, str]:
     """
     Status and envelope for one request to ``/services/Soap/m/{version}``.
     """
@@ -39,7 +37,7 @@ def answer(org: "Org", version: str, content: bytes) -> tuple[int, str]:
     return 200, write_envelope(f"<{name}Response>{body}</{name}Response>", NAMESPACE)
 
 
-def _admit(org: "Org", version: str, content: bytes) -> ET.Element:
+def _admit(org: Org, version: str, content: bytes) -> ET.Element:
     """
     The call a request makes, once it is known to be one and its user may make it. Counts it as an API call.
     """
@@ -66,7 +64,7 @@ def _admit(org: "Org", version: str, content: bytes) -> ET.Element:
 # -- the calls
 
 
-def _create(org: "Org", operation: ET.Element) -> str:
+def _create(org: Org, operation: ET.Element) -> str:
     def work(kind: str, name: str, values: Mapping[str, Any]) -> bool:
         if find_kind(kind).read(org, name) is not None:
             code = "DUPLICATE_DEVELOPER_NAME"
@@ -77,7 +75,7 @@ def _create(org: "Org", operation: ET.Element) -> str:
     return _each(operation, work, tells_created=False)
 
 
-def _update(org: "Org", operation: ET.Element) -> str:
+def _update(org: Org, operation: ET.Element) -> str:
     def work(kind: str, name: str, values: Mapping[str, Any]) -> bool:
         if find_kind(kind).read(org, name) is None:
             raise RowError("INVALID_CROSS_REFERENCE_KEY", f"In field: fullName - no {kind} named {name} found")
@@ -87,7 +85,7 @@ def _update(org: "Org", operation: ET.Element) -> str:
     return _each(operation, work, tells_created=False)
 
 
-def _upsert(org: "Org", operation: ET.Element) -> str:
+def _upsert(org: Org, operation: ET.Element) -> str:
     def work(kind: str, name: str, values: Mapping[str, Any]) -> bool:
         created = find_kind(kind).read(org, name) is None
         find_kind(kind).save(org, name, values)
@@ -122,7 +120,7 @@ def _result(name: str, work: Callable[[], bool], *, tells_created: bool) -> str:
     return f"<result>{told}{errors}<fullName>{escape(name)}</fullName><success>{_word(not errors)}</success></result>"
 
 
-def _read(org: "Org", operation: ET.Element) -> str:
+def _read(org: Org, operation: ET.Element) -> str:
     kind = _text(operation, "type")
     shown = []
     for name in _texts(operation, "fullNames"):
@@ -136,7 +134,7 @@ def _read(org: "Org", operation: ET.Element) -> str:
     return f"<result>{''.join(shown)}</result>"
 
 
-def _delete(org: "Org", operation: ET.Element) -> str:
+def _delete(org: Org, operation: ET.Element) -> str:
     kind = _text(operation, "type")
 
     def remove(name: str) -> bool:
@@ -147,7 +145,7 @@ def _delete(org: "Org", operation: ET.Element) -> str:
     return "".join(_result(name, lambda: remove(name), tells_created=False) for name in names)  # noqa: B023 - called at once
 
 
-def _rename(org: "Org", operation: ET.Element) -> str:
+def _rename(org: Org, operation: ET.Element) -> str:
     old, new = _text(operation, "oldFullName"), _text(operation, "newFullName")
 
     def work() -> bool:
@@ -157,7 +155,7 @@ def _rename(org: "Org", operation: ET.Element) -> str:
     return _result(new, work, tells_created=False)
 
 
-def _list(org: "Org", operation: ET.Element) -> str:
+def _list(org: Org, operation: ET.Element) -> str:
     queries = [each for each in operation if _local(each) == "queries"]
     if len(queries) > LIST_LIMIT:
         raise ApiError(500, "LIMIT_EXCEEDED", f"cannot submit more than {LIST_LIMIT} queries")
@@ -176,7 +174,7 @@ def _list(org: "Org", operation: ET.Element) -> str:
     return "".join(shown)
 
 
-def _describe(_: "Org", __: ET.Element) -> str:
+def _describe(_: Org, __: ET.Element) -> str:
     objects = []
     for kind in KINDS.values():
         if kind.folder:
@@ -189,7 +187,7 @@ def _describe(_: "Org", __: ET.Element) -> str:
     return f"<result>{''.join(objects)}{rest}<testRequired>false</testRequired></result>"
 
 
-def _describe_value_type(_: "Org", operation: ET.Element) -> str:
+def _describe_value_type(_: Org, operation: ET.Element) -> str:
     find_kind(_text(operation, "type").rpartition("}")[2])
     able = "".join(f"<api{power}>true</api{power}>" for power in ("Creatable", "Deletable", "Readable", "Updatable"))
     name = (
@@ -199,7 +197,7 @@ def _describe_value_type(_: "Org", operation: ET.Element) -> str:
     return f"<result>{able}{name}</result>"
 
 
-def _deploy(org: "Org", operation: ET.Element) -> str:
+def _deploy(org: Org, operation: ET.Element) -> str:
     values = {name.lower(): value for name, value in dict(read_values(operation)).items()}
     options = dict(values.get("deployoptions") or {})
     try:
@@ -217,7 +215,7 @@ def _deploy(org: "Org", operation: ET.Element) -> str:
     return f"<result><done>false</done><id>{made.id}</id><state>Queued</state></result>"
 
 
-def _check_deploy(org: "Org", operation: ET.Element) -> str:
+def _check_deploy(org: Org, operation: ET.Element) -> str:
     asked = _text(operation, "asyncProcessId") or _text(operation, "id")
     found = org.deployments.get(asked) or next((d for d in org.deployments.values() if d.id[:15] == asked[:15]), None)
     if found is None:
@@ -225,7 +223,7 @@ def _check_deploy(org: "Org", operation: ET.Element) -> str:
     return f"<result>{write_values(found.show(details=is_true(_text(operation, 'includeDetails'))))}</result>"
 
 
-_CALLS: Mapping[str, Callable[["Org", ET.Element], str]] = {
+_CALLS: Mapping[str, Callable[[Org, ET.Element], str]] = {
     "createMetadata": _create,
     "updateMetadata": _update,
     "upsertMetadata": _upsert,

@@ -25,6 +25,7 @@ from worker.practice.salesforce.database import Database
 from worker.practice.salesforce.definitions import Definitions
 from worker.practice.salesforce.deploy import Deployment
 from worker.practice.salesforce.derive import Facts
+from worker.practice.salesforce.ground import Ground
 from worker.practice.salesforce.history import History
 from worker.practice.salesforce.ids import DIGITS, INSTANCE, IdMaker
 from worker.practice.salesforce.ingest import IngestJobs
@@ -52,7 +53,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Org:
+class Org(Ground):
     """
     One org, its files in ``data``. ``public_key`` (PEM) checks JWT logins; ``package`` is a source folder whose custom
     fields the org has. Orgs of different ``number`` have different organisation ids.
@@ -77,7 +78,7 @@ class Org:
         self.bin = RecycleBin(self)
         self.records = Records(self)
         self.loading = Loading(self)
-        self.database.lag = ReadLag(self, self.database.open_reader)
+        self.database.lag = ReadLag(clock, lambda: self.settings.read_lag_seconds, self.database.open_reader)
         self.late = LateCommits(self)
         self.schema_changed_at = self.clock.now()
         self._numbers: dict[tuple[str, str], int] = {}

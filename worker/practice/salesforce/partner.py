@@ -9,14 +9,11 @@ clients look for. The envelope's reading and writing are for other SOAP APIs of 
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from worker.practice.salesforce.errors import ApiError
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
+from worker.practice.salesforce.org import Org
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
@@ -30,7 +27,7 @@ LOGIN_OFF = (
 )
 
 
-def answer(org: "Org", api: str, version: str, content: bytes, base_url: str) -> tuple[int, str]:
+def answer(org: Org, api: str, version: str, content: bytes, base_url: str) -> tuple[int, str]:
     """
     Status and envelope for one request to ``/services/Soap/{api}/{version}``; ``api`` is ``u`` or ``c``.
     """
@@ -40,7 +37,7 @@ def answer(org: "Org", api: str, version: str, content: bytes, base_url: str) ->
         return 500, fault(error.code, error.message, FAULTS[api])
 
 
-def _answer(org: "Org", api: str, number: int, content: bytes, base_url: str) -> str:
+def _answer(org: Org, api: str, number: int, content: bytes, base_url: str) -> str:
     """
     What stands in the body of the answer.
     """
@@ -121,7 +118,7 @@ def _version(version: str) -> int:
     return number
 
 
-def _login(org: "Org", api: str, number: int, arguments: Mapping[str, str], base_url: str) -> str:
+def _login(org: Org, api: str, number: int, arguments: Mapping[str, str], base_url: str) -> str:
     if number >= LOGIN_ENDS:
         words = f"The SOAP Login operation is not available in the API version specified ({number}.0)."
         raise ApiError(500, "INVALID_OPERATION", f"{words} Refer to the documentation for supported versions.")
@@ -143,12 +140,12 @@ def _login(org: "Org", api: str, number: int, arguments: Mapping[str, str], base
     )
 
 
-def _is_sandbox(org: "Org") -> bool:
+def _is_sandbox(org: Org) -> bool:
     row = org.database.reader.execute('SELECT IsSandbox FROM "Organization"').fetchone()
     return bool(row and row[0])
 
 
-def _user_info(org: "Org", user_id: str) -> str:
+def _user_info(org: Org, user_id: str) -> str:
     """
     What an org tells about a user who logged in, in the order of its WSDL.
     """

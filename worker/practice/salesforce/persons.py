@@ -7,14 +7,12 @@ saved, in an org that has person accounts.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.practice.salesforce.errors import RowError
+from worker.practice.salesforce.ground import Ground
 from worker.practice.salesforce.rows import Values, fetch, insert, update_changed
 from worker.practice.salesforce.schema import SObject
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 SHARED = ("OwnerId", "CreatedById", "CreatedDate", "LastModifiedById", "LastModifiedDate", "SystemModstamp")
 
@@ -38,7 +36,7 @@ def full_name(person: Mapping[str, Any]) -> str:
     return " ".join(part for part in (person.get("FirstName"), person.get("LastName")) if part)
 
 
-def check_person(org: "Org", sobject: SObject, values: Values, person: Values) -> None:
+def check_person(org: Ground, sobject: SObject, values: Values, person: Values) -> None:
     """
     Complete a new account that has a person's fields: its name, its record type. Raises ``RowError`` where it is a
     company too, or nobody's, and for a company without a name.
@@ -65,7 +63,7 @@ def check_person(org: "Org", sobject: SObject, values: Values, person: Values) -
     values["IsPersonAccount"] = 1
 
 
-def create_contact(org: "Org", account: Values, person: Values) -> None:
+def create_contact(org: Ground, account: Values, person: Values) -> None:
     """
     The contact of a new person account, and the account's reference to it.
     """
@@ -84,7 +82,7 @@ def create_contact(org: "Org", account: Values, person: Values) -> None:
     org.database.writer.execute('UPDATE "Account" SET PersonContactId = ? WHERE Id = ?', (values["Id"], account["Id"]))
 
 
-def update_contact(org: "Org", account: Values, person: Values) -> None:
+def update_contact(org: Ground, account: Values, person: Values) -> None:
     """
     The contact of a person account that was changed: the person's values, and the account's stamps.
     """
@@ -97,7 +95,7 @@ def update_contact(org: "Org", account: Values, person: Values) -> None:
     update_changed(org.database.writer, contact, old, new)
 
 
-def renamed(org: "Org", account: Values, person: Values) -> str:
+def renamed(org: Ground, account: Values, person: Values) -> str:
     """
     What a person account is called after a change of the person's names. Raises ``RowError`` for a company, which has
     no person.

@@ -3,15 +3,12 @@ What an administrator does to the values of a picklist. Called by the control AP
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.schema import Field, SObject
 
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
-
-def rename_value(org: "Org", sobject: SObject, field: Field, old: str, new: str) -> int:
+def rename_value(org: Org, sobject: SObject, field: Field, old: str, new: str) -> int:
     """
     Rename ``old`` to ``new``: in the field's list, in every record that has it, deleted ones too. SystemModstamp of
     those records moves, nobody is named as their modifier. A stage takes its row of OpportunityStage along.

@@ -66,6 +66,8 @@ class Records:
         """
         if not sobject.createable:
             raise RowError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type {sobject.name} cannot be inserted")
+        if self.org.settings.storage_full:
+            raise RowError("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded")
         with self.org.database.write() as connection:
             now = caller.at or self.now()
             values = self.read_values(sobject, given, caller, creating=True)

@@ -10,23 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from worker.practice.salesforce import collections as collection_calls
-from worker.practice.salesforce import composite, sosl, tooling
+from worker.practice.salesforce import composite, sosl, tooling, userinfo
 from worker.practice.salesforce.describe import describe_global, describe_object
 from worker.practice.salesforce.errors import ApiError, RowError, from_row, not_found
 from worker.practice.salesforce.exchange import Answer, Call, refusal
 from worker.practice.salesforce.ids import to18
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.query import Page
 from worker.practice.salesforce.records import Caller
 from worker.practice.salesforce.rows import fetch
 from worker.practice.salesforce.schema import SObject
 from worker.practice.salesforce.values import parse_datetime, show_datetime, stamp, store
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 VERSIONS = range(31, 68)
 RELEASES = ("Summer", "Winter", "Spring")
@@ -35,7 +33,7 @@ UPDATED_DAYS = 30
 DELETED_DAYS = 15
 REPLICATION_IDS = 600_000
 
-Resource = Callable[["Org", Call], Answer]
+Resource = Callable[[Org, Call], Answer]
 
 
 def caller_of(call: Call) -> Caller:
@@ -45,7 +43,7 @@ def caller_of(call: Call) -> Caller:
     return Caller(call.user_id, auto_assign=call.auto_assign, allow_duplicates=call.allow_duplicates)
 
 
-def answer(org: "Org", call: Call) -> Answer:
+def answer(org: Org, call: Call) -> Answer:
     """
     Answer one call; errors become answers too.
     """
@@ -105,7 +103,7 @@ def parse_parameters(query: str) -> dict[str, str]:
     return found
 
 
-def sobject_of(org: "Org", name: str) -> SObject:
+def sobject_of(org: Org, name: str) -> SObject:
     """
     An object named in a path. Raises the 404.
     """
@@ -130,7 +128,7 @@ def versions() -> list[dict[str, str]]:
     return made
 
 
-def resource_map(org: "Org", call: Call) -> Answer:
+def resource_map(org: Org, call: Call) -> Answer:
     names = ("sobjects", "query", "queryAll", "limits", "composite", "jobs", "search", "recent", "parameterizedSearch")
     body = {name: f"{call.root}/{name}" for name in names}
     body["identity"] = f"{call.base_url}/id/{org.organization_id}/{call.user_id}"
@@ -140,15 +138,15 @@ def resource_map(org: "Org", call: Call) -> Answer:
 # -- queries
 
 
-def query(org: "Org", call: Call) -> Answer:
+def query(org: Org, call: Call) -> Answer:
     return _run_query(org, call, all_rows=False)
 
 
-def query_all(org: "Org", call: Call) -> Answer:
+def query_all(org: Org, call: Call) -> Answer:
     return _run_query(org, call, all_rows=True)
 
 
-def _run_query(org: "Org", call: Call, *, all_rows: bool) -> Answer:
+def _run_query(org: Org, call: Call, *, all_rows: bool) -> Answer:
     soql = call.query.get("q")
     if soql is None:
         raise ApiError(400, "MALFORMED_QUERY", "A query string has to be specified")
@@ -158,7 +156,7 @@ def _run_query(org: "Org", call: Call, *, all_rows: bool) -> Answer:
     return _page(org.queries.run(soql, asker, call.root, all_rows=all_rows, batch=batch), call)
 
 
-def query_more(org: "Org", call: Call) -> Answer:
+def query_more(org: Org, call: Call) -> Answer:
     return _page(org.queries.more(call.segments[1], call.user_id, call.root), call)
 
 
@@ -173,23 +171,23 @@ def _page(page: Page, call: Call) -> Answer:
 # -- describe
 
 
-def global_describe(org: "Org", call: Call) -> Answer:
+def global_describe(org: Org, call: Call) -> Answer:
     return _unless_unchanged(org, call, lambda: describe_global(org.schema_for(call.user_id), call.root))
 
 
-def object_describe(org: "Org", call: Call) -> Answer:
+def object_describe(org: Org, call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
     return _unless_unchanged(org, call, lambda: _describe(org, sobject, call))
 
 
-def object_basic(org: "Org", call: Call) -> Answer:
+def object_basic(org: Org, call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
     body = _describe(org, sobject, call)
     short = {key: value for key, value in body.items() if not isinstance(value, list)}
     return Answer(body={"objectDescribe": short, "recentItems": []})
 
 
-def _describe(org: "Org", sobject: SObject, call: Call) -> dict[str, Any]:
+def _describe(org: Org, sobject: SObject, call: Call) -> dict[str, Any]:
     rows = org.database.reader.execute(
         'SELECT Id, Name, DeveloperName, IsActive FROM "RecordType" WHERE SobjectType = ?', (sobject.name,)
     ).fetchall()
@@ -198,7 +196,7 @@ def _describe(org: "Org", sobject: SObject, call: Call) -> dict[str, Any]:
     return describe_object(org.schema_for(call.user_id), sobject, call.root, call.base_url, types)
 
 
-def _unless_unchanged(org: "Org", call: Call, body: Callable[[], dict[str, Any]]) -> Answer:
+def _unless_unchanged(org: Org, call: Call, body: Callable[[], dict[str, Any]]) -> Answer:
     org.access.of(call.user_id)
     changed = org.schema_changed_at.replace(microsecond=0)
     headers = {"Last-Modified": format_datetime(changed, usegmt=True), "ETag": f'"{int(changed.timestamp()):x}"'}
@@ -216,7 +214,7 @@ def _unless_unchanged(org: "Org", call: Call, body: Callable[[], dict[str, Any]]
 # -- rows
 
 
-def create_row(org: "Org", call: Call) -> Answer:
+def create_row(org: Org, call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
     record_id = org.records.create(sobject, call.json_object(), caller_of(call))
     location = f"{call.root}/sobjects/{sobject.name}/{record_id}"
@@ -224,7 +222,7 @@ def create_row(org: "Org", call: Call) -> Answer:
     return Answer(201, body, headers={"Location": location}, rows=1)
 
 
-def read_row(org: "Org", call: Call) -> Answer:
+def read_row(org: Org, call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
     record_id = _row_id(org, sobject, call.segments[2], call.user_id)
     fields = [name.strip() for name in call.query.get("fields", "").split(",") if name.strip()]
@@ -234,7 +232,7 @@ def read_row(org: "Org", call: Call) -> Answer:
     return Answer(body=found, rows=1)
 
 
-def update_row(org: "Org", call: Call) -> Answer:
+def update_row(org: Org, call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
     record_id = _row_id(org, sobject, call.segments[2], call.user_id)
     _check_unmodified(org, sobject, record_id, call)
@@ -246,13 +244,13 @@ def update_row(org: "Org", call: Call) -> Answer:
     return Answer(204, rows=1)
 
 
-def delete_row(org: "Org", call: Call) -> Answer:
+def delete_row(org: Org, call: Call) -> Answer:
     sobject = sobject_of(org, call.segments[1])
     org.records.delete(sobject, _row_id(org, sobject, call.segments[2], call.user_id), caller_of(call))
     return Answer(204, rows=1)
 
 
-def post_row(org: "Org", call: Call) -> Answer:
+def post_row(org: Org, call: Call) -> Answer:
     """
     POST with ``_HttpMethod=PATCH``, for clients that cannot send a PATCH.
     """
@@ -261,7 +259,7 @@ def post_row(org: "Org", call: Call) -> Answer:
     return update_row(org, call) if len(call.segments) == 3 else upsert_row(org, call)
 
 
-def read_by_external_id(org: "Org", call: Call) -> Answer:
+def read_by_external_id(org: Org, call: Call) -> Answer:
     sobject, ids = _by_external_id(org, call)
     if not ids:
         raise not_found()
@@ -271,7 +269,7 @@ def read_by_external_id(org: "Org", call: Call) -> Answer:
     return Answer(body=org.queries.fetch(sobject.name, ids, fields, call.user_id, call.root)[ids[0]], rows=1)
 
 
-def upsert_row(org: "Org", call: Call) -> Answer:
+def upsert_row(org: Org, call: Call) -> Answer:
     sobject, ids = _by_external_id(org, call)
     if len(ids) > 1:
         return _several(call, sobject, ids)
@@ -285,7 +283,7 @@ def upsert_row(org: "Org", call: Call) -> Answer:
     return Answer(201 if created else 200, shown, rows=1)
 
 
-def delete_by_external_id(org: "Org", call: Call) -> Answer:
+def delete_by_external_id(org: Org, call: Call) -> Answer:
     sobject, ids = _by_external_id(org, call)
     if not ids:
         raise not_found()
@@ -295,7 +293,7 @@ def delete_by_external_id(org: "Org", call: Call) -> Answer:
     return Answer(204, rows=1)
 
 
-def _by_external_id(org: "Org", call: Call) -> tuple[SObject, list[str]]:
+def _by_external_id(org: Org, call: Call) -> tuple[SObject, list[str]]:
     sobject = sobject_of(org, call.segments[1])
     key = org.schema_for(call.user_id).visible(sobject, call.segments[2])
     if key is None or not (key.external_id or key.id_lookup):
@@ -312,7 +310,7 @@ def _several(call: Call, sobject: SObject, ids: list[str]) -> Answer:
     return Answer(300, [f"{call.root}/sobjects/{sobject.name}/{each}" for each in ids])
 
 
-def _row_id(org: "Org", sobject: SObject, text: str, user_id: str) -> str:
+def _row_id(org: Org, sobject: SObject, text: str, user_id: str) -> str:
     """
     The 18-character id of a record that is there. Raises 404, and ENTITY_IS_DELETED for one in the bin.
     """
@@ -330,7 +328,7 @@ def _row_id(org: "Org", sobject: SObject, text: str, user_id: str) -> str:
     return record_id
 
 
-def _check_unmodified(org: "Org", sobject: SObject, record_id: str, call: Call) -> None:
+def _check_unmodified(org: Org, sobject: SObject, record_id: str, call: Call) -> None:
     since = call.headers.get("if-unmodified-since")
     if not since or not sobject.get("LastModifiedDate"):
         return
@@ -347,7 +345,7 @@ def _check_unmodified(org: "Org", sobject: SObject, record_id: str, call: Call) 
 # -- replication
 
 
-def updated(org: "Org", call: Call) -> Answer:
+def updated(org: Org, call: Call) -> Answer:
     sobject, start, end = _window(org, call, UPDATED_DAYS)
     shared = org.schema_for(call.user_id).restriction(sobject, "t")
     more = (" AND t.IsDeleted = 0" if sobject.soft_deletes else "") + (f" AND ({shared})" if shared else "")
@@ -361,7 +359,7 @@ def updated(org: "Org", call: Call) -> Answer:
     return Answer(body={"ids": [row[0] for row in rows], "latestDateCovered": covered}, rows=len(rows))
 
 
-def deleted(org: "Org", call: Call) -> Answer:
+def deleted(org: Org, call: Call) -> Answer:
     sobject, start, end = _window(org, call, DELETED_DAYS)
     earliest = max(stamp(org.clock.now() - timedelta(days=DELETED_DAYS)), org.bin.deletions_since() or "")
     rows = org.database.reader.execute(
@@ -379,7 +377,7 @@ def deleted(org: "Org", call: Call) -> Answer:
     return Answer(body=body, rows=len(rows))
 
 
-def _window(org: "Org", call: Call, days: int) -> tuple[SObject, str, str]:
+def _window(org: Org, call: Call, days: int) -> tuple[SObject, str, str]:
     """
     Object, start and end of a replication window, seconds cut off. Raises INVALID_REPLICATION_DATE.
     """
@@ -399,14 +397,21 @@ def _window(org: "Org", call: Call, days: int) -> tuple[SObject, str, str]:
     return sobject, start, end
 
 
-# -- limits
+# -- limits, and the organisation itself
 
 
-def limits(org: "Org", _: Call) -> Answer:
-    return Answer(body=org.usage.resource())
+def about_the_organization(org: Org, call: Call) -> Answer:
+    return Answer(body=userinfo.organization(org, call.user_id))
 
 
-def record_count(org: "Org", call: Call) -> Answer:
+def limits(org: Org, _: Call) -> Answer:
+    body = org.usage.resource()
+    if org.settings.storage_full:
+        body["DataStorageMB"]["Remaining"] = 0
+    return Answer(body=body)
+
+
+def record_count(org: Org, call: Call) -> Answer:
     named = [name for name in call.query.get("sObjects", "").split(",") if name]
     chosen = [org.schema.get(name) for name in named] if named else list(org.schema)
     counts = []
@@ -423,20 +428,20 @@ def record_count(org: "Org", call: Call) -> Answer:
 # -- Bulk 2.0 query jobs
 
 
-def create_job(org: "Org", call: Call) -> Answer:
+def create_job(org: Org, call: Call) -> Answer:
     return Answer(body=org.bulk.create(call.json_object(), call.user_id, call.version).info(full=False), kind="read")
 
 
-def list_jobs(org: "Org", _: Call) -> Answer:
+def list_jobs(org: Org, _: Call) -> Answer:
     records = [job.info(full=True) for job in org.bulk.jobs.values()]
     return Answer(body={"done": True, "records": records, "nextRecordsUrl": None})
 
 
-def read_job(org: "Org", call: Call) -> Answer:
+def read_job(org: Org, call: Call) -> Answer:
     return Answer(body=org.bulk.find(call.segments[2]).info(full=True))
 
 
-def change_job(org: "Org", call: Call) -> Answer:
+def change_job(org: Org, call: Call) -> Answer:
     job = org.bulk.find(call.segments[2])
     if call.json_object().get("state") != "Aborted":
         raise ApiError(400, "INVALIDJOBSTATE", "a query job can only be set to Aborted")
@@ -444,12 +449,12 @@ def change_job(org: "Org", call: Call) -> Answer:
     return Answer(body=job.info(full=False), kind="other")
 
 
-def delete_job(org: "Org", call: Call) -> Answer:
+def delete_job(org: Org, call: Call) -> Answer:
     org.bulk.delete(org.bulk.find(call.segments[2]))
     return Answer(204, kind="other")
 
 
-def job_results(org: "Org", call: Call) -> Answer:
+def job_results(org: Org, call: Call) -> Answer:
     most = call.query.get("maxRecords")
     if most is not None and (not most.isdigit() or int(most) == 0):
         raise ApiError(400, "INVALID_ARGUMENT", f"maxRecords must be a positive number: {most}")
@@ -467,32 +472,32 @@ def job_results(org: "Org", call: Call) -> Answer:
 # -- Bulk 2.0 ingest jobs
 
 
-def create_ingest(org: "Org", call: Call) -> Answer:
+def create_ingest(org: Org, call: Call) -> Answer:
     job = org.ingest.create(call.json_object(), call.user_id, call.version)
     return Answer(body=job.info(full=False), kind="other")
 
 
-def list_ingest(org: "Org", _: Call) -> Answer:
+def list_ingest(org: Org, _: Call) -> Answer:
     records = [job.info(full=True) for job in org.ingest.jobs.values()]
     return Answer(body={"done": True, "records": records, "nextRecordsUrl": None})
 
 
-def read_ingest(org: "Org", call: Call) -> Answer:
+def read_ingest(org: Org, call: Call) -> Answer:
     return Answer(body=org.ingest.find(call.segments[2]).info(full=True))
 
 
-def change_ingest(org: "Org", call: Call) -> Answer:
+def change_ingest(org: Org, call: Call) -> Answer:
     job = org.ingest.find(call.segments[2])
     org.ingest.change(job, str(call.json_object().get("state")))
     return Answer(body=job.info(full=False), kind="other")
 
 
-def delete_ingest(org: "Org", call: Call) -> Answer:
+def delete_ingest(org: Org, call: Call) -> Answer:
     org.ingest.delete(org.ingest.find(call.segments[2]))
     return Answer(204, kind="other")
 
 
-def upload(org: "Org", call: Call) -> Answer:
+def upload(org: Org, call: Call) -> Answer:
     """
     PUT of a job's CSV. The journal counts its lines as rows written.
     """
@@ -501,7 +506,7 @@ def upload(org: "Org", call: Call) -> Answer:
     return Answer(201, rows=max(0, content.count(b"\n") - 1), kind="write")
 
 
-def ingest_results(org: "Org", call: Call) -> Answer:
+def ingest_results(org: Org, call: Call) -> Answer:
     job = org.ingest.find(call.segments[2])
     if job.state in {"Open", "UploadComplete", "InProgress"}:
         raise ApiError(400, "INVALIDJOBSTATE", f"Job is not complete: state is {job.state}")
@@ -538,6 +543,7 @@ _RESOURCES: list[tuple[tuple[str, ...], Mapping[str, Resource]]] = [
     ),
     (("search",), {"GET": sosl.search}),
     (("parameterizedsearch",), {"GET": sosl.parameterized_search, "POST": sosl.parameterized_search}),
+    (("connect", "organization"), {"GET": about_the_organization}),
     (("limits",), {"GET": limits}),
     (("limits", "recordcount"), {"GET": record_count}),
     (("jobs", "query"), {"GET": list_jobs, "POST": create_job}),

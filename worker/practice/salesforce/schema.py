@@ -9,6 +9,7 @@ case, as Salesforce does.
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 TEXT_TYPES = frozenset(
@@ -406,6 +407,8 @@ class SeenSchema(Schema):
 _LINE = re.compile(r"(?P<name>\w+)\s+(?P<type>\w+)(?:\((?P<size>[^)]*)\))?(?P<options>[^|]*)\|\s*(?P<label>.+)")
 
 
+# A schema is made anew for every reset and every change of it, always of the same lines.
+@cache
 def parse_field(line: str, *, custom: bool = False) -> Field:
     """
     A field from one line of the tables in ``standard.py``:

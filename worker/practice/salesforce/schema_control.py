@@ -44,6 +44,7 @@ class SchemaActions:
             ("retype_field", "POST", self.retype_field),
             ("hide_fields", "POST", self.hide_fields),
             ("show_fields", "POST", self.show_fields),
+            ("object_rights", "POST", self.set_object_rights),
             ("features", "GET", self.read_features),
             ("features", "POST", self.set_features),
             ("organization", "POST", self.set_organization),
@@ -111,6 +112,19 @@ class SchemaActions:
         self.org.schema.hide(self.sobject(body), [str(name) for name in body["fields"]], hidden=False)
         self.org.definitions.keep()
         return {"shown": body["fields"]}
+
+    def set_object_rights(self, body: Body) -> Body:
+        """
+        ``{"object", "createable", "updateable", "deletable"}``: what may be done with its records, by everybody.
+        """
+        sobject = self.sobject(body)
+        rights = {name: bool(may) for name, may in body.items() if name != "object"}
+        if rights.keys() - {"createable", "updateable", "deletable"}:
+            raise ValueError(f"rights are createable, updateable, deletable; got {', '.join(sorted(rights))}")
+        for name, may in rights.items():
+            setattr(sobject, name, may)
+        self.org.definitions.keep()
+        return {"object": sobject.name, **rights}
 
     def read_features(self, _: Body) -> Body:
         return dict(vars(self.org.definitions.features))

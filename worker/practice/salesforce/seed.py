@@ -78,7 +78,7 @@ def seed_records(username: str, number: int, now: str) -> Mapping[str, list[dict
                 "Id": numbered_id("00D", number),
                 "Name": "Practice Company",
                 "Country": "US",
-                "TimeZoneSidKey": "America/Los_Angeles",
+                "TimeZoneSidKey": "America/New_York",
                 "DefaultLocaleSidKey": "en_US",
                 "LanguageLocaleKey": "en_US",
                 "FiscalYearStartMonth": 1,
@@ -116,7 +116,7 @@ def seed_records(username: str, number: int, now: str) -> Mapping[str, list[dict
                 "Name": "Default",
                 "IsActive": True,
                 "IsDefault": True,
-                "TimeZoneSidKey": "America/Los_Angeles",
+                "TimeZoneSidKey": "America/New_York",
                 **{f"{day}{end}Time": "00:00:00.000Z" for day in day_name for end in ("Start", "End")},
                 **stamps,
             }

@@ -21,7 +21,8 @@ class Settings:
     and ends the old one; ``share_sessions`` gives parallel logins of one user the same token, which a logout of one
     ends for all; ``rest_sessions`` off refuses every session for REST, with the 401 no new login cures;
     ``read_lag_seconds`` is how long after its commit a write shows up in queries; ``read_only`` refuses every write, as
-    an org does in the maintenance it stays readable in; ``bulk_queue_seconds`` is how long a Bulk query waits in
+    an org does in the maintenance it stays readable in; ``storage_full`` takes no new record and says that no data
+    storage is left; ``bulk_queue_seconds`` is how long a Bulk query waits in
     UploadComplete, by the practice clock; ``bulk_upload_bytes`` is the most one upload of rows may hold;
     ``composite_queries`` is how many parts of a composite request may be queries or collections; ``all_rows``
     understands ALL ROWS in a REST query, which real orgs are said to refuse; ``cursor_snapshots`` has a cursor keep the
@@ -58,6 +59,7 @@ class Settings:
     bin_days: float = 15
     read_lag_seconds: float = 0
     read_only: bool = False
+    storage_full: bool = False
     bulk_queue_seconds: float = 0
     bulk_upload_bytes: int = 150_000_000
     composite_queries: int = 5

@@ -131,6 +131,7 @@ IsCustom boolean ro true | Custom
 Description string(255) | Description
 NamespacePrefix string(15) ro | Namespace Prefix
 PermissionsApiEnabled boolean | API Enabled
+PermissionsApiUserOnly boolean | Api Only User
 PermissionsViewAllData boolean | View All Data
 PermissionsModifyAllData boolean | Modify All Data
 PermissionsBulkApiHardDelete boolean | Bulk API Hard Delete
@@ -168,8 +169,25 @@ PermissionsModifyAllRecords boolean | Edit All Records
 {AUDIT}
 """
 
+FISCAL_YEAR_SETTINGS = """
+Name string(80) ro name | Name
+Description string(255) ro | Description
+StartDate date ro | Start Date
+EndDate date ro | End Date
+YearType picklist(40) ro restricted | Year Type
+IsStandardYear boolean ro | Is Standard Year
+PeriodId reference(Period) ro rel=Period | Period ID
+QuarterLabelScheme picklist(40) ro restricted | Quarter Label Scheme
+PeriodLabelScheme picklist(40) ro restricted | Period Label Scheme
+WeekLabelScheme picklist(40) ro restricted | Week Label Scheme
+QuarterPrefix picklist(40) ro | Quarter Prefix
+PeriodPrefix picklist(40) ro | Period Prefix
+WeekStartDay int ro | Week Start Day
+SystemModstamp datetime auto ro | System Modstamp
+"""
+
 PERIOD = """
-FiscalYearSettingsId reference() ro | Fiscal Year Settings ID
+FiscalYearSettingsId reference(FiscalYearSettings) ro rel=FiscalYearSettings | Fiscal Year Settings ID
 Type picklist(40) ro restricted | Type
 StartDate date ro | Start Date
 EndDate date ro | End Date
@@ -215,6 +233,8 @@ SETUP_TABLES: tuple[Table, ...] = (
           label="Field Permissions", bin=False),
     Table("ObjectPermissions", "Object Permissions", "110", OBJECT_PERMISSIONS, without=f"replicateable {_SETUP}",
           label="Object Permissions", bin=False),
+    Table("FiscalYearSettings", "Fiscal Year Settings", "022", FISCAL_YEAR_SETTINGS,
+          without=f"createable updateable deletable replicateable {_SETUP}", label="Fiscal Year Settings", bin=False),
     Table("Period", "Periods", "026", PERIOD, without=f"createable updateable deletable replicateable {_SETUP}",
           bin=False),
     Table("BusinessHours", "Business Hours", "01m", BUSINESS_HOURS,

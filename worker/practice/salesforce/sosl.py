@@ -11,17 +11,15 @@ in the order of ids. WITH clauses, spelling and synonyms are not here: a clause 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.practice.salesforce.errors import ApiError
 from worker.practice.salesforce.exchange import Answer, Call
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.schema import SObject
 from worker.practice.salesforce.soql.asker import Asker
 from worker.practice.salesforce.soql.compiler import compile_query
 from worker.practice.salesforce.soql.parser import parse
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 MOST = 2000  # records a search gives, and ids one object's query is narrowed to
 SCOPES = {
@@ -66,7 +64,7 @@ class Search:
     limit: int
 
 
-def search(org: "Org", call: Call) -> Answer:
+def search(org: Org, call: Call) -> Answer:
     """
     GET ``search?q=``.
     """
@@ -76,7 +74,7 @@ def search(org: "Org", call: Call) -> Answer:
     return _answer(org, call, parse_sosl(text))
 
 
-def parameterized_search(org: "Org", call: Call) -> Answer:
+def parameterized_search(org: Org, call: Call) -> Answer:
     """
     GET or POST ``parameterizedSearch``: the same without the language, from parameters or a JSON body.
     """
@@ -184,7 +182,7 @@ def _inside(text: str, place: int) -> Iterator[str]:
 # -- finding
 
 
-def _answer(org: "Org", call: Call, asked: Search) -> Answer:
+def _answer(org: Org, call: Call, asked: Search) -> Answer:
     test = read_words(asked.words)
     asker = org.asker(call.user_id)
     wanted = asked.wanted or tuple(Wanted(each.name) for each in org.schema if each.searchable and not each.tooling)
@@ -196,7 +194,7 @@ def _answer(org: "Org", call: Call, asked: Search) -> Answer:
     return Answer(body={"searchRecords": records[: asked.limit]}, rows=min(len(records), asked.limit))
 
 
-def _records(org: "Org", asker: Asker, each: Wanted, scope: str, test: Test, root: str) -> list[dict[str, Any]]:
+def _records(org: Org, asker: Asker, each: Wanted, scope: str, test: Test, root: str) -> list[dict[str, Any]]:
     compiled = compile_query(asker, parse(f"SELECT {each.fields} FROM {each.sobject} {each.rest}"), all_rows=False)
     if not compiled.sobject.searchable:
         raise ApiError(400, "INVALID_TYPE", f"sObject type '{compiled.sobject.name}' is not searchable")
@@ -208,7 +206,7 @@ def _records(org: "Org", asker: Asker, each: Wanted, scope: str, test: Test, roo
     return org.queries.records(compiled, rows, root)
 
 
-def _matching(org: "Org", asker: Asker, sobject: SObject, scope: str, test: Test) -> Iterator[str]:
+def _matching(org: Org, asker: Asker, sobject: SObject, scope: str, test: Test) -> Iterator[str]:
     """
     Ids of the records the user may see whose words pass ``test``, at most ``MOST``.
     """

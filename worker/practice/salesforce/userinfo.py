@@ -1,18 +1,17 @@
 """
-What an org tells about the user behind a token: ``/services/oauth2/userinfo`` (OpenID's words) and ``/id/ORG/USER``.
+What an org tells about the user behind a token, at ``/services/oauth2/userinfo`` (OpenID's words) and ``/id/ORG/USER``,
+and about itself, at ``/connect/organization``.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from worker.practice.salesforce.errors import not_found
 from worker.practice.salesforce.ids import to18
+from worker.practice.salesforce.org import Org
 from worker.practice.salesforce.rows import Values, fetch
 from worker.practice.salesforce.values import show_datetime
-
-if TYPE_CHECKING:
-    from worker.practice.salesforce.org import Org
 
 _SOAP = {"enterprise": "c", "metadata": "m", "partner": "u"}
 _REST = {
@@ -22,7 +21,7 @@ _REST = {
 }  # fmt: skip
 
 
-def userinfo(org: "Org", user_id: str, base_url: str) -> dict[str, Any]:
+def userinfo(org: Org, user_id: str, base_url: str) -> dict[str, Any]:
     """
     The body of ``/services/oauth2/userinfo``.
     """
@@ -55,7 +54,7 @@ def userinfo(org: "Org", user_id: str, base_url: str) -> dict[str, Any]:
     }
 
 
-def identity(org: "Org", organization_id: str, user_id: str, base_url: str) -> dict[str, Any]:
+def identity(org: Org, organization_id: str, user_id: str, base_url: str) -> dict[str, Any]:
     """
     The body of ``/id/ORG/USER``. Raises the 404 for an org or a user that is not this one's.
     """
@@ -95,7 +94,28 @@ def identity(org: "Org", organization_id: str, user_id: str, base_url: str) -> d
     }
 
 
-def _user(org: "Org", user_id: str) -> Values:
+def organization(org: Org, user_id: str) -> dict[str, Any]:
+    """
+    The body of ``connect/organization``, as far as it is served: the features a client asks for, and none of Chatter's.
+    """
+    row = org.database.reader.execute('SELECT Name, TimeZoneSidKey FROM "Organization"').fetchone()
+    currency = org.definitions.features.currency
+    zone = _user(org, user_id)["TimeZoneSidKey"] or row[1]
+    return {
+        "accessTimeout": org.settings.session_seconds // 60,
+        "features": {
+            "chatter": False,
+            "defaultCurrencyIsoCode": "USD" if currency is None else None,
+            "multiCurrency": currency is not None,
+        },
+        "maintenanceInfo": [],
+        "name": row[0],
+        "orgId": org.organization_id,
+        "userSettings": {"currencySymbol": "$", "timeZone": {"name": zone}, "userId": user_id},
+    }
+
+
+def _user(org: Org, user_id: str) -> Values:
     found = fetch(org.database.reader, org.schema["User"], to18(user_id) or user_id)
     if found is None:
         raise not_found()
@@ -106,7 +126,7 @@ def _photos(base_url: str) -> dict[str, str]:
     return {"picture": f"{base_url}/profilephoto/005/F", "thumbnail": f"{base_url}/profilephoto/005/T"}
 
 
-def _urls(org: "Org", user_id: str, base_url: str) -> dict[str, str]:
+def _urls(org: Org, user_id: str, base_url: str) -> dict[str, str]:
     organization = org.organization_id[:15]
     soap = {name: f"{base_url}/services/Soap/{api}/{{version}}/{organization}" for name, api in _SOAP.items()}
     plain = {name: f"{base_url}/services/data/v{{version}}/{path}" for name, path in _REST.items()}
