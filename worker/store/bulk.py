@@ -73,7 +73,8 @@ def upsert(
 
 def replace(connection: Connection, table: Table, frame: pl.DataFrame, *, owner: str, owners: Sequence[int]) -> None:
     """
-    Have ``table`` hold exactly the frame's rows for the ``owners`` (ids in column ``owner``).
+    Have ``table`` hold exactly the frame's rows for the ``owners`` (ids in column ``owner``). The table has no unique
+    key: rows come and go in one statement.
     """
     cursor = cursor_of(connection)
     gone = f'DELETE FROM "{table.name}" WHERE "{owner}" = ANY(%s)'
