@@ -99,7 +99,9 @@ def test_a_job_that_is_gone_is_made_anew_and_loses_nothing(open_scene: Opened, t
     scene.until(lambda: place(scene) is None, "the window is read to its end")
     stored = scene.rows("SELECT record_id FROM source_person WHERE stream = 'salesforce.lead'")
     assert {row["record_id"] for row in stored} == set(leads_there(scene))
-    assert [call["status"] for call in scene.org.journal("salesforce") if is_a_new_job(call)] == [200, 200]
+    made = [call["status"] for call in scene.org.journal("salesforce") if is_a_new_job(call)]
+    # Where the other worker was quick, its new job was among those forgotten.
+    assert made in ([200, 200], [200, 200, 200])
 
 
 # ------------------------------------------------------------------------------------------------------------- kills
