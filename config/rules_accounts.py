@@ -72,6 +72,8 @@ class AccountCondition(RuleModel):
         if self.field is not None and is_number != (tests[0] in ("at_least", "below")) and tests[0] != "missing":
             kind = 'a number: write "at_least" or "below"' if is_number else f'a text and has no "{tests[0]}"'
             raise ValueError(f'"{self.field}" is {kind}')
+        if self.field == "list" and self.missing is not None:
+            raise ValueError('"list" asks for lists by name: write "equals" or "in"')
         return self
 
     def tests(self) -> list[str]:
@@ -113,6 +115,12 @@ class Profile(RuleModel):
     """
 
     where: Where
+
+    @model_validator(mode="after")
+    def _known_by_then(self) -> Self:
+        if any(condition.field == "list" for condition in self.where):
+            raise ValueError('the profile cannot look at "list": lists are made after it')
+        return self
 
 
 class TargetList(RuleModel):

@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from config.settings import load_settings
 from tests.bench.attribution import SEVEN
-from tests.bench.ground import Alternating, Report, ground, load, plain
+from tests.bench.ground import Alternating, Report, ground, load, plain, statements_of
 from tests.bench.store import vacuum
 from worker.core.attribution.path import CLOCKS
 from worker.embedded.databases import create_database
@@ -35,10 +35,7 @@ GOAL: Final = 0.6
 CHANGED_PERCENT: Final = 1
 # Enough for the yardstick's sorts: at PostgreSQL's default of 4 MB they would go through the disk.
 WORK_MEMORY: Final = "256MB"
-SQL: Final = {
-    part.partition("\n")[0].strip(): part.partition("\n")[2]
-    for part in Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n-- :")[1:]
-}
+SQL: Final = statements_of(Path(__file__).with_suffix(".sql"))
 # Every so many deals' credits are held against the yardstick's.
 SAMPLED: Final = 20
 # The four models that wait for no milestone, so that both sides mean the same by them.
@@ -209,10 +206,7 @@ def check(connection: "psycopg.Connection[Any]") -> dict[str, int]:
 
 
 def tell(report: Report, turns: Alternating) -> None:
-    report.table(
-        ("", "median s", "best", "worst"),
-        [(name, turns.median(name), min(taken), max(taken)) for name, taken in turns.seconds.items()],
-    )
+    report.turns(turns, "s")
     for name in ("1 % changed", "nothing stored"):
         report.bound(f"{name}: from the store and back / PostgreSQL's windows", turns.ratio(name, "windows"), goal=GOAL)
     report.say(f"  windows of one clock / of both: {turns.ratio('windows, one clock', 'windows'):.2f}x")

@@ -33,6 +33,14 @@ def ground() -> Iterator[EmbeddedParts]:
         yield parts
 
 
+def statements_of(path: Path) -> dict[str, str]:
+    """
+    The statements of an SQL file by name: each stands below a line ``-- :NAME``.
+    """
+    parts = path.read_text(encoding="utf-8").split("\n-- :")[1:]
+    return {name.strip(): statement for name, _, statement in (part.partition("\n") for part in parts)}
+
+
 def plain(url: str) -> str:
     """
     The address as psycopg takes it.
@@ -129,6 +137,19 @@ class Report:
             first, *others = zip(row, widths, strict=True)
             line = first[0].ljust(first[1]) + "".join(f"  {cell.rjust(width)}" for cell, width in others)
             self.say(f"  {line.rstrip()}")
+
+    def turns(self, turns: Alternating, unit: str = "ms") -> None:
+        """
+        What each act took, in ``ms`` or ``s``.
+        """
+        scale = {"ms": 1000, "s": 1}[unit]
+        self.table(
+            ("", f"median {unit}", "best", "worst"),
+            [
+                (name, *(scale * each for each in (turns.median(name), min(taken), max(taken))))
+                for name, taken in turns.seconds.items()
+            ],
+        )
 
     def bound(self, what: str, value: float, *, goal: float, must: float | None = None, unit: str = "x") -> None:
         """

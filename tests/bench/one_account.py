@@ -20,9 +20,8 @@ import psycopg
 from sqlalchemy import text
 
 from tests.bench import store
-from tests.bench.ground import Alternating, Report, ground, load, plain
-from tests.bench.warm_cycle import serving
-from worker.embedded.databases import create_database
+from tests.bench.ground import Alternating, Report, ground, load, statements_of
+from tests.bench.warm_cycle import copied
 from worker.embedded.parts import EmbeddedParts
 from worker.flows.attribute import attribute
 from worker.flows.drain import drain, follow_up
@@ -39,10 +38,7 @@ OF_THE_TOUCH: Final = ("member", "touch", "owner")
 MEMBERS: Final = "salesforce.campaign_member"
 # How often everything runs before it is timed: statements are prepared at their sixth turn.
 WARM_UP: Final = 12
-FLOOR: Final = {
-    part.partition("\n")[0].strip(): part.partition("\n")[2]
-    for part in Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n-- :")[1:]
-}
+FLOOR: Final = statements_of(Path(__file__).with_suffix(".sql"))
 
 
 @dataclass
@@ -217,19 +213,12 @@ def stores(report: Report, parts: EmbeddedParts, stack: ExitStack, copies: Mappi
     """
     The small and the large store, copied from one decided base.
     """
-    base = create_database(parts.database_url, "one_base")
-    with serving(parts, base) as (service, _):
-        store.decide_base(base, service, BASE_LEADS, datetime.now(UTC))
     sides = []
-    for name, number in copies.items():
-        url = create_database(parts.database_url, "one_" + name.replace(" ", "_"), template="one_base")
-        store.multiply(url, number)
-        service, _ = stack.enter_context(serving(parts, url))
-        floor = stack.enter_context(psycopg.connect(plain(url), autocommit=True))
-        store.vacuum(url)
-        sides.append(Side(name, url, service, floor, number))
-        rows = store.counts(url)
-        report.say(f"  {name}: {rows['source_person']:,} leads and contacts, {rows['touchpoint']:,} touches")
+    for copy in copied(parts, stack, BASE_LEADS, copies):
+        store.vacuum(copy.url)
+        sides.append(Side(copy.name, copy.url, copy.service, copy.floor, copy.times))
+        rows = store.counts(copy.url)
+        report.say(f"  {copy.name}: {rows['source_person']:,} leads and contacts, {rows['touchpoint']:,} touches")
     return sides
 
 
@@ -253,13 +242,7 @@ def play(side: Side, turns: Alternating) -> None:
 
 
 def tell(report: Report, turns: Alternating, sides: Sequence[Side]) -> None:
-    report.table(
-        ("", "median ms", "best", "worst"),
-        [
-            (name, *(1000 * each for each in (turns.median(name), min(taken), max(taken))))
-            for name, taken in turns.seconds.items()
-        ],
-    )
+    report.turns(turns)
     small, large = (side.name for side in sides)
     for name in (small, large):
         ratio = turns.ratio(f"{name}, decided", f"{name}, floor")

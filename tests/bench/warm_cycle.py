@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from sqlalchemy import text
@@ -21,7 +21,7 @@ from sqlalchemy import text
 from config.settings import load_settings
 from tests.bench import store
 from tests.bench.answers import COLUMNS, LEADS, Answers, Row
-from tests.bench.ground import Alternating, Report, ground, load, plain, risen, settled_counters
+from tests.bench.ground import Alternating, Report, ground, load, plain, risen, settled_counters, statements_of
 from worker.embedded.databases import create_database
 from worker.embedded.parts import EmbeddedParts
 from worker.flows.drain import drain, start_cycle
@@ -41,10 +41,7 @@ HELD: Final = {
     "credit": "credits",
 }
 GROUPS: Final = 3  # as many different hundreds of leads take turns, so that no cycle finds its own rows of just before
-FLOOR: Final = {
-    part.partition("\n")[0].strip(): part.partition("\n")[2]
-    for part in Path(__file__).with_name("warm_floor.sql").read_text(encoding="utf-8").split("\n-- :")[1:]
-}
+FLOOR: Final = statements_of(Path(__file__).with_name("warm_floor.sql"))
 
 
 @dataclass
@@ -142,24 +139,46 @@ def stores(report: Report, parts: EmbeddedParts, stack: ExitStack, base_leads: i
     """
     The small and the large store, copied from one decided base.
     """
+    sides = []
+    for copy in copied(parts, stack, base_leads, COPIES):
+        for statement in FLOOR["tables"].split(";"):
+            if statement.strip():
+                copy.floor.execute(statement.encode())
+        store.vacuum(copy.url)
+        groups = groups_of(copy.floor, base_leads, copy.times)
+        sides.append(Side(copy.name, copy.url, copy.service, copy.answers, copy.floor, groups))
+        rows = store.counts(copy.url)
+        told = ", ".join(f"{rows[table]:,} {word}" for table, word in HELD.items())
+        report.say(f"  {copy.name}: {told}")
+    return sides
+
+
+class Copy(NamedTuple):
+    """
+    A store of so many times the base, with a warm service on it and a session for the floor.
+    """
+
+    name: str
+    url: str
+    service: Service
+    answers: Answers
+    floor: "psycopg.Connection[Any]"
+    times: int
+
+
+def copied(parts: EmbeddedParts, stack: ExitStack, base_leads: int, copies: Mapping[str, int]) -> Iterator[Copy]:
+    """
+    Stores of a size each, all of one decided base.
+    """
     base = create_database(parts.database_url, "bench_base")
     with serving(parts, base) as (service, _):
         store.decide_base(base, service, base_leads, datetime.now(UTC))
-    sides = []
-    for name, copies in COPIES.items():
+    for name, times in copies.items():
         url = create_database(parts.database_url, "bench_" + name.replace(" ", "_"), template="bench_base")
-        store.multiply(url, copies)
+        store.multiply(url, times)
         service, answers = stack.enter_context(serving(parts, url))
         floor = stack.enter_context(psycopg.connect(plain(url), autocommit=True))
-        for statement in FLOOR["tables"].split(";"):
-            if statement.strip():
-                floor.execute(statement.encode())
-        store.vacuum(url)
-        sides.append(Side(name, url, service, answers, floor, groups_of(floor, base_leads, copies)))
-        rows = store.counts(url)
-        told = ", ".join(f"{rows[table]:,} {word}" for table, word in HELD.items())
-        report.say(f"  {name}: {told}")
-    return sides
+        yield Copy(name, url, service, answers, floor, times)
 
 
 @contextmanager
@@ -226,13 +245,7 @@ def bound(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def tell(report: Report, turns: Alternating, sides: Sequence[Side]) -> None:
-    report.table(
-        ("", "median ms", "best", "worst"),
-        [
-            (name, *(1000 * each for each in (turns.median(name), min(taken), max(taken))))
-            for name, taken in turns.seconds.items()
-        ],
-    )
+    report.turns(turns)
     for side in sides:
         report.bound(f"{side.name}: cycle / floor", turns.ratio(f"{side.name}, cycle", f"{side.name}, floor"), goal=5)
     small, large = (side.name for side in sides)

@@ -23,23 +23,16 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def scene(service: Running) -> tuple[str, str, str, str]:
     """
-    An engaged account with a deal of two channels: the ids of account, deal and contact, and an instant after which a
-    third touch came.
+    The account, deal and contact of a sale, and an instant after which a third touch came.
     """
     world = World(service, "juniper")
-    account = world.account(NumberOfEmployees=500)
-    ada = world.contact(account, "Ada", Title="VP Finance")
-    person = world.known(ada)
-    world.form(person, 52, "cpc")
-    world.form(person, 3, "organic", asset="Demo Request")
-    deal = world.deal(account)
-    world.role(deal, ada)
+    sale = world.sale()
     service.cycle()
     at = world.now + timedelta(seconds=10)  # the two clocks are tied to each other by whole seconds
     service.advance(5 * 86_400)
-    world.form(person, 45, "newsletter")
+    world.form(sale.person, 45, "newsletter")
     service.cycle()
-    return account, deal, ada, f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return sale.account, sale.deal, sale.contact, f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.fixture

@@ -21,18 +21,13 @@ def at(service: Running) -> str:
     An instant after which a late touch and a second deal came.
     """
     world = World(service, "juniper")
-    account = world.account(NumberOfEmployees=500)
-    ada = world.contact(account, "Ada", Title="VP Finance")
-    person = world.known(ada)
-    world.form(person, 52, "cpc")
-    world.form(person, 3, "organic", asset="Demo Request")
-    world.role(world.deal(account), ada)
+    sale = world.sale()
     service.cycle()
     service.advance(60)
     moment = world.now - timedelta(seconds=30)
     service.advance(5 * 86_400)
-    world.form(person, 45, "newsletter")
-    world.role(world.deal(account, opened=1, Name="Juniper - more"), ada)
+    world.form(sale.person, 45, "newsletter")
+    world.role(world.deal(sale.account, opened=1, Name="Juniper - more"), sale.contact)
     service.cycle()
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 

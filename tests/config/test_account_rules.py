@@ -3,10 +3,13 @@ The rules that judge accounts: what is refused and where it stands, and lists in
 """
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from config.rulefiles import RuleErrors, load_rules
+from config.rules_accounts import COMPANY_FACTS, NOT_YET_AT_STAGES, NumberFact, TextFact
+from tests.core.engagement.test_standing import stood
 from worker.core.engagement import conditions, stages
 from worker.core.engagement.buying_group import GroupRules
 from worker.core.engagement.standing import StandingRules
@@ -36,6 +39,8 @@ WRONG = {
     ),
     "target_lists: [{name: X, accounts: [a.com]}, {name: X, accounts: [b.com]}]": "names a list twice",
     "stages: [{stage: Decision, where: [{field: list, in: [X]}]}]": "stages are decided before lists",
+    "profile: [{where: [{field: list, in: [X]}]}]": "lists are made after it",
+    "target_lists: [{name: X, where: [{field: list, missing: true}]}]": "asks for lists by name",
     "fit: {by: rules}": "needs factors",
     "fit: {moderate_from: 90}": '"moderate_from" must be below',
     "intent: {types: [rumour]}": 'unknown touch type "rumour"',
@@ -98,3 +103,37 @@ tiers:
         "city not empty",
         "city empty",
     ]
+
+
+def on(fact: str) -> str:
+    """
+    A condition on a fact.
+    """
+    test = "at_least: 1" if fact in get_args(NumberFact) else "in: [Known]"
+    return f"[{{field: {fact}, {test}}}]"
+
+
+FACTS = (*get_args(NumberFact), *get_args(TextFact))
+LINES = {
+    "tiers": [f"{{tier: T{n}, where: {on(fact)}}}" for n, fact in enumerate(COMPANY_FACTS)],
+    "fit": [f"{{name: {fact}, points: 1, where: {on(fact)}}}" for fact in (*COMPANY_FACTS, "tier")],
+    "stages": [f"{{stage: Decision, where: {on(fact)}}}" for fact in FACTS if fact not in NOT_YET_AT_STAGES],
+    "target_lists": [
+        "{name: Known, accounts: [acme.com]}",
+        *(f"{{name: {fact}, where: {on(fact)}}}" for fact in FACTS),
+    ],
+    "profile": [f"{{where: {on(fact)}}}" for fact in FACTS if fact != "list"],
+}
+
+
+def test_rules_may_name_the_facts_that_core_knows_and_no_others() -> None:
+    assert set(get_args(NumberFact)) == conditions.NUMBERS
+    assert set(get_args(TextFact)) == conditions.TEXTS
+
+
+@pytest.mark.parametrize("key", LINES)
+def test_every_fact_that_rules_may_look_at_is_known_by_the_time_they_do(key: str, tmp_path: Path) -> None:
+    listed = f"[{', '.join(LINES[key])}]"
+    text = f"{key}: {listed}" if key != "fit" else f"fit: {{by: rules, factors: {listed}}}"
+    made = rules_of(load_rules(rules(tmp_path, engagement__yaml=text)), 1).standing
+    assert stood(rules=made).standings.height == 1

@@ -1,12 +1,12 @@
 """
-Instants as people read them.
+Instants as they are written.
 """
 
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from worker.core.instants import to_the_minute
+from worker.core.instants import to_the_minute, to_the_second
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,8 @@ def test_an_instant_is_shown_to_the_minute_and_anything_else_as_it_is(
     instant: datetime | str | None, shown: str
 ) -> None:
     assert to_the_minute(instant) == shown
+
+
+def test_to_the_second_an_instant_is_written_in_utc_and_never_rounded_up() -> None:
+    late = datetime(2026, 11, 22, 23, 30, 59, 999_999, tzinfo=timezone(timedelta(hours=-1)))
+    assert to_the_second(late) == "2026-11-23T00:30:59Z"

@@ -23,7 +23,7 @@ from worker.flows.reports import catalogue
 from worker.flows.reports.shape import Asked, Table
 from worker.practice.company import STORY, Company, fill, generate
 from worker.store import past, reports, views
-from worker.wiring import files_of_version, rules_of
+from worker.wiring import past_rules
 
 pytestmark = pytest.mark.slow
 
@@ -331,7 +331,7 @@ def test_every_number_of_a_past_report_is_that_of_the_rows_behind_it_and_that_of
 ) -> None:
     engine, files = written.service.engine, load_rules()
     with past.look_only(engine) as connection:
-        hindsight = Hindsight(connection, lambda number: rules_of(files_of_version(engine, number, files), number))
+        hindsight = Hindsight(connection, past_rules(engine, files))
         at = hindsight.now - timedelta(minutes=1)
         rules = hindsight.rules_at(at)
         asked = Asked(at, Calendar(rules.zone), rules, rules.write_model, subject=STORY.deal)

@@ -1,8 +1,10 @@
 """
-One practice org and one database for the tests of a file: each makes records of its own, under names of its own.
+One practice org and one database for the tests of a file: each makes records of its own, under names of its own. A
+file whose tests have to know all that is there, or move the clock, has ``service`` give ``own_service``.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,27 @@ def org() -> Iterator[PracticeOrg]:
 @pytest.fixture(scope="module")
 def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
     with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
+        yield built
+
+
+@pytest.fixture
+def own_rules() -> Path | None:
+    """
+    The folder of rules by which ``own_service`` begins; none: the shipped ones.
+    """
+    return None
+
+
+@pytest.fixture
+def own_service(server_url: str, parts: EmbeddedParts, own_rules: Path | None) -> Iterator[Running]:
+    """
+    An org of each test's own, with a clock of its own, and a service of that org alone.
+    """
+    with (
+        practice_org() as org,
+        fresh_database(server_url) as database_url,
+        running(org, database_url, parts.redis_url, own_rules) as built,
+    ):
         yield built
 
 

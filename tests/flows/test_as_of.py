@@ -3,8 +3,7 @@ What held at a past moment, and what changed since: held against what had really
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -13,19 +12,13 @@ from typing import Any
 
 import pytest
 
-from config.rulefiles import load_rules
-from tests.flows.test_preview import folder_of, in_force_with
+from tests.flows.rules import folder_of, hindsight_of, in_force_with
 from tests.flows.world import World
-from tests.practice_org import PracticeOrg
-from tests.service import Running, fresh_database, practice_org, running
-from worker.core.rules import Rules
+from tests.service import Running
 from worker.core.timeline import Lens
-from worker.embedded.parts import EmbeddedParts
-from worker.flows.as_of import Credited, Hindsight, credit_as, credits_as
-from worker.flows.replay import AccountsPast, Engaged, engaged_of, flags_as_known_now, flags_as_known_then
+from worker.flows.as_of import Credited, credit_as, credits_as
+from worker.flows.replay import AccountsPast, engaged_of, flags_as_known_now, flags_as_known_then
 from worker.flows.since import Since, credits_since, flag_since
-from worker.store import past
-from worker.wiring import files_of_version, rules_of
 
 pytestmark = pytest.mark.slow
 DAY = 86_400
@@ -34,36 +27,8 @@ NEWSLETTER = {"attribution.yaml": "mediums: {newsletter: Newsletter}\n"}
 
 
 @pytest.fixture
-def org() -> Iterator[PracticeOrg]:
-    """
-    An org with a clock of each test's own.
-    """
-    with practice_org() as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def undisturbed() -> None:
-    """
-    Whatever a test disturbs goes with its org.
-    """
-
-
-@pytest.fixture
-def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
-    with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
-        yield built
-
-
-@contextmanager
-def hindsight_of(service: Running) -> Iterator[Hindsight]:
-    engine, files = service.service.engine, load_rules()
-
-    def by_number(number: int) -> Rules:
-        return rules_of(files_of_version(engine, number, files), number)
-
-    with past.look_only(engine) as connection:
-        yield Hindsight(connection, by_number)
+def service(own_service: Running) -> Running:
+    return own_service
 
 
 class Scene:
@@ -94,17 +59,11 @@ class Scene:
         """
         What is stored, as it can be compared.
         """
-        return sorted(
-            (row["clock"], row["item"], str(row["touch_id"]), row["positions"], *_plain(row["models"]))
-            for row in self.service.why("opportunity", self.deal)["credits"]
-        )
+        return _in_order(self.service.why("opportunity", self.deal)["credits"])
 
     def flag(self) -> dict[str, Any]:
         answer = self.service.why("account", self.account)
-        names = ("engaged", "band", "points_milli", "people_count", "why")
-        return {name: answer["engagement"][name] for name in names} | {
-            name: answer["standing"][name] for name in ("stage", "qualified")
-        }
+        return _flag(answer["engagement"], answer["standing"])
 
     def credits_as(self, at: datetime, lens: Lens) -> Credited:
         with hindsight_of(self.service) as hindsight:
@@ -118,7 +77,8 @@ class Scene:
             account = AccountsPast(hindsight, [self.service.golden_id("account", self.account)])
             then, now = flags_as_known_then, flags_as_known_now
             stood = then(hindsight, account, at) if known_then else now(hindsight, account, at).stood
-            return _flag(engaged_of(stood, 0))
+            found = engaged_of(stood, 0)
+            return _flag(found.flag, found.standing)
 
     def flag_since(self, at: datetime) -> Since:
         with hindsight_of(self.service) as hindsight:
@@ -135,25 +95,40 @@ class Scene:
         self.world.form(person, (self.world.now - before) / timedelta(days=1) + days, medium)
 
 
+def come_late(service: Running, name: str, days: int) -> tuple[Scene, datetime]:
+    """
+    A scene and an instant of it: what was filled in 40 days before that instant came so many days after it.
+    """
+    scene = Scene(service, name)
+    at = scene.moment()
+    service.advance(days * DAY)
+    scene.late_form(scene.people[0], at, 40, "newsletter")
+    service.cycle()
+    return scene, at
+
+
 def _plain(models: Any) -> list[tuple[str, str, int | None]]:
     told = json.loads(models) if isinstance(models, str) else models
     return sorted((name, str(Fraction(each["share"])), each["units"]) for name, each in told.items())
 
 
-def comparable(credited: Credited) -> list[tuple[Any, ...]]:
+def _in_order(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     return sorted(
-        (row["clock"], row["item"], str(row["touch_id"]), row["positions"], *_plain(row["models"]))
-        for row in credited.credits
+        (row["clock"], row["item"], str(row["touch_id"]), row["positions"], *_plain(row["models"])) for row in rows
     )
+
+
+def comparable(credited: Credited) -> list[tuple[Any, ...]]:
+    return _in_order(credited.credits)
 
 
 def undecayed(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [tuple(cell for cell in row if cell[:1] != ("time_decay",)) for row in rows]
 
 
-def _flag(found: Engaged) -> dict[str, Any]:
+def _flag(flag: Mapping[str, Any], standing: Mapping[str, Any]) -> dict[str, Any]:
     names = ("engaged", "band", "points_milli", "people_count", "why")
-    return {name: found.flag[name] for name in names} | {name: found.standing[name] for name in ("stage", "qualified")}
+    return {name: flag[name] for name in names} | {name: standing[name] for name in ("stage", "qualified")}
 
 
 def linear(credited: Credited | None, clock: str = "pipeline") -> dict[str, Decimal]:
@@ -196,11 +171,7 @@ def test_a_past_moment_as_it_was_known_is_what_had_been_decided(service: Running
 
 
 def test_as_we_know_it_now_a_late_act_counts_for_the_past(service: Running) -> None:
-    scene = Scene(service, "birch")
-    at = scene.moment()
-    service.advance(5 * DAY)
-    scene.late_form(scene.people[0], at, 40, "newsletter")
-    service.cycle()
+    scene, at = come_late(service, "birch", 5)
     then, now = scene.credits_as(at, Lens(at, at)), scene.credits_as(at, Lens(at))
     assert linear(then) == {"Paid search": Decimal(84_000)}
     assert linear(now) == {"Paid search": Decimal(42_000), "E-mail": Decimal(42_000)}
@@ -282,11 +253,7 @@ def test_since_names_a_rule(service: Running, tmp_path: Path) -> None:
 
 
 def test_since_names_what_came_late(service: Running) -> None:
-    scene = Scene(service, "aspen")
-    at = scene.moment()
-    service.advance(2 * DAY)
-    scene.late_form(scene.people[0], at, 40, "newsletter")
-    service.cycle()
+    scene, at = come_late(service, "aspen", 2)
     found = scene.credits_since(at)
     then, data, rules, late = (linear(value) for value in found.values)
     assert then == data == rules == {"Paid search": Decimal(84_000)}

@@ -2,7 +2,6 @@
 Models whose weights are learnt from the company's own closed deals: kept, renewed each month, and applied deal by deal.
 """
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -12,17 +11,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.flows.rules import folder_of, hindsight_of, in_force_with
 from tests.flows.test_adjustments import adjusted, day, lock
-from tests.flows.test_as_of import hindsight_of
-from tests.flows.test_preview import folder_of, in_force_with
 from tests.flows.world import World
-from tests.practice_org import PracticeOrg
-from tests.service import Running, fresh_database, practice_org, running
+from tests.service import Running
 from worker.core.attribution.learn import learn
 from worker.core.errors import Fatal
 from worker.core.funnel.calendar import Calendar
 from worker.core.timeline import Lens
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.as_of import Moment, credits_as
 from worker.flows.journeys import closed_journeys
 from worker.flows.now import now_of
@@ -36,29 +32,13 @@ LEARNT = "models: {markov: {learn: markov}, shapley: {learn: shapley, over_month
 
 
 @pytest.fixture
-def org() -> Iterator[PracticeOrg]:
-    """
-    An org of each test's own, so that all its deals are known.
-    """
-    with practice_org() as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def undisturbed() -> None:
-    """
-    Whatever a test disturbs goes with its org.
-    """
+def own_rules(tmp_path: Path) -> Path:
+    return folder_of(tmp_path / "rules", {"attribution.yaml": LEARNT})
 
 
 @pytest.fixture
-def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts, tmp_path: Path) -> Iterator[Running]:
-    rules = folder_of(tmp_path / "rules", {"attribution.yaml": LEARNT})
-    with (
-        fresh_database(server_url) as database_url,
-        running(org, database_url, parts.redis_url, rules) as built,
-    ):
-        yield built
+def service(own_service: Running) -> Running:
+    return own_service
 
 
 def closed(world: World, stage: str, count: int, *media: str, closed_ago: float = 3) -> list[str]:

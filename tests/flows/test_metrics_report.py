@@ -2,7 +2,7 @@
 Which numbers of the middle of the funnel go with won revenue, and of which accounts that can be told.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -13,12 +13,10 @@ import pytest
 
 from tests.flows.test_campaign_reports import TURN, frame
 from tests.flows.world import World
-from tests.practice_org import PracticeOrg
-from tests.service import Running, fresh_database, practice_org, running
+from tests.service import Running
 from worker.core.engagement.rules import EngagementRules
 from worker.core.frames import INSTANT
 from worker.core.funnel.calendar import Calendar
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.reports.metrics import metrics
 from worker.flows.reports.rows import Rows
 from worker.flows.reports.shape import Asked, Report
@@ -159,17 +157,6 @@ def test_days_engaged_are_told_of_deals_since_flags_are_kept() -> None:
         (1, 14.0),
         (2, 0.0),
     ]
-
-
-@pytest.fixture(scope="module")
-def service(server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
-    org: PracticeOrg
-    with (
-        practice_org() as org,
-        fresh_database(server_url) as database_url,
-        running(org, database_url, parts.redis_url) as built,
-    ):
-        yield built
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.flows.rules import hindsight_of
 from tests.flows.test_adjustments import day, lock, settled_deal
-from tests.flows.test_as_of import hindsight_of
 from tests.flows.world import World
 from tests.service import Running
 from worker.core.timeline import Lens

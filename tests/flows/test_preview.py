@@ -3,7 +3,6 @@ What changed rules would do, before they do it: the preview is held against what
 """
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,18 +12,16 @@ import pytest
 from sqlalchemy import text
 
 from config.rulefiles import load_rules
-from config.settings import load_settings
+from tests.flows.rules import folder_of, in_force_with
 from tests.flows.world import World
-from tests.practice_org import PracticeOrg
-from tests.service import Running, fresh_database, moved, practice_org, running, settings_of
+from tests.service import Running, moved
 from worker.cli import impact as face
 from worker.core.attribution.moved import NO_TOUCH, NOT_CREDITED, PENDING
 from worker.core.rule_changes import changed_keys, not_previewed
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.now import now_of
 from worker.flows.preview import SIZES, Impact, Sizes, preview
 from worker.store import adjustments, decisions, past
-from worker.wiring import as_json, build, files_of_version, rules_of
+from worker.wiring import as_json, files_of_version, rules_of
 
 pytestmark = pytest.mark.slow
 
@@ -44,33 +41,9 @@ exclude: {account_types: [Other]}
 }
 
 
-def folder_of(path: Path, files: dict[str, str]) -> Path:
-    path.mkdir()
-    for name, content in files.items():
-        (path / name).write_text(content, encoding="utf-8")
-    return path
-
-
 @pytest.fixture
-def org() -> Iterator[PracticeOrg]:
-    """
-    An org of each test's own, so that all its money is known.
-    """
-    with practice_org() as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def undisturbed() -> None:
-    """
-    Whatever a test disturbs goes with its org.
-    """
-
-
-@pytest.fixture
-def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
-    with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
-        yield built
+def service(own_service: Running) -> Running:
+    return own_service
 
 
 def look(service: Running, folder: Path, sizes: Sizes = SIZES) -> Impact:
@@ -85,18 +58,6 @@ def look(service: Running, folder: Path, sizes: Sizes = SIZES) -> Impact:
     ruling = rules_of(files_of_version(engine, version, files), version)
     with past.look_only(engine) as connection:
         return preview(connection, ruling, rules_of(files, 0), now_of(connection), sizes=sizes)
-
-
-def in_force_with(service: Running, folder: Path) -> None:
-    """
-    Have the rules in ``folder`` take effect, and one cycle decide by them.
-    """
-    settings = load_settings(
-        database_url=service.database_url, redis_url=service.redis_url, rules=folder, **settings_of(service.org)
-    )
-    service.service.engine.dispose()
-    service.service = build(settings)
-    service.cycle()
 
 
 def stored_money(service: Running) -> dict[tuple[str, str, str], Decimal]:

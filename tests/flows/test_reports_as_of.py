@@ -3,9 +3,8 @@ Reports of a past moment: held against the reports that were printed then, and a
 """
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,25 +14,20 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from config.rulefiles import load_rules
-from tests.flows.test_preview import folder_of, in_force_with
+from tests.flows.rules import folder_of, hindsight_of, in_force_with
 from tests.flows.world import World
-from tests.practice_org import PracticeOrg
-from tests.service import Running, fresh_database, practice_org, running
+from tests.service import Running
 from worker.core.errors import Fatal
 from worker.core.funnel.calendar import Calendar
 from worker.core.funnel.quota import Group, QuotaRules, RevenueTarget
 from worker.core.rules import Rules
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.as_of import Hindsight, Moment
 from worker.flows.reports import catalogue
 from worker.flows.reports.shape import Asked, Report, Table
-from worker.store import adjustments, past
-from worker.wiring import files_of_version, rules_of
+from worker.store import adjustments
 
 pytestmark = pytest.mark.slow
 DAY = 86_400
-A_MOMENT = timedelta(seconds=10)
 NAMES = [name for name in catalogue.REPORTS if name not in catalogue.PRESENT_ONLY]
 QUOTA = QuotaRules(
     groups=(Group("inbound", teams=("Marketing",)),),
@@ -44,36 +38,12 @@ MODEL = "w"
 
 
 @pytest.fixture
-def org() -> Iterator[PracticeOrg]:
-    """
-    An org with a clock of each test's own.
-    """
-    with practice_org() as started:
-        yield started
+def service(own_service: Running) -> Running:
+    return own_service
 
 
-@pytest.fixture(autouse=True)
-def undisturbed() -> None:
-    """
-    Whatever a test disturbs goes with its org.
-    """
-
-
-@pytest.fixture
-def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
-    with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
-        yield built
-
-
-@contextmanager
-def looking(service: Running) -> Iterator[Hindsight]:
-    engine, files = service.service.engine, load_rules()
-
-    def by_number(number: int) -> Rules:
-        return replace(rules_of(files_of_version(engine, number, files), number), quota=QUOTA)
-
-    with past.look_only(engine) as connection:
-        yield Hindsight(connection, by_number)
+def looking(service: Running) -> AbstractContextManager[Hindsight]:
+    return hindsight_of(service, quota=QUOTA)
 
 
 def asked(rules: Rules, now: datetime, name: str, **options: Any) -> Asked:

@@ -3,7 +3,6 @@ Organisations that take no touch records: no right to delete, no such object, no
 a finding says what to do, and once it is done the records come by themselves.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,9 +10,8 @@ import pytest
 from tests.flows.test_touch_records import a_deal, account_of, beneath, doctored
 from tests.flows.test_writing import plan_only
 from tests.flows.world import World
-from tests.service import Running, fresh_database, practice_org, running
+from tests.service import Running
 from worker.cli.sync import work_until_quiet
-from worker.embedded.parts import EmbeddedParts
 
 pytestmark = pytest.mark.slow
 
@@ -21,18 +19,13 @@ TOUCH = "HW_Touch__c"
 
 
 @pytest.fixture
-def service(server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
+def service(own_service: Running) -> Running:
     """
-    A service and an org of its own for each test; it may write.
+    Its first plan was approved: it may write.
     """
-    with (
-        practice_org() as org,
-        fresh_database(server_url) as database_url,
-        running(org, database_url, parts.redis_url) as built,
-    ):
-        built.cycle()
-        built.approve()
-        yield built
+    own_service.cycle()
+    own_service.approve()
+    return own_service
 
 
 def rights(service: Running, **may: bool) -> None:

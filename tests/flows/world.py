@@ -12,6 +12,18 @@ from typing import Any
 from tests.service import Running
 
 
+@dataclass(frozen=True)
+class Sale:
+    """
+    The records of one sale: the account, its buyer (the contact, and the person in Marketo), and the deal.
+    """
+
+    account: str
+    contact: str
+    person: int
+    deal: str
+
+
 @dataclass
 class World:
     """
@@ -72,6 +84,19 @@ class World:
 
     def role(self, deal: str, contact: str, **fields: Any) -> str:
         return self.create("OpportunityContactRole", OpportunityId=deal, ContactId=contact, Role="User", **fields)
+
+    def sale(self) -> Sale:
+        """
+        A deal of 30 days ago after a click on an ad, and a demo request of the same buyer since: enough to be engaged.
+        """
+        account = self.account(NumberOfEmployees=500)
+        ada = self.contact(account, "Ada", Title="VP Finance")
+        person = self.known(ada)
+        self.form(person, 52, "cpc")
+        self.form(person, 3, "organic", asset="Demo Request")
+        deal = self.deal(account)
+        self.role(deal, ada)
+        return Sale(account, ada, person, deal)
 
     def known(self, record: str, **fields: Any) -> int:
         """

@@ -15,9 +15,10 @@ from typing import Any
 
 import click
 
-from config.dealfile import Days, DealFile, read_deal, read_instant
+from config.dealfile import Days, DealFile, read_deal
 from config.rulefiles import Rules, load_rules
 from config.settings import load_settings
+from worker.cli.instants import InstantType
 from worker.cli.output import Speech, common, printable, table
 from worker.core.attribution.deal import Deal, Divided, Part, Person, Touch, credit_deal, may_stand
 from worker.core.attribution.explain import share_percent, share_text
@@ -30,23 +31,6 @@ SHORTEST_BAR = 8
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 HEADS = ("TOUCHPOINT", "CHANNEL", "OFFER", "POSITIONS", "SHARE", "AMOUNT")
 LONGEST_NAMES = (40, 24, 18, 12)  # names are cut to the first of these with which the lines fit the terminal
-
-
-class InstantType(click.ParamType["datetime | date"]):
-    """
-    An instant with its time zone, or a day of the organisation's.
-    """
-
-    name = "instant"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | date:
-        """
-        A day alone stays a date.
-        """
-        try:
-            return read_instant(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command("credit")

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,26 +14,23 @@ import click
 import polars as pl
 from sqlalchemy import Connection
 
-from config.dealfile import instant
 from config.errors import ConfigError
-from config.rulefiles import load_rules
 from config.settings import Settings
 from worker.cli import sources
-from worker.cli.credit import InstantType
 from worker.cli.ground import ground
+from worker.cli.moment import AsOf, looking_back, past_moment
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
 from worker.core.funnel.calendar import KINDS
 from worker.core.funnel.totals import Measure, Totals, matching
 from worker.core.instants import to_the_minute
 from worker.core.rules import Rules
-from worker.flows.as_of import Hindsight, Moment
+from worker.flows.as_of import Moment
 from worker.flows.now import now_of
 from worker.flows.reports import catalogue
 from worker.flows.reports.shape import Asked, Report, Standing, Table
 from worker.flows.run import Service
-from worker.store import fiscal, past, reports, views
-from worker.wiring import past_rules
+from worker.store import fiscal, reports, views
 
 NAMES = ("sources", *catalogue.REPORTS)
 # More groups than a screen takes are cut there, and only there.
@@ -51,21 +48,14 @@ FORMULA = tuple("=+-@\t\r\0")
 @click.option("--of", "of", type=click.Choice(["accounts", "people"]), help="What the funnel counts.")
 @click.option("--rows", "as_rows", is_flag=True, help="The rows behind the numbers.")
 @click.option("--where", multiple=True, metavar="GROUP=VALUE", help="Only rows of that group; VALUE empty: none.")
-@click.option(
-    "--as-of",
-    type=InstantType(),
-    metavar="INSTANT",
-    help="As it stood then, by all that is known of it now (2026-11-18T12:00:00Z, or a day).",
-)
-@click.option("--known-then", is_flag=True, help="With --as-of: by what was known then.")
+@past_moment
 @click.option("--csv", "as_csv", is_flag=True, help="Answer in CSV, without totals.")
 @common
 def command(
     name: str,
     subject: tuple[str, ...],
     *,
-    as_of: datetime | date | None,
-    known_then: bool,
+    as_of: AsOf | None,
     as_rows: bool,
     as_csv: bool,
     speech: Speech,
@@ -77,15 +67,12 @@ def command(
 
     --as-of makes the report of a past moment, by the rules in force then; nothing is written.
     """
-    if known_then and as_of is None:
-        raise click.UsageError("give --known-then with --as-of")
     wanted = dict(_pair(each) for each in asked.pop("where"))
     asked |= {"subject": " ".join(subject) or None}
     with ground(meets_org=False) as settings:
         service = service_of(settings, sources=False, decides=False)
         if as_of is not None:
-            moment = Moment(instant(as_of, service.rules.zone, ends=True), known_then)
-            found = _of_past(service, settings, name, moment, asked)
+            found = _of_past(service, settings, name, as_of.moment(service.rules.zone), asked)
         else:
             with service.engine.connect() as connection:
                 if name == "sources":
@@ -109,12 +96,10 @@ def _of_past(service: Service, settings: Settings, name: str, moment: Moment, as
     The report as of a moment.
     """
     catalogue.expect_past(name)
-    rules_of = past_rules(service.engine, load_rules(settings.rules))
-    with past.look_only(service.engine) as connection:
-        hindsight = Hindsight(connection, rules_of)
+    with looking_back(service, settings) as hindsight:
         hindsight.expect_past(moment.at)
         rules = hindsight.rules_at(moment.at)
-        return catalogue.make_as_of(hindsight, name, _asked(connection, rules, moment.at, asked), moment)
+        return catalogue.make_as_of(hindsight, name, _asked(hindsight.connection, rules, moment.at, asked), moment)
 
 
 def _asked(connection: Connection, rules: Rules, now: datetime, options: Mapping[str, Any]) -> Asked:

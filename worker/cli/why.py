@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from config.dealfile import instant
-from config.rulefiles import load_rules
 from config.settings import Settings
-from worker.cli.credit import InstantType
 from worker.cli.ground import ground
+from worker.cli.instants import InstantType
 from worker.cli.learnt import learning
+from worker.cli.moment import AsOf, looking_back, past_moment
 from worker.cli.money import money
 from worker.cli.output import Speech, common, table
 from worker.cli.sync import service_of
@@ -23,9 +23,8 @@ from worker.cli.why_account import flag, standing
 from worker.core.deals import MINOR_DIGITS
 from worker.core.errors import Fatal
 from worker.core.instants import to_the_minute
-from worker.flows.as_of import Hindsight, Moment
 from worker.flows.run import Service
-from worker.store import past, scopes, views
+from worker.store import scopes, views
 
 CLOCKS = {"pipeline": "as of creation", "revenue": "as of the close, or to date while open"}
 SHOWN_ACTS, SHOWN_WRITES = 25, 12
@@ -33,23 +32,10 @@ SHOWN_ACTS, SHOWN_WRITES = 25, 12
 
 @click.command("why")
 @click.argument("words", nargs=-1, required=True)
-@click.option(
-    "--as-of",
-    type=InstantType(),
-    metavar="INSTANT",
-    help="As it held then, by all that is known of it now (2026-11-18T12:00:00Z, or a day).",
-)
-@click.option("--known-then", is_flag=True, help="With --as-of: by what was known then.")
+@past_moment
 @click.option("--since", type=InstantType(), metavar="INSTANT", help="What changed since then, and why.")
 @common
-def command(
-    words: tuple[str, ...],
-    as_of: datetime | date | None,
-    since: datetime | date | None,
-    *,
-    known_then: bool,
-    speech: Speech,
-) -> None:
+def command(words: tuple[str, ...], as_of: AsOf | None, since: datetime | date | None, *, speech: Speech) -> None:
     """
     Why a record says what it says: give a Salesforce id, an e-mail address, a domain, or a full name.
 
@@ -59,7 +45,7 @@ def command(
     --as-of decides again for a past moment, by the rules in force then. --since tells what new acts, time, other rules
     and late data each did to a flag, a stage or a credit.
     """
-    if (as_of is not None and since is not None) or (known_then and as_of is None):
+    if as_of is not None and since is not None:
         raise click.UsageError("give --as-of, with or without --known-then, or --since")
     asked = " ".join(words)
     with ground(meets_org=False) as settings:
@@ -75,7 +61,7 @@ def command(
             if as_of is None and since is None:
                 answers = [views.why(connection, each["kind"], each["id"]) for each in found]
         if as_of is not None or since is not None:
-            _past(service, settings, found, as_of, since, known_then=known_then, speech=speech)
+            _past(service, settings, found, as_of, since, speech)
             return
     speech.answer(answers[0] if len(answers) == 1 else answers, lambda: _told(answers, service.rules.currency))
 
@@ -84,21 +70,17 @@ def _past(
     service: Service,
     settings: Settings,
     found: list[dict[str, Any]],
-    as_of: datetime | date | None,
+    as_of: AsOf | None,
     since: datetime | date | None,
-    *,
-    known_then: bool,
     speech: Speech,
 ) -> None:
     """
     Answer for a past moment, or for what changed since one.
     """
     from worker.cli import past as then
-    from worker.wiring import past_rules
 
-    rules_of, zone = past_rules(service.engine, load_rules(settings.rules)), service.rules.zone
-    with past.look_only(service.engine) as connection:
-        hindsight = Hindsight(connection, rules_of)
+    zone = service.rules.zone
+    with looking_back(service, settings) as hindsight:
         if since is not None:
             at = instant(since, zone, ends=True)
             changed = [then.since(hindsight, each["kind"], each["id"], at) for each in found]
@@ -113,7 +95,7 @@ def _past(
                 ),
             )
         elif as_of is not None:
-            moment = Moment(instant(as_of, zone, ends=True), known_then)
+            moment = as_of.moment(zone)
             answers = [then.as_of(hindsight, each["kind"], each["id"], moment) for each in found]
             speech.answer(answers[0] if len(answers) == 1 else answers, lambda: _told(answers, service.rules.currency))
 

@@ -1,5 +1,6 @@
 """
-Writes instants for people. Pure: what is exact stays exact in JSON, only pages and tables come here.
+Writes instants: to the minute for people, on pages and in tables; to the second where no more is known. Pure. What is
+exact stays exact in JSON and does not come here; how a platform wants its instants is that platform's connector's.
 """
 
 from datetime import UTC, datetime
@@ -24,3 +25,10 @@ def to_the_minute(instant: datetime | str | None) -> str:
     if moment.tzinfo is None:
         return str(instant)
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def to_the_second(instant: datetime) -> str:
+    """
+    An aware instant as ``2026-11-22T13:52:07Z``; what there is of a second is cut off.
+    """
+    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from worker.core import budget
 from worker.core.budget import DAY, HOUR, PROBE_AFTER, Hold, Shares, Standing
 from worker.core.errors import Retriable
+from worker.core.instants import to_the_second
 from worker.flows.run import Run, Service
 from worker.store import apicalls, cursors
 
@@ -78,7 +79,7 @@ def _told(found: Standing, source: str, zone: str) -> dict[str, Any]:
         "source": source,
         "used": found.used,
         "allowed": found.allowed,
-        "answered_at": _text(found.answered_at),
+        "answered_at": to_the_second(found.answered_at),
         "ours": found.ours_used,
         "by_purpose": found.by_purpose,
         "cap": found.cap,
@@ -86,14 +87,14 @@ def _told(found: Standing, source: str, zone: str) -> dict[str, Any]:
         "floor": found.allowed - found.line,
         "floor_percent": str(found.shares.floor_percent),
         "forecast": {
-            "at": _text(midnight),
+            "at": to_the_second(midnight),
             "zone": zone,
             "used": expected.used,
             "ours": expected.ours,
-            "full_at": _text(expected.full_at) if expected.full_at else None,
+            "full_at": to_the_second(expected.full_at) if expected.full_at else None,
         },
         "held": [
-            {"purpose": hold.purpose, "bound": hold.bound, "why": _why(found, hold), "until": _text(hold.until)}
+            {"purpose": hold.purpose, "bound": hold.bound, "why": _why(found, hold), "until": to_the_second(hold.until)}
             for hold in budget.holds(found)
         ],
     }
@@ -123,7 +124,3 @@ def _why(found: Standing, hold: Hold) -> str:
         f"{found.allowed - found.line:,} ({found.shares.floor_percent} %) are left to everybody else"
         + (f", and {reserve:,} more to what is more urgent" if reserve else "")
     )
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

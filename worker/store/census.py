@@ -9,12 +9,13 @@ the sweep flow, and by whoever wants one.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from psycopg import sql
 from sqlalchemy import Connection, text
 
+from worker.core.instants import to_the_second
 from worker.store import staging
 from worker.store.bulk import cursor_of
 
@@ -260,7 +261,7 @@ def prove(
         "unsettled_here": new_here,
         "hidden": hidden,
     }
-    again = {} if moved_at is None else {"again_at": _text(moved_at + overlap + _SETTLED_SURELY)}
+    again = {} if moved_at is None else {"again_at": to_the_second(moved_at + overlap + _SETTLED_SURELY)}
     connection.execute(
         text(
             """
@@ -273,10 +274,6 @@ def prove(
     )
     connection.execute(text("DELETE FROM census WHERE stream = :stream"), {"stream": stream})
     return proof
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def postpone(connection: Connection, stream: str) -> None:

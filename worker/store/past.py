@@ -389,11 +389,8 @@ def close_days(connection: Connection, opportunity_ids: Sequence[int]) -> pl.Dat
     """
     opportunity_id and close_on of these deals as they stand now.
     """
-    return fetch(
-        connection,
-        "SELECT id, close_on FROM opportunity WHERE id = ANY(%(ids)s) ORDER BY id",
-        {"ids": list(opportunity_ids)},
-        {"opportunity_id": pl.Int64, "close_on": pl.Date},
+    return _today(
+        connection, "opportunity", "close_on", opportunity_ids, {"opportunity_id": pl.Int64, "close_on": pl.Date}
     )
 
 
@@ -409,24 +406,23 @@ def people_named(connection: Connection, person_ids: Sequence[int]) -> pl.DataFr
     """
     person_id and person: what these people are called.
     """
-    return fetch(
-        connection,
-        "SELECT id, nullif(concat_ws(' ', first_name, last_name), '') FROM person WHERE id = ANY(%(ids)s) ORDER BY id",
-        {"ids": list(person_ids)},
-        {"person_id": pl.Int64, "person": pl.String},
-    )
+    name = "nullif(concat_ws(' ', first_name, last_name), '')"
+    return _today(connection, "person", name, person_ids, {"person_id": pl.Int64, "person": pl.String})
 
 
 def deals_named(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
     """
     opportunity_id and deal: what these deals are called.
     """
-    return fetch(
-        connection,
-        "SELECT id, name FROM opportunity WHERE id = ANY(%(ids)s) ORDER BY id",
-        {"ids": list(opportunity_ids)},
-        {"opportunity_id": pl.Int64, "deal": pl.String},
-    )
+    return _today(connection, "opportunity", "name", opportunity_ids, {"opportunity_id": pl.Int64, "deal": pl.String})
+
+
+def _today(connection: Connection, kind: str, cell: str, ids: Sequence[int], schema: Schema) -> pl.DataFrame:
+    """
+    What of golden records has no past: their ids and one cell, by id.
+    """
+    statement = f"SELECT id, {cell} FROM {kind} WHERE id = ANY(%(ids)s) ORDER BY id"
+    return fetch(connection, statement, {"ids": list(ids)}, schema)
 
 
 def deleted_since(connection: Connection, at: datetime) -> dict[str, int]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.attribution.worlds import World
+from tests.core.attribution.worlds import World, day, deal_row
 from worker.core.attribution import AttributionRules, build_paths, positions_text, sentences, share_percent, share_text
 from worker.core.attribution.explain import Facts, Told, sentence
 
@@ -39,27 +39,13 @@ def test_percent_has_the_digits_of_its_field() -> None:
     assert positions_text(["FT", "LC"]) == "FT; LC"
 
 
-def day(month: int, number: int, year: int = 2026) -> datetime:
-    return datetime(year, month, number, 12, tzinfo=UTC)
-
-
 def world(
     touches: list[tuple[Any, ...]], *, people: int = 4, role: str | None = "Decision Maker", **deal: Any
 ) -> World:
-    row = {
-        "opportunity_id": 1,
-        "account_id": 1,
-        "currency": "EUR",
-        "amount_units": 1,
-        "digits": 0,
-        "created_at": day(7, 20),
-        "closed_at": day(9, 1),
-        "outcome": "won",
-    }
     person = {"opportunity_id": 1, "role": role, "is_primary": False, "lead_created_at": day(6, 3)}
     columns = ("touch_id", "occurred_at", "type", "offer", "team")
     return World(
-        [row | deal],
+        [deal_row(1, day(7, 20), day(9, 1)) | deal],
         [person | {"person_id": number} for number in range(1, people + 1)],
         [{"person_id": 1, "channel": "Web", "campaign": None} | dict(zip(columns, t, strict=True)) for t in touches],
         [],

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.attribution.worlds import START, World, worlds
+from tests.core.attribution.worlds import START, World, deal_row, worlds
 from worker.core.attribution import AttributionRules, Model, allot, allot_wide, build_paths, wide_schema
 from worker.core.attribution.learnings import Learning, LearnRule, days_to_learn_from, in_force
 from worker.core.errors import Fatal
@@ -37,16 +37,7 @@ def rules_with(*learnings: Learning, **models: Model) -> AttributionRules:
 
 
 def deal(number: int, created: datetime, closed: datetime | None = None) -> dict[str, object]:
-    return {
-        "opportunity_id": number,
-        "account_id": 1,
-        "currency": "EUR",
-        "amount_units": 1_000,
-        "digits": 2,
-        "created_at": created,
-        "closed_at": closed,
-        "outcome": "won" if closed else "open",
-    }
+    return deal_row(number, created, closed, amount_units=1_000, digits=2)
 
 
 def world(*deals: dict[str, object]) -> World:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.core.attribution.worlds import World, touch_row
+from tests.core.attribution.worlds import World, deal_row, touch_row
 from worker.core.attribution import (
     AttributionRules,
     Model,
@@ -28,17 +28,7 @@ AS_OF = CREATED + timedelta(days=120)
 
 
 def deal(number: int = 1, **changes: Any) -> dict[str, Any]:
-    row = {
-        "opportunity_id": number,
-        "account_id": 1,
-        "currency": "EUR",
-        "amount_units": 100_000,
-        "digits": 2,
-        "created_at": CREATED,
-        "closed_at": CLOSED,
-        "outcome": "won",
-    }
-    return row | changes
+    return deal_row(number, CREATED, CLOSED, amount_units=100_000, digits=2) | changes
 
 
 def person(

@@ -3,24 +3,19 @@ A sourcing team that an administrator has set: which statement holds, and what g
 """
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.attribution.worlds import World, worlds
+from tests.core.attribution.worlds import World, day, deal_row, worlds
 from worker.core.attribution import AttributionRules, build_paths, sentences
 from worker.core.attribution.sourcing import BY_HAND, STATEMENT, in_force, overridden, with_openings
 from worker.core.frames import INSTANT
 
 RULES = AttributionRules(version="3")
 TEAMS = ("marketing", "sales", "partner", "customer_success")
-
-
-def day(month: int, number: int) -> datetime:
-    return datetime(2026, month, number, 12, tzinfo=UTC)
 
 
 AS_OF = day(11, 18)
@@ -38,18 +33,7 @@ def said(*statements: tuple[int, str | None, str | None], deal: int = 1) -> pl.D
 def world(*touches: tuple[Any, ...]) -> World:
     columns = ("touch_id", "occurred_at", "type", "channel", "offer", "team")
     return World(
-        [
-            {
-                "opportunity_id": 1,
-                "account_id": 1,
-                "currency": "EUR",
-                "amount_units": 1,
-                "digits": 0,
-                "created_at": day(7, 20),
-                "closed_at": day(9, 1),
-                "outcome": "won",
-            }
-        ],
+        [deal_row(1, day(7, 20), day(9, 1))],
         [{"opportunity_id": 1, "person_id": 1, "role": "User", "is_primary": False, "lead_created_at": day(6, 3)}],
         [{"person_id": 1, "campaign": None} | dict(zip(columns, touch, strict=True)) for touch in touches],
         [],

@@ -46,21 +46,44 @@ class World:
         )
 
 
+def day(month: int, number: int, year: int = 2026) -> datetime:
+    """
+    Its noon.
+    """
+    return datetime(year, month, number, 12, tzinfo=UTC)
+
+
+def deal_row(number: int, created: datetime, closed: datetime | None, **changes: Any) -> dict[str, Any]:
+    """
+    A deal over one euro: won where it is closed, else open.
+    """
+    row = {
+        "opportunity_id": number,
+        "account_id": 1,
+        "currency": "EUR",
+        "amount_units": 1,
+        "digits": 0,
+        "created_at": created,
+        "closed_at": closed,
+        "outcome": "open" if closed is None else "won",
+    }
+    return row | changes
+
+
 @st.composite
 def deal_rows(draw: st.DrawFn, opportunity_id: int) -> dict[str, Any]:
     outcome = draw(st.sampled_from(["open", "won", "lost"]))
     created = draw(days)
     later = draw(st.integers(-1, LAST_DAY))
-    return {
-        "opportunity_id": opportunity_id,
-        "account_id": opportunity_id % 2,
-        "currency": "EUR",
-        "amount_units": draw(amounts),
-        "digits": draw(st.sampled_from([0, 2, 3])),
-        "created_at": created,
-        "closed_at": None if outcome == "open" else created + timedelta(days=later),
-        "outcome": outcome,
-    }
+    return deal_row(
+        opportunity_id,
+        created,
+        None if outcome == "open" else created + timedelta(days=later),
+        account_id=opportunity_id % 2,
+        amount_units=draw(amounts),
+        digits=draw(st.sampled_from([0, 2, 3])),
+        outcome=outcome,
+    )
 
 
 @st.composite

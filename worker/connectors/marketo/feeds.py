@@ -7,10 +7,11 @@ normal and not the end. Activities and people build on it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from worker.connectors.marketo.client import MarketoClient
+from worker.connectors.marketo.mapping import spelled
 from worker.connectors.marketo.refusals import CallRefused
 from worker.core.errors import Retriable
 
@@ -37,8 +38,7 @@ def first_token(client: MarketoClient, since: datetime) -> str:
     """
     The token from which everything dated at or after ``since`` is read.
     """
-    asked = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    answer = client.get("/rest/v1/activities/pagingtoken.json", {"sinceDatetime": asked})
+    answer = client.get("/rest/v1/activities/pagingtoken.json", {"sinceDatetime": spelled(since)})
     return _token_of(answer)
 
 

@@ -96,6 +96,13 @@ def instant(text: Any) -> datetime | None:
         return None
 
 
+def spelled(at: datetime) -> str:
+    """
+    "2026-11-18T09:30:00Z", as Marketo takes the ends of a window.
+    """
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def canonical(at: datetime) -> str:
     """
     "2026-11-18T09:30:00.000Z".

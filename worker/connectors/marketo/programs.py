@@ -6,13 +6,12 @@ call.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from worker.connectors.base import Cursor, Page
 from worker.connectors.marketo.client import MarketoClient
-from worker.connectors.marketo.mapping import PROGRAM_COLUMNS, Row, cost_of, program_row, text_of
+from worker.connectors.marketo.mapping import PROGRAM_COLUMNS, Row, cost_of, program_row, spelled, text_of
 from worker.core.errors import Fatal
 
 # Programs in one call, a limit of Marketo's (read 2026-11).
@@ -48,9 +47,9 @@ class ProgramReader:
         while True:
             params = {"maxReturn": str(_PER_CALL), "offset": str(offset)}
             if cursor.lo is not None:
-                params["earliestUpdatedAt"] = _asked(cursor.lo)
+                params["earliestUpdatedAt"] = spelled(cursor.lo)
             if cursor.hi is not None:
-                params["latestUpdatedAt"] = _asked(cursor.hi)
+                params["latestUpdatedAt"] = spelled(cursor.hi)
             programs = self._client.get("/rest/asset/v1/programs.json", params).get("result") or []
             offset += len(programs)
             is_last = len(programs) < _PER_CALL
@@ -93,7 +92,3 @@ class ProgramReader:
             raise Fatal("HW-314", f"{program_id[:40]!r} is not the number of a program in Marketo")
         found = self._client.get(f"/rest/asset/v1/program/{program_id}.json", {}).get("result") or []
         return found[0] if found else None
-
-
-def _asked(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
