@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import polars as pl
 from sqlalchemy import Connection
 
+from worker.core.chain import run
 from worker.core.engagement.backtest import REPLAY_WEEKS, Backtest, compare, replay
 from worker.core.engagement.fit import factors_of
 from worker.core.engagement.fit import scored as fit_scored
@@ -28,7 +29,7 @@ def backtest(connection: Connection, rules: Rules, on: date) -> Backtest:
     since = end - timedelta(days=rules.engagement.window_days, weeks=REPLAY_WEEKS)
     known = standings.past_accounts(connection, MOST_ACCOUNTS).filter(pl.col("created_on") <= on)
     fit = fit_scored(rules.standing.fit, factors_of(rules.standing.fit, what_was_learnt(connection).fit))
-    companies = with_company(known, rules.standing).with_columns(**fit)
+    companies = run(with_company(known, rules.standing).with_columns(**fit))
     parts = []
     for start in range(0, companies.height, AT_A_TIME):
         part = companies.slice(start, AT_A_TIME).with_columns(

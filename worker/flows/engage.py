@@ -8,13 +8,15 @@ from datetime import datetime
 import polars as pl
 from sqlalchemy import Connection
 
+from worker.core.chain import run as run_chain
 from worker.core.engagement.fit import learnt_fit_from
 from worker.core.engagement.in_market import in_market_from
 from worker.core.engagement.levels import levels
 from worker.core.engagement.standing import FACTS, Learnt, Stood, stand, window_start
 from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT
 from worker.core.rules import Rules
-from worker.core.touchpoints.screens import screened
+from worker.core.touchpoints.screens import with_screens
+from worker.flows.computed import computed
 from worker.flows.run import Run
 from worker.store import decisions, dues, matching, standings
 
@@ -51,7 +53,7 @@ def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Le
         email_opt_out=tracking.email_opt_out,
     )
     deals = standings.deals_of(connection, account_ids, run.rules.deals.exclude_types)
-    stood = stood_by(accounts, facts, deals, run.rules, learnt, now=run.now)
+    stood = computed(lambda: stood_by(accounts, facts, deals, run.rules, learnt, now=run.now))
     changed = decisions.save_flags(connection, stood.flags, rule_version=run.rules.version, now=run.now)
     version = run.rules.version
     standings.save_standings(connection, accounts, stood.standings, rule_version=version, now=run.now)
@@ -69,14 +71,16 @@ def stood_by(
     What these rules make of the accounts (ACCOUNT_FACTS), what was done there (ACT_FACTS) and their deals (of
     ``standings.deals_of``).
     """
-    news = facts.filter("is_new")["account_id"]
-    own = pl.col("domain").is_in(sorted(rules.own_domains))
-    given = accounts.select(
-        *ENGAGEMENT_ACCOUNT,
-        "alerted_at",
-        *FACTS,
-        has_new_act=pl.col("account_id").is_in(news.implode()) | pl.col("decided_at").is_null(),
-        excluded=pl.when(own).then(pl.lit("own staff")),
+    news = facts.lazy().filter("is_new").select("account_id", has_new_act=pl.lit(value=True)).unique()
+    own = sorted(rules.own_domains)
+    given = run_chain(
+        accounts.lazy()
+        .select(*ENGAGEMENT_ACCOUNT, "alerted_at", *FACTS, is_first=pl.col("decided_at").is_null())
+        .join(news, on="account_id", how="left", maintain_order="left")
+        .with_columns(
+            has_new_act=pl.coalesce("has_new_act", "is_first"),
+            excluded=pl.when(pl.col("domain").is_in(own)).then(pl.lit("own staff")),
+        )
     )
     return stand(
         given,
@@ -93,18 +97,19 @@ def acts_of(facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     The acts with the level and role of who did them, and why one earns nothing: it is our own staff's, somebody's who
     opted out of being tracked, or a screen's.
     """
-    own = pl.col("email").str.to_lowercase().str.extract(r"@(.+)$", 1).is_in(sorted(rules.own_domains))
-    return (
-        facts.with_columns(screen=screened(facts, rules.screens))
-        .join(levels(facts["title"], rules.levels), on="title", how="left", nulls_equal=True, maintain_order="left")
-        .select(
-            *ACT,
-            screened=pl.when(own.fill_null(value=False))
-            .then(pl.lit("own staff"))
-            .when(pl.col("opted_out").fill_null(value=False))
-            .then(pl.lit("opted out of tracking"))
-            .otherwise("screen"),
+    own = pl.col("email_domain").is_in(sorted(rules.own_domains))
+    known = levels(facts["title"], rules.levels).lazy()
+    return run_chain(
+        with_screens(facts.lazy(), rules.screens)
+        .join(known, on="title", how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(
+            screened=pl.coalesce(
+                pl.when(own).then(pl.lit("own staff")),
+                pl.when("opted_out").then(pl.lit("opted out of tracking")),
+                "screened",
+            )
         )
+        .select(*ACT, "screened")
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 from sqlalchemy import Connection
 
+from worker.core.chain import run as run_chain
 from worker.core.engagement.fit import learn_fit, won_and_lost
 from worker.core.engagement.in_market import InMarket, in_market_from, kinds_of, learn_in_market
 from worker.core.engagement.levels import levels
@@ -96,7 +97,7 @@ def _is_of_today(kind: str, model: str | None) -> bool:
 
 def _fit(history: History, rules: Rules, _now: datetime) -> tuple[str | None, str]:
     accounts, _, deals = history
-    known = with_company(accounts, rules.standing).join(won_and_lost(deals), on="account_id")
+    known = run_chain(with_company(accounts, rules.standing).join(won_and_lost(deals).lazy(), on="account_id"))
     found = learn_fit(known, rules.standing.fit)
     if isinstance(found, str):
         return None, found

@@ -5,7 +5,7 @@ Whose acts are kept and shown and never reach sales, and why.
 import polars as pl
 import pytest
 
-from worker.core.touchpoints.screens import Screen, screened
+from worker.core.touchpoints.screens import Screen, with_screens
 
 SCREENS = (
     Screen("Junk: made-up address", domains=("example.com", "Mailinator.com")),
@@ -16,7 +16,7 @@ SCREENS = (
 
 def label(email: str | None, title: str | None = None, screens: tuple[Screen, ...] = SCREENS) -> str | None:
     people = pl.DataFrame({"email": [email], "title": [title]}, schema={"email": pl.String, "title": pl.String})
-    found: str | None = screened(people, screens).item()
+    found: str | None = with_screens(people.lazy(), screens).select("screened").collect().item()
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.chain import run
 from worker.core.errors import Fatal
 
 PARTS: Final = ("economic", "technical", "purchasing", "influencer", "end_user")
@@ -73,10 +74,10 @@ def _part(level: str | None, label: str | None, rules: GroupRules) -> str | None
     return None
 
 
-def with_parts(acts: pl.DataFrame, rules: GroupRules) -> pl.DataFrame:
+def with_parts(acts: pl.DataFrame, rules: GroupRules) -> pl.LazyFrame:
     """
     The acts with the ``part`` of the person behind each.
     """
-    pairs = acts.select("level", "role_label").unique()
-    known = pairs.with_columns(part=pl.Series(parts_of(list(pairs.iter_rows()), rules), dtype=pl.String))
-    return acts.join(known, on=["level", "role_label"], how="left", nulls_equal=True, maintain_order="left")
+    pairs = run(acts.lazy().select("level", "role_label").unique())
+    known = pairs.lazy().with_columns(part=pl.Series(parts_of(pairs.rows(), rules), dtype=pl.String))
+    return acts.lazy().join(known, on=["level", "role_label"], how="left", nulls_equal=True, maintain_order="left")

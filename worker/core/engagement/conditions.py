@@ -9,7 +9,6 @@ facts there are is ``FACTS``; a field of the customer's own is ``extra.<name>``.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import reduce
 from typing import Final
 
 import polars as pl
@@ -82,7 +81,7 @@ def all_hold(conditions: Sequence[Condition]) -> pl.Expr:
     """
     if not conditions:
         return pl.lit(value=True)
-    return reduce(lambda left, right: left & right, map(holds, conditions))
+    return pl.all_horizontal(map(holds, conditions))
 
 
 def words(condition: Condition) -> str:
@@ -116,7 +115,7 @@ def _answer(condition: Condition) -> pl.Expr:
             )
         case "at_least" | "below":
             # A field of the customer's own is text that may or may not be a number.
-            number = fact.cast(pl.Float64, strict=False)
+            number = fact if condition.fact in NUMBERS else fact.cast(pl.Float64, strict=False)
             limit = float(condition.values[0])
             return (number >= limit if condition.test == "at_least" else number < limit).fill_null(value=False)
         case "in":

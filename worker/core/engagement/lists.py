@@ -65,7 +65,7 @@ def in_profile(profile: Sequence[Sequence[Condition]]) -> pl.Expr:
     return pl.any_horizontal([all_hold(line) for line in profile]) if profile else pl.lit(value=False)
 
 
-def with_lists(facts: pl.DataFrame, rules: ListRules) -> pl.DataFrame:
+def with_lists(facts: pl.LazyFrame, rules: ListRules) -> pl.LazyFrame:
     """
     The facts with ``in_profile`` and ``list``, the names of the lists each account is in, in the order of the rules.
     Reads ``record_ids`` (the account's own Salesforce ids) and ``domain``. A list may build on those before it.

@@ -6,6 +6,7 @@ once for weight and once for age; ages count UTC days, so a score changes at mid
 new act. It decides no flag (``flags`` does, its only caller).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
@@ -14,7 +15,9 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.engagement.rules import EngagementRules, milli
+from worker.core.chain import run
+from worker.core.engagement.rules import EngagementRules, Number, milli
+from worker.core.errors import Fatal
 
 ONE: Final = 1_000_000_000  # the age factor's unit: a billionth is exact enough for thousandths of a point
 
@@ -22,8 +25,8 @@ ONE: Final = 1_000_000_000  # the age factor's unit: a billionth is exact enough
 @dataclass(frozen=True)
 class Scored:
     """
-    The acts of the window with their points: ``inside`` as ``counted`` gives them, ``acts`` with points_milli, at their
-    age and inside the limit of account acts; and the age factors.
+    The acts of the window with their points: ``inside`` as ``counted`` gives them, ``acts`` the same with points_milli
+    cut to the limit of account acts; and the age factors.
     """
 
     inside: pl.DataFrame
@@ -31,38 +34,48 @@ class Scored:
     factors: pl.Series
 
 
-def scored(acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> Scored:
+def scored(acts: pl.LazyFrame, rules: EngagementRules, *, now: datetime) -> Scored:
     """
-    Everything that the acts (with the ``tier`` of their account) are worth at ``now``.
+    Everything that the acts (with the ``tier`` of their account) are worth at ``now``. Raises Fatal HW-901 for an act
+    that is there twice.
     """
     factors = age_factors(rules)
-    inside = counted(acts, rules, now=now)
-    points = aged(pl.col("base_milli"), pl.col("age_days"), factors)
-    return Scored(inside, trimmed(inside.with_columns(points_milli=points), rules), factors)
+    inside = counted(acts, rules, factors, now=now)
+    return Scored(inside, trimmed(inside, rules), factors)
 
 
-def counted(acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+def counted(acts: pl.LazyFrame, rules: EngagementRules, factors: pl.Series, *, now: datetime) -> pl.DataFrame:
     """
     The acts (with ``tier``) that lie in the window at ``now`` and whose type has points, each with raw_milli,
-    weight_milli, base_milli (raw x weight; 0 where screened or over the cap), capped, age_days and occurred_on.
+    weight_milli, base_milli (raw x weight; 0 where screened or over the cap), capped, age_days, occurred_on, and
+    points_milli (at their age).
     """
-    occurred_on = pl.col("occurred_at").dt.date()
-    age_days = (pl.lit(now.astimezone(UTC).date()) - occurred_on).dt.total_days()
-    window = (
-        acts.filter(pl.col("occurred_at") <= now, age_days < rules.window_days)
-        .join(_priced(rules), on="type", maintain_order="left")
-        .with_columns(occurred_on=occurred_on, age_days=age_days, weight_milli=_weight(rules))
+    window = run(
+        acts.filter(pl.col("occurred_at") <= now)
+        .with_columns(occurred_on=_OCCURRED_ON, today=pl.lit(now.astimezone(UTC).date()))
+        .with_columns(age_days=_AGE_DAYS)
+        .filter(pl.col("age_days") < rules.window_days)
+        .join(_priced(rules).lazy(), on="type", maintain_order="left")
+        .with_columns(_weights(rules))
     )
-    over = _over_cap(window)
-    if over.is_empty():
-        capped = window.with_columns(capped=pl.lit(value=False))
-    else:
-        capped = window.join(over, on="act_id", how="left", maintain_order="left").with_columns(
-            pl.col("capped").fill_null(value=False)
-        )
-    base = (pl.col("raw_milli") * pl.col("weight_milli") + 500) // 1000
-    nothing = pl.col("capped") | pl.col("screened").is_not_null()
-    return capped.with_columns(base_milli=pl.when(nothing).then(0).otherwise(base))
+    if window["act_id"].n_unique() != window.height:
+        raise Fatal("HW-901", "engagement was given an act more than once")
+    return run(
+        _capped(window)
+        .with_columns(weight_milli=_WEIGHT)
+        .with_columns(base_milli=_BASE)
+        .with_columns(points_milli=aged(pl.col("base_milli"), pl.col("age_days"), factors))
+        .drop("today", "weight_of_level", "weight_of_role", "weight_of_tier")
+    )
+
+
+_OCCURRED_ON: Final = pl.col("occurred_at").dt.date()
+_AGE_DAYS: Final = (pl.col("today") - pl.col("occurred_on")).dt.total_days()
+_BASE: Final = (
+    pl.when(pl.col("capped") | pl.col("screened").is_not_null())
+    .then(0)
+    .otherwise((pl.col("raw_milli") * pl.col("weight_milli") + 500) // 1000)
+)
 
 
 @lru_cache(maxsize=16)
@@ -119,50 +132,71 @@ def trimmed(acts: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
     """
     if not acts["person_id"].null_count():
         return acts
-    limit = account_acts_limit(rules)
-    lone = acts.filter(pl.col("person_id").is_null()).sort(
-        "account_id", "occurred_at", "act_id", descending=[False, True, True]
+    lone = (
+        acts.lazy()
+        .filter(pl.col("person_id").is_null())
+        .sort("account_id", "occurred_at", "act_id", descending=[False, True, True])
+        .with_columns(before=_BEFORE)
+        .with_columns(room=pl.max_horizontal(account_acts_limit(rules) - pl.col("before"), 0))
+        .with_columns(points_milli=pl.min_horizontal("points_milli", "room"))
+        .drop("before", "room")
     )
-    before = pl.col("points_milli").cum_sum().over("account_id") - pl.col("points_milli")
-    room = pl.max_horizontal(pl.lit(limit) - before, pl.lit(0))
-    cut = lone.with_columns(pl.min_horizontal("points_milli", room).alias("points_milli"))
-    return pl.concat([acts.filter(pl.col("person_id").is_not_null()), cut])
+    return run(pl.concat([acts.lazy().filter(pl.col("person_id").is_not_null()), lone]))
+
+
+_BEFORE: Final = pl.col("points_milli").cum_sum().over("account_id") - pl.col("points_milli")
 
 
 @lru_cache(maxsize=16)
-def _weight(rules: EngagementRules) -> pl.Expr:
+def _weights(rules: EngagementRules) -> list[pl.Expr]:
     """
-    Level x role x tier in thousandths. An unknown level, role or tier weighs 1, and so does an act without a person.
+    The weights of level, role and tier in thousandths. An unknown one weighs 1.
     """
-    levels = _looked_up("level", {name: milli(weight) for name, weight in rules.level_weights.items()})
-    roles = _looked_up("role_label", {name: milli(weight) for name, weight in rules.role_weights.items()})
-    tiers = _looked_up("tier", {name: milli(weight) for name, weight in rules.tier_weights.items()})
-    whose = pl.when(pl.col("person_id").is_null()).then(1_000_000).otherwise(levels * roles)
-    return (whose * tiers + 500_000) // 1_000_000
+    return [
+        _looked_up("level", rules.level_weights).alias("weight_of_level"),
+        _looked_up("role_label", rules.role_weights).alias("weight_of_role"),
+        _looked_up("tier", rules.tier_weights).alias("weight_of_tier"),
+    ]
 
 
-def _looked_up(column: str, weights: dict[str, int]) -> pl.Expr:
+def _looked_up(column: str, weights: Mapping[str, Number]) -> pl.Expr:
     if not weights:
         return pl.lit(1000, pl.Int64)
-    return pl.col(column).replace_strict(weights, default=1000, return_dtype=pl.Int64)
+    known = {name: milli(weight) for name, weight in weights.items()}
+    return pl.col(column).replace_strict(known, default=1000, return_dtype=pl.Int64)
 
 
-def _over_cap(acts: pl.DataFrame) -> pl.DataFrame:
+# Level x role x tier in thousandths; an act without a person has neither level nor role.
+_WHOSE: Final = (
+    pl.when(pl.col("person_id").is_null())
+    .then(1_000_000)
+    .otherwise(pl.col("weight_of_level") * pl.col("weight_of_role"))
+)
+_WEIGHT: Final = (_WHOSE * pl.col("weight_of_tier") + 500_000) // 1_000_000
+
+
+def _capped(acts: pl.DataFrame) -> pl.LazyFrame:
     """
-    act_id and capped = true of the acts beyond their type's cap (``most``).
+    The acts with ``capped``, whether one is beyond its type's cap (``most``).
 
     The latest of a day or week are kept. So an act that leaves the window never lets in one that was over the cap: a
     score cannot rise by passing time.
     """
+    if acts["most"].null_count() == acts.height:
+        return acts.lazy().with_columns(capped=pl.lit(value=False))
     # A screened act earns nothing and must not use up the room of one that does.
-    open_acts = acts.filter(pl.col("screened").is_null() & pl.col("most").is_not_null())
-    if open_acts.is_empty():
-        return pl.DataFrame(schema={"act_id": pl.String, "capped": pl.Boolean})
-    bucket = pl.when(pl.col("per") == "week").then(pl.col("occurred_on").dt.truncate("1w")).otherwise("occurred_on")
-    return (
-        open_acts.with_columns(bucket.alias("bucket"))
+    beyond = run(
+        acts.lazy()
+        .with_row_index("row")
+        .filter(pl.col("screened").is_null() & pl.col("most").is_not_null())
+        .with_columns(bucket=_BUCKET)
         .sort("occurred_at", "act_id", descending=True)
-        .with_columns(pl.int_range(pl.len()).over("account_id", "person_id", "type", "bucket").alias("place"))
+        .with_columns(place=pl.int_range(pl.len()).over("account_id", "person_id", "type", "bucket"))
         .filter(pl.col("place") >= pl.col("most"))
-        .select("act_id", pl.lit(value=True).alias("capped"))
+        .select("row")
     )
+    none = pl.Series("capped", [False]).new_from_index(0, acts.height)
+    return acts.lazy().with_columns(none.scatter(beyond["row"], values=True))
+
+
+_BUCKET: Final = pl.when(pl.col("per") == "week").then(pl.col("occurred_on").dt.truncate("1w")).otherwise("occurred_on")

@@ -5,23 +5,21 @@ The sentence fits a text field of 255 characters. It decides nothing; ``flags`` 
 """
 
 import json
-from collections.abc import Iterable
-from datetime import date
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
+from worker.core.chain import run
 from worker.core.engagement.points import ONE, age_factors
 from worker.core.engagement.rules import LEVELS, EngagementRules, milli
 
 LONGEST: Final = 255  # Salesforce's Text field
 _LONGEST_LABEL: Final = 60
 _MOST_ROLES: Final = 4
-_BASIC_PLANE: Final = 0xFFFF
+_BEYOND_BASIC_PLANE: Final = r"[\x{10000}-\x{10FFFF}]"
 _LEAST_ACTS: Final = 30  # characters for the acts; where roles leave less, the people are only counted
-_LACKS: Final = ("engaged", "short", "people_short", "stale", "is_no_target")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAY: Final = "%-d %b %Y"
 
 
 def sentences(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> pl.Series:
@@ -29,34 +27,32 @@ def sentences(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRule
     One sentence an account, in the order of ``decided``: what ``flags`` decided. ``scored`` are the acts with points.
     """
     earning = scored.filter(pl.col("points_milli") > 0)
-    labels = _labels(earning, rules)
-    frames = decided.select(
-        "account_id",
-        "engaged",
-        "excluded",
-        "until_on",
-        "people_count",
-        "is_no_target",
-        stale=~pl.col("human_is_fresh"),
-        short=pl.col("points_milli") < milli(rules.enter_points),
-        people_short=pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)),
-    ).join(_people(earning), on="account_id", how="left", maintain_order="left")
-    framed = (
-        frames.join(_leads(frames), on=_LACKS, how="left", nulls_equal=True, maintain_order="left")
-        .with_columns(_tail(frames["until_on"]), *_WHO)
+    framed = run(
+        decided.lazy()
+        .select(*_DECIDED, short=pl.col("points_milli") < milli(rules.enter_points))
+        .join(_people(earning), on="account_id", how="left", maintain_order="left")
+        .with_columns(_NEEDS)
+        .with_columns(_LEAD, _TAIL, *_COUNTED)
+        .with_columns(_WHO)
+        .with_columns(_LENGTHS)
         .with_columns(_START)
     )
-    rooms = framed.select("account_id", "room")
-    what = _what(labels.join(rooms, on="account_id", maintain_order="left"))
-    nothing = pl.lit(f"No counted act in {rules.window_days} days") + pl.col("tail")
-    left_out = (pl.lit("Not engaged: left out (") + pl.col("excluded") + ").").str.slice(0, LONGEST)
-    return framed.join(what, on="account_id", how="left", maintain_order="left").select(
-        why=pl.when(pl.col("excluded").is_not_null())
-        .then(left_out)
-        .when(pl.col("what").is_null())
-        .then(nothing)
-        .otherwise(pl.col("start") + pl.col("what") + pl.col("tail")),
+    rooms = framed.lazy().select("account_id", "room")
+    what = _what(_labels(earning, rules).join(rooms, on="account_id", maintain_order="left"))
+    return run(
+        framed.lazy().join(what, on="account_id", how="left", maintain_order="left").select(why=_why(rules.window_days))
     )["why"]
+
+
+@lru_cache(maxsize=16)
+def _why(window_days: int) -> pl.Expr:
+    left_out = pl.concat_str(pl.lit("Not engaged: left out ("), "excluded", pl.lit(").")).str.slice(0, LONGEST)
+    nothing = pl.concat_str(pl.lit(f"No counted act in {window_days} days"), "tail")
+    return pl.coalesce(
+        pl.when(pl.col("excluded").is_not_null()).then(left_out),
+        pl.when(pl.col("what").is_null()).then(nothing),
+        pl.concat_str("start", "what", "tail"),
+    )
 
 
 def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> pl.Series:
@@ -65,18 +61,26 @@ def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules)
     and every act that contributes with its raw points, weight, age factor and points; the points of ``acts`` sum to
     ``points_milli``. Screened acts are listed with 0 points, acts over a cap are only counted.
     """
-    listed = scored.filter((pl.col("points_milli") > 0) | pl.col("screened").is_not_null()).sort(
-        "account_id", "occurred_at", "act_id", descending=[False, True, True]
+    listed = run(
+        scored.lazy()
+        .filter((pl.col("points_milli") > 0) | pl.col("screened").is_not_null())
+        .sort("account_id", "occurred_at", "act_id", descending=[False, True, True])
     )
-    acts = _with_words(listed).select("account_id", acts=_act_json(rules)).group_by("account_id", maintain_order=True)
-    frame = decided.join(acts.agg(pl.col("acts").str.join(",")), on="account_id", how="left", maintain_order="left")
-    over = scored.filter("capped")
-    if over.is_empty():
-        frame = frame.with_columns(capped_count=pl.lit(0))
-    else:
-        counts = over.group_by("account_id").agg(capped_count=pl.len())
-        frame = frame.join(counts, on="account_id", how="left", maintain_order="left")
-    return frame.select(detail=_detail(rules))["detail"]
+    acts = (
+        _with_words(listed)
+        .select("account_id", acts=_act_json(rules))
+        .group_by("account_id", maintain_order=True)
+        .agg(pl.col("acts").str.join(","))
+    )
+    over = scored.lazy().filter("capped").group_by("account_id").agg(capped_count=pl.len())
+    return run(
+        decided.lazy()
+        .join(acts, on="account_id", how="left", maintain_order="left")
+        .join(over, on="account_id", how="left", maintain_order="left")
+        .with_columns(missing=_missing(rules))
+        .with_columns(state=_STATE)
+        .select(detail=_detail(rules))
+    )["detail"]
 
 
 @lru_cache(maxsize=16)
@@ -88,49 +92,60 @@ def _detail(rules: EngagementRules) -> pl.Expr:
         "enter_points_milli": milli(rules.enter_points),
         "stay_points_milli": milli(rules.stay_points),
     }
-    state = pl.struct(
-        "points_milli",
-        "people_count",
-        "people_needed",
-        "excluded",
-        pl.when(~pl.col("engaged")).then(pl.struct(*_missing(rules))).alias("missing"),
-        pl.col("until_on").cast(pl.String).alias("lapses_on"),
-        pl.col("capped_count").fill_null(0),
-    ).struct.json_encode()
-    body = state.str.strip_suffix("}").str.slice(1)
-    acts = pl.lit(',"acts":[') + pl.col("acts").fill_null("") + pl.lit("]}")
-    return pl.lit(json.dumps(head)[:-1] + ",") + body + acts
+    return pl.concat_str(
+        pl.lit(json.dumps(head)[:-1] + ","),
+        pl.col("state").str.slice(1, pl.col("state").str.len_chars() - 2),
+        pl.lit(',"acts":['),
+        pl.col("acts").fill_null(""),
+        pl.lit("]}"),
+    )
 
 
-def _missing(rules: EngagementRules) -> list[pl.Expr]:
+_STATE: Final = pl.struct(
+    "points_milli",
+    "people_count",
+    "people_needed",
+    "excluded",
+    "missing",
+    pl.col("until_on").cast(pl.String).alias("lapses_on"),
+    pl.col("capped_count").fill_null(0),
+).struct.json_encode()
+
+
+@lru_cache(maxsize=16)
+def _missing(rules: EngagementRules) -> pl.Expr:
     """
     What an account lacks to enter: thousandths of a point, people, whether an act by a person, and
     whether a place among the targets.
     """
-    return [
-        pl.max_horizontal(pl.lit(milli(rules.enter_points)) - pl.col("points_milli"), pl.lit(0)).alias("points_milli"),
+    lacks = pl.struct(
+        pl.max_horizontal(milli(rules.enter_points) - pl.col("points_milli"), pl.lit(0)).alias("points_milli"),
         pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)).alias("people"),
         (~pl.col("human_is_fresh")).alias("human_act"),
         pl.col("is_no_target").alias("target"),
-    ]
+    )
+    return pl.when(~pl.col("engaged")).then(lacks)
 
 
 _WORDS: Final = pl.struct("type", "label", "screened").struct.json_encode()
+_QUOTED: Final = pl.concat_str(pl.lit('"'), "act_id", pl.lit('"')).alias("named")
+_ESCAPED: Final = (
+    pl.struct("act_id").struct.json_encode().str.strip_suffix("}").str.strip_prefix('{"act_id":').alias("named")
+)
 
 
-def _with_words(listed: pl.DataFrame) -> pl.DataFrame:
+def _with_words(listed: pl.DataFrame) -> pl.LazyFrame:
     """
     The acts with ``words``, the JSON of what they share with others (type, label, screened), and ``named``, of their
-    id. Text is escaped once for each distinct wording, and an id only where it needs to be: there are a million acts.
+    id. Text is escaped once for each distinct wording, and ids only where one needs it: there are a million acts.
     """
-    shared = listed.select("type", "label", "screened").unique()
-    shared = shared.with_columns(words=_WORDS)
-    plain = pl.col("act_id").str.contains(r'["\\\x00-\x1f]').not_()
-    named = listed.with_columns(named=pl.when(plain).then(pl.lit('"') + pl.col("act_id") + '"'))
-    if named["named"].null_count():
-        escaped = pl.struct("act_id").struct.json_encode().str.strip_suffix("}").str.strip_prefix('{"act_id":')
-        named = named.with_columns(named=pl.coalesce("named", escaped))
-    return named.join(shared, on=["type", "label", "screened"], how="left", nulls_equal=True, maintain_order="left")
+    shared = listed.lazy().select("type", "label", "screened").unique().with_columns(words=_WORDS)
+    is_plain = not listed["act_id"].str.contains(r'["\\\x00-\x1f]').any()
+    return (
+        listed.lazy()
+        .with_columns(_QUOTED if is_plain else _ESCAPED)
+        .join(shared, on=["type", "label", "screened"], how="left", nulls_equal=True, maintain_order="left")
+    )
 
 
 @lru_cache(maxsize=16)
@@ -159,24 +174,21 @@ def _act_json(rules: EngagementRules) -> pl.Expr:
     )
 
 
-def _people(earning: pl.DataFrame) -> pl.DataFrame:
+def _people(earning: pl.DataFrame) -> pl.LazyFrame:
     """
     account_id and the roles of the people who earned points (each by the latest that is known), the most senior first:
     ``roles``, the first four in words, how many people these are, and how many more characters than letters they take.
     """
-    known = pl.col("role_label").str.strip_chars() != ""
-    roles = (
-        earning.select("account_id", "person_id", "role_label", "level", "occurred_at", "act_id")
-        .filter(pl.col("person_id").is_not_null() & known)
+    return (
+        earning.lazy()
+        .filter(pl.col("person_id").is_not_null(), pl.col("role_label").str.strip_chars() != "")
         .group_by("account_id", "person_id")
         .agg(pl.col("role_label", "level").sort_by("occurred_at", "act_id").last())
         .group_by("account_id", "role_label")
         .agg(_RANK, count=pl.len())
         .sort("account_id", "rank", "count", "role_label", descending=[False, False, True, False])
-    )
-    words = _clipped(roles["role_label"])
-    return (
-        roles.join(words, on="role_label", maintain_order="left")
+        .with_columns(_clipped("role_label"))
+        .with_columns(_wide("clipped"))
         .group_by("account_id", maintain_order=True)
         .agg(_ROLES)
     )
@@ -200,160 +212,159 @@ _ROLES: Final = (
 )
 
 
-def _who() -> list[pl.Expr]:
-    """
-    Who it was: ``who`` with roles, ``who_bare`` only counted, and ``who_wide``, the characters that ``who`` takes
-    beside its letters.
-    """
-    people = pl.col("people_count")
-    total = people.cast(pl.String) + pl.when(people == 1).then(pl.lit(" person")).otherwise(pl.lit(" people"))
-    others = people - pl.col("in_roles").cast(pl.Int32)
-    more = (
-        pl.when(others > 1)
-        .then(pl.lit(", ") + others.cast(pl.String) + " others")
-        .when(others == 1)
-        .then(pl.lit(", 1 other"))
-        .otherwise(pl.lit(""))
+# The frame of a sentence, built in steps: what is lacking, in words; how it begins and ends; who it was, with roles and
+# only counted; how much that takes; and the beginning with as many words as leave room for the acts.
+_DECIDED: Final = (
+    pl.col("account_id", "engaged", "excluded", "until_on", "people_count", "is_no_target"),
+    (~pl.col("human_is_fresh")).alias("stale"),
+    pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)).alias("people_short"),
+)
+_NEEDS: Final = pl.concat_str(
+    pl.when("short").then(pl.lit("more activity")),
+    pl.when(pl.col("people_short") == 1).then(pl.lit("1 more person")),
+    pl.when(pl.col("people_short") > 1).then(pl.concat_str("people_short", pl.lit(" more people"))),
+    pl.when("stale").then(pl.lit("a fresh act by a person")),
+    pl.when("is_no_target").then(pl.lit("a place in the customer profile or a target list")),
+    separator=", ",
+    ignore_nulls=True,
+).alias("needs")
+_LEAD: Final = (
+    pl.when("engaged")
+    .then(pl.lit(""))
+    .otherwise(
+        pl.concat_str(
+            pl.lit("Not engaged, needs "), pl.col("needs").str.replace(r"^(.*), ", "$1 and "), pl.lit(". So far ")
+        )
     )
-    nobody = people == 0
-    named = total + " (" + pl.col("roles") + more + ")"
-    bare = pl.when(nobody).then(pl.lit("company only")).otherwise(total)
-    return [
-        pl.when(nobody | pl.col("roles").is_null()).then(bare).otherwise(named).alias("who"),
-        bare.alias("who_bare"),
-        pl.col("who_wide").fill_null(0).cast(pl.Int64),
-    ]
+    .alias("lead")
+)
+_TAIL: Final = pl.coalesce(
+    pl.when("engaged").then(
+        pl.concat_str(pl.lit(". Lapses "), pl.col("until_on").dt.to_string(_DAY), pl.lit(" if quiet."))
+    ),
+    pl.lit("."),
+).alias("tail")
+_COUNTED: Final = (
+    pl.concat_str(
+        "people_count", pl.when(pl.col("people_count") == 1).then(pl.lit(" person")).otherwise(pl.lit(" people"))
+    ).alias("total"),
+    (pl.col("people_count") - pl.col("in_roles").cast(pl.Int32)).alias("others"),
+    (pl.col("people_count") == 0).alias("nobody"),
+)
+_MORE_PEOPLE: Final = pl.coalesce(
+    pl.when(pl.col("others") > 1).then(pl.concat_str(pl.lit(", "), "others", pl.lit(" others"))),
+    pl.when(pl.col("others") == 1).then(pl.lit(", 1 other")),
+    pl.lit(""),
+)
+_WHO: Final = (
+    pl.when(~pl.col("nobody"))
+    .then(pl.concat_str("total", pl.lit(" ("), "roles", _MORE_PEOPLE, pl.lit(")")))
+    .alias("who_named"),
+    pl.when("nobody").then(pl.lit("company only")).otherwise("total").alias("who_bare"),
+    pl.col("who_wide").fill_null(0).cast(pl.Int64),
+)
+_LENGTHS: Final = (
+    pl.coalesce("who_named", "who_bare").alias("who"),
+    pl.sum_horizontal(pl.col("lead").str.len_chars(), pl.lit(2)).cast(pl.Int64).alias("around"),
+    (LONGEST - pl.col("tail").str.len_chars().cast(pl.Int64)).alias("inside"),
+)
+_LENGTH: Final = pl.sum_horizontal("around", pl.col("who").str.len_chars().cast(pl.Int64), "who_wide")
+_BARE_LENGTH: Final = pl.sum_horizontal("around", pl.col("who_bare").str.len_chars().cast(pl.Int64))
+_IS_LONG: Final = pl.col("inside") - _LENGTH < _LEAST_ACTS
+_START: Final = (
+    pl.concat_str("lead", pl.when(_IS_LONG).then("who_bare").otherwise("who"), pl.lit(": ")).alias("start"),
+    (pl.col("inside") - pl.when(_IS_LONG).then(_BARE_LENGTH).otherwise(_LENGTH)).alias("room"),
+)
 
 
-def _start() -> list[pl.Expr]:
-    """
-    ``start``, what comes before the acts, with roles where these leave room, and ``room``, the characters for acts.
-    """
-    tail, lead = pl.col("tail").str.len_chars(), pl.col("lead").str.len_chars()
-    length = lead + pl.col("who").str.len_chars() + 2 + pl.col("who_wide")
-    too_long = length + tail + _LEAST_ACTS > LONGEST
-    bare_length = lead + pl.col("who_bare").str.len_chars() + 2
-    return [
-        (pl.col("lead") + pl.when(too_long).then("who_bare").otherwise("who") + ": ").alias("start"),
-        (LONGEST - pl.when(too_long).then(bare_length).otherwise(length) - tail).alias("room"),
-    ]
-
-
-_WHO: Final = _who()
-_START: Final = _start()
-
-
-def _labels(earning: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+def _labels(earning: pl.DataFrame, rules: EngagementRules) -> pl.LazyFrame:
     """
     One row an account and label, requests first, then by points: account_id, text (with the day of a request and how
     often), wide.
     """
-    by_label = (
-        earning.group_by("account_id", _NAMED)
-        .agg(
-            urgent=pl.col("type").is_in(sorted(rules.act_now)).any(),
-            points=pl.col("points_milli").sum(),
-            count=pl.len(),
-            latest_on=pl.col("occurred_on").max(),
-        )
+    return (
+        earning.lazy()
+        .with_columns(_NAMED)
+        .group_by("account_id", "name")
+        .agg(_sums_of_label(rules))
         .sort("account_id", "urgent", "points", "name", descending=[False, True, True, False])
-    )
-    days = {on: f" {_day(on)}" for on in by_label.filter("urgent")["latest_on"].unique()}
-    day = pl.col("latest_on").replace_strict(days, default="", return_dtype=pl.String) if days else pl.lit("")
-    text = pl.col("clipped") + pl.when("urgent").then(day).otherwise(pl.lit("")) + _OFTEN
-    return by_label.join(_clipped(by_label["name"]), on="name", maintain_order="left").select(
-        "account_id", "wide", text=text
+        .with_columns(_clipped("name"), pl.when("urgent").then("latest_on").alias("asked_on"))
+        .with_columns(_wide("clipped"))
+        .select("account_id", "wide", _TEXT)
     )
 
 
+@lru_cache(maxsize=16)
+def _sums_of_label(rules: EngagementRules) -> list[pl.Expr]:
+    return [
+        pl.col("type").is_in(sorted(rules.act_now)).any().alias("urgent"),
+        pl.col("points_milli").sum().alias("points"),
+        pl.len().alias("count"),
+        pl.col("occurred_on").max().alias("latest_on"),
+    ]
+
+
+_STRIPPED: Final = pl.col("label").str.strip_chars()
 _NAMED: Final = pl.coalesce(
-    pl.when(pl.col("label").str.strip_chars() != "").then(pl.col("label").str.strip_chars()),
-    pl.col("type").str.replace_all("_", " ", literal=True),
+    pl.when(_STRIPPED != "").then(_STRIPPED), pl.col("type").str.replace_all("_", " ", literal=True)
 ).alias("name")
-_OFTEN: Final = (
-    pl.when(pl.col("count") > 1).then(pl.lit(" ") + pl.col("count").cast(pl.String) + "x").otherwise(pl.lit(""))
-)
+_TEXT: Final = pl.concat_str(
+    "clipped",
+    pl.col("asked_on").dt.to_string(_DAY),
+    pl.when(pl.col("count") > 1).then(pl.concat_str("count", pl.lit("x"))),
+    separator=" ",
+    ignore_nulls=True,
+).alias("text")
 
 
-def _what(labels: pl.DataFrame) -> pl.DataFrame:
+def _what(labels: pl.LazyFrame) -> pl.LazyFrame:
     """
     account_id and ``what``: the acts that fit in ``room`` characters, and how many more there are.
     """
-    shown = (
-        labels.with_columns(_PLACES)
-        .with_columns(
-            _MORE.fill_null("").alias("more"), pl.col("place").filter(_FITS).max().over("account_id").alias("shown")
-        )
+    return (
+        labels.with_columns(_PLACE)
+        .with_columns(_LEFT, _END)
+        .with_columns(_MORE)
+        .with_columns(_SHOWN)
         .filter(pl.col("place") <= pl.col("shown").fill_null(1))
+        .group_by("account_id")
+        .agg(_LISTED)
     )
-    return shown.group_by("account_id").agg(what=_SHOWN)
 
 
-_PLACE: Final = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("account_id")
-_LENGTH: Final = pl.col("text").str.len_chars().cast(pl.Int64) + pl.col("wide")
-_PLACES: Final = (
-    _PLACE.alias("place"),
-    (pl.len().over("account_id").cast(pl.Int64) - _PLACE).alias("left"),
-    (_LENGTH.cum_sum().over("account_id") + 2 * (_PLACE - 1)).alias("end"),
+_PLACE: Final = (
+    pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("account_id").alias("place"),
+    pl.len().over("account_id").cast(pl.Int64).alias("labels"),
+    (pl.col("text").str.len_chars().cast(pl.Int64) + pl.col("wide")).cum_sum().over("account_id").alias("length"),
 )
-_MORE: Final = pl.when(pl.col("left") > 0).then(pl.lit(" and ") + pl.col("left").cast(pl.String) + " more")
-_FITS: Final = pl.col("end") + _MORE.str.len_chars().fill_null(0) <= pl.col("room")
-_SHOWN: Final = (
+_LEFT: Final = (pl.col("labels") - pl.col("place")).alias("left")
+_END: Final = (pl.col("length") + 2 * (pl.col("place") - 1)).alias("end")
+_MORE: Final = pl.coalesce(
+    pl.when(pl.col("left") > 0).then(pl.concat_str(pl.lit(" and "), "left", pl.lit(" more"))), pl.lit("")
+).alias("more")
+_FITS: Final = pl.col("end") + pl.col("more").str.len_chars() <= pl.col("room")
+_SHOWN: Final = pl.col("place").filter(_FITS).max().over("account_id").alias("shown")
+_FIRST_CUT: Final = pl.col("text").first().str.slice(0, pl.max_horizontal(pl.col("room").first(), pl.lit(0)))
+_LISTED: Final = (
     pl.when(pl.col("shown").first().is_null())
-    .then(pl.col("text").first().str.slice(0, pl.max_horizontal(pl.col("room").first(), pl.lit(0))))
+    .then(_FIRST_CUT)
     .otherwise(pl.col("text").str.join(", ") + pl.col("more").last())
+    .alias("what")
 )
 
 
-def _tail(until_on: pl.Series) -> pl.Expr:
+def _clipped(name: str) -> pl.Expr:
     """
-    ``tail``, how each sentence ends: with the day of lapse, where there is one.
+    ``clipped``, the text cut to what a part of a sentence may take.
     """
-    days = {on: f". Lapses {_day(on)} if quiet." for on in until_on.unique() if on is not None}
-    if not days:
-        return pl.lit(".").alias("tail")
-    lapses = pl.col("until_on").replace_strict(days, default=".", return_dtype=pl.String)
-    return pl.when("engaged").then(lapses).otherwise(pl.lit(".")).alias("tail")
+    text = pl.col(name)
+    cut = pl.concat_str(text.str.slice(0, _LONGEST_LABEL - 1).str.strip_chars_end(), pl.lit("…"))
+    return pl.when(text.str.len_chars() > _LONGEST_LABEL).then(cut).otherwise(text).alias("clipped")
 
 
-def _leads(frames: pl.DataFrame) -> pl.DataFrame:
+def _wide(name: str) -> pl.Expr:
     """
-    For each combination of what may be missing, ``lead``: how the sentence then begins.
+    ``wide``, how many more characters than letters Salesforce counts in a text, as letters beyond the basic plane, such
+    as emoji, are two.
     """
-    kinds = frames.select(_LACKS).unique()
-    leads = ["" if row["engaged"] else f"Not engaged, needs {_needs(row)}. So far " for row in kinds.to_dicts()]
-    return kinds.with_columns(lead=pl.Series(leads, dtype=pl.String))
-
-
-def _needs(row: dict[str, Any]) -> str:
-    people = row["people_short"]
-    needs = [
-        (row["short"], "more activity"),
-        (people > 0, f"{people} more {'person' if people == 1 else 'people'}"),
-        (row["stale"], "a fresh act by a person"),
-        (row["is_no_target"], "a place in the customer profile or a target list"),
-    ]
-    return _listed(words for needed, words in needs if needed)
-
-
-def _listed(words: Iterable[str]) -> str:
-    items = list(words)
-    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
-
-
-def _clipped(texts: pl.Series) -> pl.DataFrame:
-    """
-    Each distinct text under its own name, ``clipped`` to what a part of a sentence may take, and ``wide``: how many
-    more characters than letters Salesforce counts in it, as letters beyond the basic plane, such as emoji, are two.
-    """
-    distinct = [text for text in texts.unique().to_list() if text is not None]
-    clipped = [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…" for text in distinct]
-    wide = [sum(ord(letter) > _BASIC_PLANE for letter in text) for text in clipped]
-    return pl.DataFrame(
-        {texts.name: distinct, "clipped": clipped, "wide": wide},
-        schema={texts.name: pl.String, "clipped": pl.String, "wide": pl.Int64},
-    )
-
-
-def _day(on: date) -> str:
-    return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
+    return pl.col(name).str.count_matches(_BEYOND_BASIC_PLANE).cast(pl.Int64).alias("wide")

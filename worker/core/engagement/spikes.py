@@ -16,32 +16,41 @@ WEEK_DAYS: Final = 7
 WEEKS_BEFORE: Final = 4
 
 
-def spikes(inside: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
+def spikes(inside: pl.DataFrame, rules: EngagementRules) -> pl.LazyFrame:
     """
     One row an account with acts: account_id, week_milli (this week's points, those of nobody up to their limit),
     before_milli (the mean of the four weeks before), week_people, and is_spike: points and people enough, and at least
     ``spike_times`` the mean. ``inside`` is what ``points.counted`` gives.
     """
-    week, alone = pl.col("week"), pl.col("person_id").is_null()
-    earned = pl.col("own") + pl.min_horizontal("lone", pl.lit(account_acts_limit(rules)))
     return (
-        inside.select("account_id", "person_id", "base_milli", week=pl.col("age_days") // WEEK_DAYS)
-        .filter(week <= WEEKS_BEFORE)
+        inside.lazy()
+        .select("account_id", "person_id", "base_milli", week=pl.col("age_days") // WEEK_DAYS)
+        .filter(pl.col("week") <= WEEKS_BEFORE)
+        .with_columns(_ALONE, _FRESH)
         .group_by("account_id", "week")
-        .agg(
-            own=pl.col("base_milli").filter(~alone).sum(),
-            lone=pl.col("base_milli").filter(alone).sum(),
-            people=pl.col("person_id").filter((week == 0) & (pl.col("base_milli") > 0)).drop_nulls().n_unique(),
-        )
+        .agg(_OF_A_WEEK)
+        .with_columns(earned=pl.col("own") + pl.min_horizontal("lone", pl.lit(account_acts_limit(rules))))
         .group_by("account_id")
-        .agg(
-            week_milli=earned.filter(week == 0).sum(),
-            before_milli=earned.filter(week > 0).sum() // WEEKS_BEFORE,
-            week_people=pl.col("people").sum(),
-        )
+        .agg(_OF_THE_WEEKS)
         .with_columns(
-            is_spike=(pl.col("week_milli") >= milli(rules.spike_points))
-            & (pl.col("week_people") >= rules.spike_people)
-            & (pl.col("week_milli") * 1000 >= pl.col("before_milli") * milli(rules.spike_times))
+            is_spike=pl.all_horizontal(
+                pl.col("week_milli") >= milli(rules.spike_points),
+                pl.col("week_people") >= rules.spike_people,
+                pl.col("week_milli") * 1000 >= pl.col("before_milli") * milli(rules.spike_times),
+            )
         )
     )
+
+
+_ALONE: Final = pl.col("person_id").is_null().alias("alone")
+_FRESH: Final = pl.all_horizontal(pl.col("week") == 0, pl.col("base_milli") > 0).alias("is_fresh")
+_OF_A_WEEK: Final = (
+    pl.col("base_milli").filter(~pl.col("alone")).sum().alias("own"),
+    pl.col("base_milli").filter("alone").sum().alias("lone"),
+    pl.col("person_id").filter("is_fresh").drop_nulls().n_unique().alias("people"),
+)
+_OF_THE_WEEKS: Final = (
+    pl.col("earned").filter(pl.col("week") == 0).sum().alias("week_milli"),
+    (pl.col("earned").filter(pl.col("week") > 0).sum() // WEEKS_BEFORE).alias("before_milli"),
+    pl.col("people").sum().alias("week_people"),
+)

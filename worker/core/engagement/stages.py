@@ -62,7 +62,7 @@ class QualifiedRules:
     hold_days: int = 14
 
 
-def with_stages(facts: pl.DataFrame, lines: tuple[StageLine, ...]) -> pl.DataFrame:
+def with_stages(facts: pl.LazyFrame, lines: tuple[StageLine, ...]) -> pl.LazyFrame:
     """
     The facts with ``stage``, and ``stage_why``, the line that decided in words.
     """

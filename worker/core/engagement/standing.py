@@ -16,6 +16,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.chain import run
 from worker.core.engagement import flags, in_market
 from worker.core.engagement.buying_group import GroupRules, with_parts
 from worker.core.engagement.conditions import EXTRA, Condition, extras_of
@@ -126,16 +127,20 @@ def stand(
     engagement, standing = rules
     fit = fit_scored(standing.fit, factors_of(standing.fit, learnt.fit))
     # All that follows keeps this order, as ``flags`` does, so that columns need no join.
-    facts = with_company(accounts, standing).with_columns(**fit).sort("account_id")
-    typed = flags.typed_accounts(facts)
+    companies = run(with_company(accounts, standing).with_columns(**fit).sort("account_id"))
+    typed = flags.typed_accounts(companies)
     found = flags.score(typed, acts, engagement, now=now)
-    facts = (
-        facts.join(_activity(found, standing, engagement), on="account_id", how="left", maintain_order="left")
+    known = (
+        companies.lazy()
+        .join(_activity(found, standing, engagement), on="account_id", how="left", maintain_order="left")
         .join(spikes(found.inside, engagement), on="account_id", how="left", maintain_order="left")
         .join(_deals(deals, now), on="account_id", how="left", maintain_order="left")
+        .with_columns(_FILLED)
+        .with_columns(_COMPARED)
+        .with_columns(_AS_NAMED)
     )
-    facts = _with_chance(_counted(facts), acts, deals, engagement, learnt.in_market, now)
-    facts = with_lists(with_stages(facts, standing.stages), standing.lists)
+    promising = _with_chance(known, acts, deals, engagement, learnt.in_market, now)
+    facts = run(with_lists(with_stages(promising, standing.stages), standing.lists))
     if engagement.targets_only:
         targets = facts.select("account_id", is_target=pl.col("in_profile") | (pl.col("list").list.len() > 0))
         typed = typed.drop("is_target").join(targets, on="account_id", maintain_order="left")
@@ -146,52 +151,51 @@ def stand(
     return Stood(decided, standings, facts.select("account_id", "list").explode("list").drop_nulls())
 
 
-def with_company(accounts: pl.DataFrame, rules: StandingRules) -> pl.DataFrame:
+def with_company(accounts: pl.DataFrame, rules: StandingRules) -> pl.LazyFrame:
     """
     The accounts with every column of FACTS, the customer's own fields that rules look at (``extra.<name>``), and tier.
     """
-    known = flags.with_types(accounts, FACTS)
     own = [pl.col("extra").str.json_path_match(f"$['{name}']").alias(f"{EXTRA}{name}") for name in rules.extras()]
-    if own:
-        known = known.with_columns(own)
-    return known.with_columns(tier=tier(rules.lists.tiers))
+    return flags.with_types(accounts, FACTS).with_columns(own).with_columns(tier=tier(rules.lists.tiers))
 
 
-def _activity(found: Scored, rules: StandingRules, engagement: EngagementRules) -> pl.DataFrame:
+def _activity(found: Scored, rules: StandingRules, engagement: EngagementRules) -> pl.LazyFrame:
     """
     account_id, points_milli, people_count, intent_milli, requests_count, high_value_count, parts of those who earned.
     """
-    return with_parts(found.acts, rules.group).group_by("account_id").agg(*_activity_sums(engagement))
+    marked = with_parts(found.acts, rules.group).with_columns(_marks(engagement))
+    return marked.group_by("account_id").agg(_SUMS)
 
 
 @lru_cache(maxsize=16)
-def _activity_sums(engagement: EngagementRules) -> list[pl.Expr]:
-    earns = pl.col("points_milli") > 0
-    intends = pl.col("type").is_in(sorted(engagement.intent))
-    asks = pl.col("type").is_in(sorted(engagement.act_now)) & pl.col("person_id").is_not_null()
+def _marks(engagement: EngagementRules) -> list[pl.Expr]:
+    """
+    Which acts earn, which tell of an intent, and which are requests of somebody.
+    """
+    asks = pl.col("type").is_in(sorted(engagement.act_now))
     return [
-        pl.col("points_milli").sum(),
-        pl.col("person_id").filter(earns).drop_nulls().n_unique().alias("people_count"),
-        pl.col("points_milli").filter(intends).sum().alias("intent_milli"),
-        pl.col("label").filter(intends & earns).unique().sort().head(5).alias("topics"),
-        (asks & earns).sum().alias("requests_count"),
-        ((pl.col("type") == "high_value_page") & (pl.col("base_milli") > 0)).sum().alias("high_value_count"),
-        pl.col("part").filter(earns).drop_nulls().unique().sort().alias("parts"),
+        (pl.col("points_milli") > 0).alias("earns"),
+        pl.col("type").is_in(sorted(engagement.intent)).alias("intends"),
+        pl.all_horizontal(asks, pl.col("person_id").is_not_null(), pl.col("points_milli") > 0).alias("asks"),
+        pl.all_horizontal(pl.col("type") == "high_value_page", pl.col("base_milli") > 0).alias("is_high_value"),
     ]
 
 
-def _deals(deals: pl.DataFrame, now: datetime) -> pl.DataFrame:
+_SUMS: Final = (
+    pl.col("points_milli").sum(),
+    pl.col("person_id").filter("earns").drop_nulls().n_unique().alias("people_count"),
+    pl.col("points_milli").filter("intends").sum().alias("intent_milli"),
+    pl.col("label").filter(pl.col("intends") & pl.col("earns")).unique().sort().head(5).alias("topics"),
+    pl.col("asks").sum().alias("requests_count"),
+    pl.col("is_high_value").sum().alias("high_value_count"),
+    pl.col("part").filter("earns").drop_nulls().unique().sort().alias("parts"),
+)
+
+
+def _deals(deals: pl.DataFrame, now: datetime) -> pl.LazyFrame:
     today = now.astimezone(UTC).date()
-    outcome = pl.col("outcome")
-    return (
-        deals.filter(pl.col("created_on") <= today)
-        .group_by("account_id")
-        .agg(
-            open_deals_count=(outcome == "open").sum(),
-            won_deals_count=(outcome == "won").sum(),
-            lost_deals_count=(outcome == "lost").sum(),
-        )
-    )
+    counts = [(pl.col("outcome") == each).sum().alias(f"{each}_deals_count") for each in ("open", "won", "lost")]
+    return deals.lazy().filter(pl.col("created_on") <= today).group_by("account_id").agg(counts)
 
 
 _COUNTS: Final = (
@@ -216,48 +220,49 @@ _FILLED: Final = (
     pl.coalesce("parts", pl.lit([], pl.List(pl.String))),
     pl.coalesce("topics", pl.lit([], pl.List(pl.String))),
 )
+_COMPARED: Final = (
+    (pl.col("week_milli") / pl.max_horizontal("before_milli", pl.lit(1000))).alias("times"),
+    (pl.col("week_milli") - pl.col("before_milli")).alias("more_milli"),
+)
 _AS_NAMED: Final = (
     (pl.col("points_milli") / 1000).alias("points"),
     (pl.col("intent_milli") / 1000).alias("intent_points"),
     pl.col("parts").list.len().alias("group_count"),
-    pl.when("is_spike")
-    .then(pl.col("week_milli") / pl.max_horizontal("before_milli", pl.lit(1000)))
-    .alias("spike_times"),
-    pl.when("is_spike")
-    .then(pl.lit("spike"))
-    .when(pl.col("week_milli") > pl.col("before_milli"))
-    .then(pl.lit("rising"))
-    .when(pl.col("week_milli") < pl.col("before_milli"))
-    .then(pl.lit("falling"))
-    .otherwise(pl.lit("flat"))
-    .alias("trend"),
+    pl.when("is_spike").then("times").alias("spike_times"),
+    pl.coalesce(
+        pl.when("is_spike").then(pl.lit("spike")),
+        pl.when(pl.col("more_milli") > 0).then(pl.lit("rising")),
+        pl.when(pl.col("more_milli") < 0).then(pl.lit("falling")),
+        pl.lit("flat"),
+    ).alias("trend"),
 )
 
 
-def _counted(facts: pl.DataFrame) -> pl.DataFrame:
-    """
-    The facts with zeros where nothing was, and as conditions name them.
-    """
-    return facts.with_columns(_FILLED).with_columns(_AS_NAMED)
+_NO_CHANCE: Final = (
+    pl.lit(None, pl.Float64).alias("in_market"),
+    pl.lit(None, pl.Float64).alias("in_market_percent"),
+    pl.lit(None, pl.Float64).alias("in_market_times"),
+    pl.lit("[]").alias("in_market_why"),
+)
 
 
 def _with_chance(
-    facts: pl.DataFrame,
+    known: pl.LazyFrame,
     acts: pl.DataFrame,
     deals: pl.DataFrame,
     engagement: EngagementRules,
     model: InMarket | None,
     now: datetime,
-) -> pl.DataFrame:
+) -> pl.LazyFrame:
     """
     The facts with in_market (null without a model, with an open opportunity, and for excluded types), in percent, in
     times the average, and in_market_why.
     """
-    if model is None or facts.is_empty():
-        nothing = pl.lit(None, pl.Float64)
-        return facts.with_columns(
-            in_market=nothing, in_market_percent=nothing, in_market_times=nothing, in_market_why=pl.lit("[]")
-        )
+    if model is None:
+        return known.with_columns(_NO_CHANCE)
+    facts = run(known)
+    if facts.is_empty():
+        return known.with_columns(_NO_CHANCE)
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
     past = acts.filter(pl.col("occurred_at") <= now).select(
         "account_id", "person_id", "level", "type", occurred_on=pl.col("occurred_at").dt.date()
@@ -274,7 +279,8 @@ def _with_chance(
         "account_id", in_market=chance, in_market_why=pl.Series(told, dtype=pl.String)
     )
     return (
-        facts.join(said, on="account_id", how="left", maintain_order="left")
+        facts.lazy()
+        .join(said.lazy(), on="account_id", how="left", maintain_order="left")
         .with_columns(in_market=pl.when(~excluded.fill_null(value=False)).then("in_market"))
         .with_columns(in_market_percent=pl.col("in_market") * 100, in_market_times=pl.col("in_market") / model.average)
     )
@@ -288,38 +294,48 @@ def _qualified(
     now: datetime,
 ) -> pl.DataFrame:
     # The instant goes in as a column, so that the expressions can be made once a version of the rules.
-    return (
-        facts.with_columns(decided["why"], now_at=pl.lit(now, INSTANT))
-        .with_columns(_qualifies(rules))
-        .with_columns(_stands(rules[1].group))
-        .with_columns(detail=_detail(learnt))
-        .pipe(flags.typed, STANDING)
-    )
+    steps = facts.lazy().with_columns(decided["why"], now_at=pl.lit(now, INSTANT))
+    for step in _qualifies(rules):
+        steps = steps.with_columns(step)
+    steps = steps.with_columns(_stands(rules[1].group)).with_columns(state=_STATE).with_columns(detail=_detail(learnt))
+    return run(steps.select([pl.col(name).cast(dtype) for name, dtype in STANDING.items()]))
 
 
 @lru_cache(maxsize=16)
-def _qualifies(rules: tuple[EngagementRules, StandingRules]) -> list[pl.Expr]:
+def _qualifies(rules: tuple[EngagementRules, StandingRules]) -> tuple[list[pl.Expr], ...]:
     """
-    ``missing``, ``people_needed`` and ``qualified``, over facts with ``why`` (of the flag) and ``now_at``.
+    ``missing``, ``people_needed`` and ``qualified``, over facts with ``why`` (of the flag) and ``now_at``; in steps
+    that rest on those before.
     """
     engagement, standing = rules
-    fits = pl.col("fit_band").is_in(standing.qualified.fit_bands).fill_null(value=False)
-    staged_so = pl.col("stage").is_in(standing.qualified.stages)
     small = (pl.col("employees") < engagement.small_company_employees).fill_null(value=False)
     needed = pl.when(small).then(engagement.small_company_people).otherwise(engagement.enter_people)
-    broad = pl.col("people_count") >= needed
     held_days = (pl.col("now_at").dt.date() - pl.col("qualified_since_at").dt.date()).dt.total_days()
-    was = pl.col("was_qualified").fill_null(value=False)
-    held = was & (held_days < standing.qualified.hold_days).fill_null(value=standing.qualified.hold_days > 0)
-    stays_in = ~pl.col("why").str.starts_with("Not engaged: left out")
-    missing = pl.concat_list(
-        _if_not(fits, "fit"), _if_not(staged_so, "stage"), _if_not(broad, "people"), _if_not(stays_in, "excluded")
-    ).list.drop_nulls()
-    return [
-        missing.alias("missing"),
-        needed.alias("people_needed"),
-        (stays_in & ((fits & staged_so & broad) | held)).alias("qualified"),
-    ]
+    hold_days = standing.qualified.hold_days
+    return (
+        [
+            pl.col("fit_band").is_in(standing.qualified.fit_bands).fill_null(value=False).alias("fits"),
+            pl.col("stage").is_in(standing.qualified.stages).alias("staged_so"),
+            needed.alias("people_needed"),
+            pl.col("was_qualified").fill_null(value=False).alias("was"),
+            (held_days < hold_days).fill_null(value=hold_days > 0).alias("holds"),
+            (~pl.col("why").str.starts_with("Not engaged: left out")).alias("stays_in"),
+        ],
+        [(pl.col("people_count") >= pl.col("people_needed")).alias("broad")],
+        [
+            pl.concat_list(
+                _if_not("fits", "fit"),
+                _if_not("staged_so", "stage"),
+                _if_not("broad", "people"),
+                _if_not("stays_in", "excluded"),
+            )
+            .list.drop_nulls()
+            .alias("missing"),
+            pl.all_horizontal("fits", "staged_so", "broad").alias("earns"),
+            pl.all_horizontal("was", "holds").alias("held"),
+        ],
+        [pl.all_horizontal("stays_in", pl.any_horizontal("earns", "held")).alias("qualified")],
+    )
 
 
 @lru_cache(maxsize=16)
@@ -327,8 +343,7 @@ def _stands(group: GroupRules) -> list[pl.Expr]:
     """
     The columns of STANDING that follow from ``qualified``, the spike and the parts of the group.
     """
-    was = pl.col("was_qualified").fill_null(value=False)
-    since = pl.when(was).then(pl.coalesce("qualified_since_at", "now_at")).otherwise("now_at")
+    since = pl.when("was").then(pl.coalesce("qualified_since_at", "now_at")).otherwise("now_at")
     filled = [pl.col("parts").list.contains(part) for part in group.needed]
     gaps = [
         pl.when(~each).then(pl.lit(part.replace("_", " "))) for each, part in zip(filled, group.needed, strict=True)
@@ -342,8 +357,8 @@ def _stands(group: GroupRules) -> list[pl.Expr]:
     ]
 
 
-def _if_not(condition: pl.Expr, word: str) -> pl.Expr:
-    return pl.when(~condition).then(pl.lit(word))
+def _if_not(column: str, word: str) -> pl.Expr:
+    return pl.when(~pl.col(column)).then(pl.lit(word))
 
 
 _STATE: Final = pl.struct(
@@ -365,13 +380,13 @@ def _detail(learnt: Learnt) -> pl.Expr:
     (parts engaged), lists, spike, topics, missing (of qualified).
     """
     told = json.dumps({"fit_told": learnt.told.get("fit"), "in_market_told": learnt.told.get("in_market")})
-    return (
-        pl.lit(told[:-1] + ',"fit_factors":')
-        + pl.col("fit_factors")
-        + pl.lit(',"in_market_why":')
-        + pl.col("in_market_why").fill_null("[]")
-        + pl.lit(",")
-        + _STATE.str.slice(1)
+    return pl.concat_str(
+        pl.lit(told[:-1] + ',"fit_factors":'),
+        "fit_factors",
+        pl.lit(',"in_market_why":'),
+        pl.col("in_market_why").fill_null("[]"),
+        pl.lit(","),
+        pl.col("state").str.slice(1),
     )
 
 

@@ -1,0 +1,19 @@
+"""
+Runs a chain of steps over a frame, as it is written.
+
+Steps are chained lazily and run together because each run has a price of its own, which is all that a decision on a
+single account costs. They are not optimised: that takes longer than it saves where every step is wanted.
+"""
+
+from typing import Final
+
+import polars as pl
+
+_AS_WRITTEN: Final = pl.QueryOptFlags.none()
+
+
+def run(steps: pl.LazyFrame) -> pl.DataFrame:
+    """
+    The rows that the steps give. What two chains share is best run once and given to both.
+    """
+    return steps.collect(engine="in-memory", optimizations=_AS_WRITTEN)
