@@ -35,6 +35,7 @@ def opened(engine: Engine) -> Iterator[Callable[[], Connection]]:
 
     def another() -> Connection:
         connections.append(engine.connect())
+        connections[-1].begin()
         return connections[-1]
 
     yield another

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from worker.store import tables
-from worker.store.bulk import MOST_BOUND_ROWS, cursor_of, fetch, replace, upsert
+from worker.store.bulk import MOST_BOUND_ROWS, NOW, cursor_of, fetch, replace, upsert
 
 SCHEMA = {"kind": pl.String, "source": pl.String, "record_id": pl.String, "stream": pl.String, "golden_id": pl.Int64}
 KEY = ("kind", "source", "record_id")
@@ -30,13 +30,21 @@ def crosswalk(count: int, moved: int | None = None) -> pl.DataFrame:
 
 @pytest.mark.parametrize("count", SIZES)
 def test_only_rows_that_differ_are_written(connection: Connection, count: int) -> None:
-    assert len(upsert(connection, tables.crosswalk, crosswalk(count), KEY, stamp="since_at")) == count
+    assert len(upsert(connection, tables.crosswalk, crosswalk(count), KEY, noted={"since_at": NOW})) == count
     before = {row.record_id: row.ctid for row in connection.execute(text("SELECT record_id, ctid FROM crosswalk"))}
-    assert upsert(connection, tables.crosswalk, crosswalk(count), KEY, stamp="since_at") == []
-    moved = upsert(connection, tables.crosswalk, crosswalk(count, moved=3), KEY, stamp="since_at")
+    assert upsert(connection, tables.crosswalk, crosswalk(count), KEY, noted={"since_at": NOW}) == []
+    moved = upsert(connection, tables.crosswalk, crosswalk(count, moved=3), KEY, noted={"since_at": NOW})
     assert moved == [("person", "salesforce", "00Q000003")]
     after = {row.record_id: row.ctid for row in connection.execute(text("SELECT record_id, ctid FROM crosswalk"))}
     assert {record_id for record_id in after if after[record_id] != before[record_id]} == {"00Q000003"}
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_rows_that_are_written_tell_what_they_held_before(connection: Connection, count: int) -> None:
+    new = upsert(connection, tables.crosswalk, crosswalk(count), KEY, was=("golden_id", "rule"))
+    assert {row[3:] for row in new} == {(None, None)}
+    moved = upsert(connection, tables.crosswalk, crosswalk(count, moved=3), KEY, was=("golden_id", "rule"))
+    assert moved == [("person", "salesforce", "00Q000003", 3, "own id")]
 
 
 @pytest.mark.parametrize("count", SIZES)
@@ -82,11 +90,18 @@ def test_an_owners_rows_are_replaced_and_nobody_elses(connection: Connection) ->
         columns = ("opportunity_id", "clock", "item", "positions", "models")
         return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String) | {"opportunity_id": pl.Int64}, orient="row")
 
-    both = pl.concat([credits(1, "touch", "pending"), credits(2, "touch")])
-    replace(connection, tables.credit, both, owner="opportunity_id", owners=[1, 2])
-    replace(connection, tables.credit, credits(1, "unassigned"), owner="opportunity_id", owners=[1])
+    def kept(frame: pl.DataFrame, *owners: int) -> None:
+        noted = ("INSERT INTO rules_in_force (number) VALUES (%s)", (len(owners),))
+        replace(connection, tables.credit, frame, owner="opportunity_id", owners=owners, along=noted)
+
+    kept(pl.concat([credits(1, "touch", "pending"), credits(2, "touch")]), 1, 2)
+    kept(credits(1, "unassigned"), 1)
     cursor = cursor_of(connection)
     found = cursor.execute("SELECT opportunity_id, item FROM credit ORDER BY 1, 2").fetchall()
     assert found == [(1, "unassigned"), (2, "touch")]
-    replace(connection, tables.credit, credits(1).clear(), owner="opportunity_id", owners=[1])
+    kept(credits(1, *["pending"] * (MOST_BOUND_ROWS + 1)), 1)
+    assert cursor.execute("SELECT count(*) FROM credit").fetchone() == (MOST_BOUND_ROWS + 2,)
+    kept(credits(1).clear(), 1)
     assert cursor.execute("SELECT count(*) FROM credit WHERE opportunity_id = 1").fetchone() == (0,)
+    # What is to be written along with it was, each time.
+    assert cursor.execute("SELECT number FROM rules_in_force ORDER BY id").fetchall() == [(2,), (1,), (1,), (1,)]

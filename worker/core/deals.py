@@ -6,7 +6,7 @@ CloseDate, so that serves for periods and rates only, and for the close where th
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.columns import constant, filled, mapped
 from worker.core.frames import DEAL, INSTANT, Schema
 
 # One row an entry into a stage.
@@ -109,6 +110,8 @@ MINOR_DIGITS: Final = {
     **dict.fromkeys(["CLF", "UYW"], 4),
 }
 
+_POWERS_OF_TEN: Final = pl.Series([10**digits for digits in range(19)], dtype=pl.Int64)
+
 # All currencies of that table, without precious metals and codes for tests; those of old money are not among them.
 CURRENCIES: Final = frozenset(
     """
@@ -129,18 +132,13 @@ def as_deals(facts: pl.DataFrame, home_currency: str) -> pl.DataFrame:
     opportunity and account id, instants and outcome. Money becomes whole units of the finer of the currency's minor
     unit and the amount's own digits.
     """
-    return facts.select(_deal_columns(home_currency))
-
-
-# Expressions are put together once for the same rules: for a single deal that takes longer than what they compute.
-@lru_cache(maxsize=8)
-def _deal_columns(home_currency: str) -> tuple[pl.Expr, ...]:
-    currency = pl.col("currency").fill_null(home_currency)
-    minor = currency.replace_strict(MINOR_DIGITS, default=2, return_dtype=pl.Int32)
-    digits = pl.max_horizontal(minor, pl.col("amount_scale").fill_null(0))
-    scale = pl.lit(10).cast(pl.Int64).pow(digits - pl.col("amount_scale").fill_null(0)).cast(pl.Int64)
-    computed = {"currency": currency, "digits": digits, "amount_units": pl.col("amount_units").cast(pl.Int64) * scale}
-    return tuple(computed.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in DEAL.items())
+    currency, scale = filled(facts["currency"], home_currency), filled(facts["amount_scale"], 0)
+    minor = mapped(currency, MINOR_DIGITS, 2, scale.dtype)
+    digits = minor.zip_with(minor > scale, scale)
+    units = facts["amount_units"].cast(pl.Int64) * _POWERS_OF_TEN[digits - scale]
+    computed = {"currency": currency, "digits": digits, "amount_units": units}
+    columns = {name: computed[name] if name in computed else facts[name] for name in DEAL}
+    return pl.DataFrame([columns[name].cast(kind).alias(name) for name, kind in DEAL.items()])
 
 
 def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
@@ -148,37 +146,45 @@ def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
     The reason a deal earns no credit, null where it may: for deals with name, type, record_type_ref, record_type (its
     API name; null where it is not known), stage and amount. Rules name a record type either way.
     """
-    return deals.select(reason=_reason(rules))["reason"]
+    reasons = _reasons(rules)
+    if not reasons:
+        return constant(None, deals.height, pl.String).alias("reason")
+    return deals.select(reason=pl.coalesce(reasons)).to_series()
 
 
 @lru_cache(maxsize=8)
-def _reason(rules: DealRules) -> pl.Expr:
-    def among(column: str, names: Collection[str]) -> pl.Expr:
-        return pl.col(column).str.to_lowercase().is_in([name.lower() for name in names]).fill_null(value=False)
+def _reasons(rules: DealRules) -> tuple[pl.Expr, ...]:
+    """
+    Of each rule that excludes deals its reason, null where it does not hold; the first that does is the deal's.
+    """
+    return (*_by_kind(rules), *_by_words(rules), *_by_amount(rules))
 
-    words = "|".join(re.escape(words) for words in rules.exclude_names)
-    named = pl.col("name").str.extract(rf"(?i)\b({words})\b", 1) if words else pl.lit(None, pl.String)
+
+def _by_kind(rules: DealRules) -> Iterator[pl.Expr]:
+    def among(column: str, names: Collection[str]) -> pl.Expr:
+        return pl.col(column).str.to_lowercase().is_in([name.lower() for name in names])
+
+    if rules.exclude_types:
+        yield pl.when(among("type", rules.exclude_types)).then(pl.lit("type ") + pl.col("type"))
+    if named := rules.exclude_record_types:
+        record_type = pl.lit("record type ") + pl.coalesce("record_type", "record_type_ref")
+        yield pl.when(among("record_type", named) | among("record_type_ref", named)).then(record_type)
+    if rules.exclude_stages:
+        yield pl.when(among("stage", rules.exclude_stages)).then(pl.lit("stage ") + pl.col("stage"))
+
+
+def _by_words(rules: DealRules) -> Iterator[pl.Expr]:
+    if rules.exclude_names:
+        words = "|".join(re.escape(words) for words in rules.exclude_names)
+        yield pl.lit("name says ") + pl.col("name").str.extract(rf"(?i)\b({words})\b", 1).str.to_lowercase()
+
+
+def _by_amount(rules: DealRules) -> Iterator[pl.Expr]:
     amount = pl.col("amount")
-    too_small = (
-        (amount.abs() < rules.minimum_amount).fill_null(value=False)
-        if rules.minimum_amount is not None
-        else pl.lit(value=False)
-    )
-    zero = pl.lit(value=False) if rules.include_zero_amount else (amount == 0).fill_null(value=False)
-    return (
-        pl.when(among("type", rules.exclude_types))
-        .then(pl.lit("type ") + pl.col("type"))
-        .when(among("record_type", rules.exclude_record_types) | among("record_type_ref", rules.exclude_record_types))
-        .then(pl.lit("record type ") + pl.coalesce("record_type", "record_type_ref"))
-        .when(among("stage", rules.exclude_stages))
-        .then(pl.lit("stage ") + pl.col("stage"))
-        .when(named.is_not_null())
-        .then(pl.lit("name says ") + named.str.to_lowercase())
-        .when(zero)
-        .then(pl.lit("zero amount"))
-        .when(too_small)
-        .then(pl.lit("amount below the minimum"))
-    )
+    if not rules.include_zero_amount:
+        yield pl.when(amount == 0).then(pl.lit("zero amount"))
+    if rules.minimum_amount is not None:
+        yield pl.when(amount.abs() < rules.minimum_amount).then(pl.lit("amount below the minimum"))
 
 
 def created_in_crm(members: pl.DataFrame, lead_stream: str, contact_stream: str) -> pl.DataFrame:

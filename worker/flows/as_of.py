@@ -27,7 +27,7 @@ from worker.core.instants import to_the_minute
 from worker.core.rules import Rules
 from worker.core.timeline import Lens, Timeline
 from worker.flows.attribute import as_stored, attributions
-from worker.flows.credits import converted, settling_of, stored_credits
+from worker.flows.credits import converted, rates_for, settling_of, stored_credits
 from worker.flows.engage import what_was_learnt
 from worker.flows.now import now_of
 from worker.flows.reclassify import as_touches, classified, that_stand
@@ -219,12 +219,13 @@ def credits_as(
     touches = as_touches(acts)
     entries = changes.filter(lens.sees()).select("opportunity_id", "stage", entered_at="occurred_at")
     paths = build_paths(deals, people, touches, rules.attribution, as_of=moment, stages=entries)
-    wide, rates = converted(connection, allot_wide(deals, paths, rules.attribution), deals, paths, rules)
-    credits, locked = _as_locked(hindsight, stored_credits(wide, touches, rules), facts, rules, moment)
+    rates, stored = rates_for(connection, deals, rules), adjustments.settled_as(connection, ids)
+    wide, rated = converted(allot_wide(deals, paths, rules.attribution), deals, paths, rules, rates, stored)
+    credits, locked = _as_locked(hindsight, stored_credits(wide, rules), facts, rules, moment)
     said = hindsight.said_of(deals["opportunity_id"].to_list(), rules).filter(lens.sees())
     set_by_hand = with_openings(in_force(said), deals, people, touches, rules.attribution, as_of=moment)
     decided = attributions(deals, paths, credits, touches, rules, set_by_hand)
-    decided = decided.join(rates, on="opportunity_id", how="left")
+    decided = decided.join(rated, on="opportunity_id", how="left")
     if locked:
         decided = as_stored(decided, adjustments.sources(connection, locked))
     told = acts.select("touch_id", "type", "team", "channel", "offer", "campaign", "label", person_id="golden_id")

@@ -3,8 +3,9 @@ Decides again who earned each deal whose path, amount or outcome changed: every 
 source, marketing's share and its sentence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -14,12 +15,14 @@ from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.explain import sentences
 from worker.core.attribution.path import PathSet, build_paths
 from worker.core.attribution.sourcing import OVERRIDE, in_force, overridden, with_openings
+from worker.core.columns import constant, filled, known, mapped, one, places, rows_where, sorted_by, spread
 from worker.core.deals import as_deals, why_not_credited
 from worker.core.rules import Rules
-from worker.flows.credits import converted, settled, stored_credits
+from worker.flows.computed import computed
+from worker.flows.credits import converted, rates_for, settled, stored_credits
 from worker.flows.run import Run
 from worker.flows.taught import taught
-from worker.store import adjustments, decisions, dues, matching, overrides, touch_records
+from worker.store import adjustments, bulk, decisions, dues, matching, overrides, touch_records
 
 BASIS: Final = {"roles": "Contact roles", "primary": "Primary contact role", "account": "Account"}
 STATE: Final = {"open": "Open", "won": "Final", "lost": "Lost"}
@@ -50,6 +53,11 @@ ATTRIBUTION_COLUMNS: Final = (
     "overridden",
 )
 
+# Expressions and frames that hang on no data are put together once: for a single deal that takes longer than their use.
+_NO_OVERRIDES: Final = pl.DataFrame(schema=OVERRIDE)
+_QUOTIENT: Final = pl.col("share").list.get(0).cast(pl.Float64) / pl.col("share").list.get(1).cast(pl.Float64)
+_IN_PERCENT: Final = (_QUOTIENT.sum() * 100).round(4)
+
 
 def attribute(run: Run) -> None:
     """
@@ -57,8 +65,10 @@ def attribute(run: Run) -> None:
     """
     while not run.wants_stop():
         with run.transaction() as connection:
+            bulk.plan_for_few(connection)
             ids = [int(key) for key in dues.take(connection, "attribute", "opportunity", run.limits.batch)]
             if ids:
+                bulk.plan_for(connection, len(ids))
                 changed = _decide(run, connection, ids)
                 matching.note_for_plan(connection, "opportunity", changed)
                 touches = run.rules.write.touches
@@ -74,27 +84,51 @@ def attribute(run: Run) -> None:
 def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
     rules = taught(connection, run.rules)
     facts = decisions.deal_facts(connection, ids)
-    known = facts.filter(~pl.col("is_deleted") & pl.col("created_at").is_not_null() & pl.col("outcome").is_not_null())
-    reasons = why_not_credited(known, rules.deals)
-    gone = sorted(set(ids) - set(known["opportunity_id"]))
+    facts = facts[rows_where(~facts["is_deleted"] & known(facts["created_at"]) & known(facts["outcome"]))]
+    reasons = why_not_credited(facts, rules.deals)
+    gone = sorted(set(ids) - set(facts["opportunity_id"].to_list()))
     decisions.drop_attribution(connection, gone)
-    out = known.with_columns(reason=reasons).filter(pl.col("reason").is_not_null())
-    earning = known.filter(reasons.is_null())
-    deals, touches, paths = paths_of(connection, earning, rules, run.now)
-    wide = allot_wide(deals, paths, rules.attribution)
-    wide, rate_refs = converted(connection, wide, deals, paths, rules)
-    computed = stored_credits(wide, touches, rules)
-    differing = decisions.note_credits(connection, known["opportunity_id"].to_list(), computed)
-    credits, locked = settled(run, connection, differing, computed, known)
+    has_reason = filled(known(reasons), value=False)
+    earning, out = facts[rows_where(~has_reason)], facts.hstack([reasons.alias("reason")])[rows_where(has_reason)]
+    before = adjustments.settled_as(connection, facts["opportunity_id"].to_list())
+    now = max([run.now, *_learnt_at(rules)])
+    deals, touches, paths = paths_of(connection, earning, rules, now)
+    rates = rates_for(connection, deals, rules)
+    credited, rate_refs, differing = computed(lambda: _credited(deals, paths, rules, rates, before))
+    credits, locked = settled(run, connection, differing, credited, facts, before)
     if differing:
-        decisions.save_credits(connection, differing, credits.filter(pl.col("opportunity_id").is_in(differing)))
-    set_by_hand = overrides_of(connection, deals, touches, rules, run.now)
-    decided = attributions(deals, paths, credits, touches, rules, set_by_hand)
-    decided = decided.join(rate_refs, on="opportunity_id", how="left")
+        all_differ = len(differing) == before.height
+        changed = credits if all_differ else credits.filter(pl.col("opportunity_id").is_in(list(differing)))
+        decisions.save_credits(connection, differing, changed)
+    stated = before["has_statement"].any()
+    set_by_hand = overrides_of(connection, deals, touches, rules, now) if stated else _NO_OVERRIDES
+    decided = computed(lambda: attributions(deals, paths, credits, touches, rules, set_by_hand))
+    rated = places(decided["opportunity_id"], rate_refs["opportunity_id"])
+    decided = decided.hstack([rate_refs[name][rated] for name in ("pipeline_rate_ref", "revenue_rate_ref")])
     if locked:
         decided = as_stored(decided, adjustments.sources(connection, locked))
-    rows = pl.concat([decided, _left_out(out, rules)])
+    rows = pl.concat([decided, _left_out(out, rules)]) if out.height else decided
     return decisions.save_attribution(connection, rows, run.now)
+
+
+def _learnt_at(rules: Rules) -> Iterator[datetime]:
+    """
+    When the models were taught. The organisation's clock is known to the second and corrected by every answer, so what
+    was learnt a moment ago may seem to lie ahead.
+    """
+    return (each.learnt_at for model in rules.attribution.models for each in model.learnings)
+
+
+def _credited(
+    deals: pl.DataFrame, paths: PathSet, rules: Rules, rates: pl.DataFrame | None, before: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[int, str | None]]:
+    """
+    The credits as the store keeps them, by which rates they were converted, and the deals whose credits are not those
+    of ``before`` (SETTLED_AS), with their digests.
+    """
+    wide, rate_refs = converted(allot_wide(deals, paths, rules.attribution), deals, paths, rules, rates, before)
+    credits = stored_credits(wide, rules)
+    return credits, rate_refs, decisions.differing_credits(before, credits)
 
 
 TouchesOf = Callable[[Connection, Sequence[int]], pl.DataFrame]
@@ -114,9 +148,10 @@ def paths_of(
     deals = as_deals(earning, rules.currency)
     ids = deals["opportunity_id"].to_list()
     people = decisions.deal_people(connection, ids, always_account=rules.attribution.path == "account")
-    touches = touches_of(connection, people["person_id"].unique().to_list())
+    touches = touches_of(connection, sorted(set(people["person_id"].to_list())))
     stages = decisions.stage_entries(connection, ids) if rules.attribution.positions else None
-    return deals, touches, build_paths(deals, people, touches, rules.attribution, as_of=as_of, stages=stages)
+    paths = computed(lambda: build_paths(deals, people, touches, rules.attribution, as_of=as_of, stages=stages))
+    return deals, touches, paths
 
 
 def overrides_of(
@@ -127,7 +162,7 @@ def overrides_of(
     """
     said = overrides.said_of(connection, deals["opportunity_id"].to_list(), rules.zone)
     if said.is_empty():
-        return pl.DataFrame(schema=OVERRIDE)
+        return _NO_OVERRIDES
     said = in_force(said)
     people = decisions.deal_people(
         connection, said["opportunity_id"].to_list(), always_account=rules.attribution.path == "account"
@@ -157,38 +192,46 @@ def attributions(
     """
     What is said of each deal beside its credits (ATTRIBUTION_COLUMNS). ``set_by_hand``: OVERRIDE.
     """
-    written = rules.write_model
-    share = (
-        credits.filter((pl.col("clock") == "revenue") & (pl.col("item") == "touch"))
-        .with_columns(
-            share=pl.col("models")
-            .str.json_path_match(f"$.{written}.share")
-            .str.split("/")
-            .list.eval(pl.element().cast(pl.Float64))
-        )
-        .with_columns(share=pl.col("share").list.get(0) / pl.col("share").list.get(1))
-        .group_by("opportunity_id")
-        .agg(marketing_share=(pl.col("share").sum() * 100).round(4))
-    )
-    why = sentences(paths, touches, rules.attribution, model=written, zone=rules.zone, overrides=set_by_hand)
-    source = pl.col("source_team") != "none"
-    return (
-        paths.deals.join(deals.select("opportunity_id", "outcome"), on="opportunity_id")
-        .join(share, on="opportunity_id", how="left")
-        .join(why, on="opportunity_id", how="left")
-        .with_columns(
-            source_team=pl.col("source_team").replace_strict(TEAM, default=None, return_dtype=pl.String),
-            source_channel=pl.when(source).then(pl.col("source_channel")).otherwise(pl.lit(NO_TOUCH)),
-            source_offer=pl.when(source).then(pl.col("source_offer")),
-            marketing_share=pl.col("marketing_share").fill_null(0.0),
-            basis=pl.col("basis").replace_strict(BASIS, return_dtype=pl.String),
-            state=pl.col("outcome").replace_strict(STATE, return_dtype=pl.String),
-            remark=pl.col("first_touch").replace_strict(REMARKS, default=None, return_dtype=pl.String),
-            rule_version=pl.lit(rules.version),
-        )
-        .pipe(overridden, set_by_hand.with_columns(pl.col("team").replace_strict(TEAM, return_dtype=pl.String)))
-        .select(ATTRIBUTION_COLUMNS)
-    )
+    found, outcome = paths.deals, sorted_by(deals, "opportunity_id")["outcome"]
+    why = sentences(paths, touches, rules.attribution, model=rules.write_model, zone=rules.zone, overrides=set_by_hand)
+    has_source = found["source_team"] != "none"
+    columns = {
+        "source_team": mapped(found["source_team"], TEAM, None),
+        "source_channel": found["source_channel"].zip_with(has_source, one(NO_TOUCH, pl.String)),
+        "source_offer": found["source_offer"].zip_with(has_source, one(None, pl.String)),
+        "influenced": found["influenced"],
+        "assisted": found["assisted"],
+        "marketing_share": _marketing_share(found["opportunity_id"], credits, rules.write_model),
+        "basis": mapped(found["basis"], BASIS, None),
+        "state": mapped(outcome, STATE, None),
+        "why": why["why"],
+        "remark": mapped(found["first_touch"], REMARKS, None),
+        "rule_version": constant(rules.version, found.height, pl.Int32),
+    }
+    decided = pl.DataFrame([found["opportunity_id"], *(column.alias(name) for name, column in columns.items())])
+    if not set_by_hand.is_empty():
+        set_by_hand = set_by_hand.with_columns(mapped(set_by_hand["team"], TEAM, None).alias("team"))
+    return overridden(decided, set_by_hand)[list(ATTRIBUTION_COLUMNS)]
+
+
+def _marketing_share(deals: pl.Series, credits: pl.DataFrame, model: str) -> pl.Series:
+    """
+    What marketing's touches get of these deals' revenue under a model, in percent; ``deals`` are sorted.
+    """
+    touches = rows_where((credits["clock"] == "revenue") & (credits["item"] == "touch"))
+    shares = credits["models"][touches].to_frame().select(_share(model)).to_series()
+    sums = pl.DataFrame([credits["opportunity_id"][touches], shares]).group_by("opportunity_id").agg(_IN_PERCENT)
+    place = places(sums["opportunity_id"], deals)
+    share = spread(sums["share"].filter(known(place)), place.filter(known(place)), deals.len())
+    return filled(share, 0.0)
+
+
+@lru_cache(maxsize=8)
+def _share(model: str) -> pl.Expr:
+    """
+    A model's share as it is stored, "3/10", in its two parts.
+    """
+    return pl.col("models").str.json_path_match(f"$.{model}.share").str.split("/").alias("share")
 
 
 def _left_out(out: pl.DataFrame, rules: Rules) -> pl.DataFrame:

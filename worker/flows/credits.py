@@ -6,9 +6,9 @@ Part of ``attribute``, which calls it in its transaction.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -18,29 +18,46 @@ from worker.core.attribution.adjust import SETTLING, STANDING, may_be_late, sett
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.path import CLOCKS, PathSet
+from worker.core.columns import constant, filled, known, one, places, rows_where, sorted_by
 from worker.core.rules import Rules
 from worker.flows.run import Run
 from worker.store import adjustments
 
 CLOSED = ("Final", "Lost")  # the states of ``attribution`` in which a deal's revenue shares are settled
 
+_NO_REFS: Final = pl.DataFrame(
+    schema={"opportunity_id": pl.Int64, "pipeline_rate_ref": pl.String, "revenue_rate_ref": pl.String}
+)
+
+
+def rates_for(connection: Connection, deals: pl.DataFrame, rules: Rules) -> pl.DataFrame | None:
+    """
+    The dated rates where any of these deals is in another currency than the organisation's and rates are kept.
+    """
+    if not (deals["currency"] != one(rules.currency, pl.String)).any():
+        return None
+    rates = adjustments.rates(connection)
+    return None if rates.is_empty() else rates
+
 
 def converted(
-    connection: Connection, wide: pl.DataFrame, deals: pl.DataFrame, paths: PathSet, rules: Rules
+    wide: pl.DataFrame,
+    deals: pl.DataFrame,
+    paths: PathSet,
+    rules: Rules,
+    rates: pl.DataFrame | None,
+    as_stored: pl.DataFrame,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """
     The credits of deals in other currencies with ``corporate_units:M`` for each model M, and by which rate: pipeline by
-    that of the creation's day, revenue by that of the close date. Converted first, then divided.
+    that of the creation's day, revenue by that of the close date, by deal. Converted first, then divided. ``rates`` are
+    those of ``rates_for``, ``as_stored`` is SETTLED_AS of the deals.
     """
-    refs = pl.DataFrame(
-        schema={"opportunity_id": pl.Int64, "pipeline_rate_ref": pl.String, "revenue_rate_ref": pl.String}
-    )
+    if rates is None:
+        return wide, _NO_REFS
     foreign = deals.filter(pl.col("currency") != rules.currency)
-    rates = adjustments.rates(connection) if foreign.height else None
-    if rates is None or rates.is_empty():
-        return wide, refs
     ids = foreign["opportunity_id"].to_list()
-    days = adjustments.settled_as(connection, ids).select(
+    days = as_stored.filter(pl.col("opportunity_id").is_in(ids)).select(
         "opportunity_id", pipeline=_local_day("created_at", rules.zone), revenue=pl.col("close_on")
     )
     parts = []
@@ -57,33 +74,42 @@ def converted(
     units = {f"amount_units:{model.name}": f"corporate_units:{model.name}" for model in rules.attribution.models}
     key = ["opportunity_id", "clock", "item", "touch_id"]
     corporate_units = pl.concat(parts).select(*key, *units).rename(units)
-    return wide.join(corporate_units, on=key, how="left", nulls_equal=True, maintain_order="left"), refs
+    wide = wide.join(corporate_units, on=key, how="left", nulls_equal=True, maintain_order="left")
+    return wide, refs.sort("opportunity_id")
 
 
 def settled(
-    run: Run, connection: Connection, differing: Sequence[int], computed: pl.DataFrame, facts: pl.DataFrame
+    run: Run,
+    connection: Connection,
+    differing: Collection[int],
+    computed: pl.DataFrame,
+    facts: pl.DataFrame,
+    before: pl.DataFrame,
 ) -> tuple[pl.DataFrame, list[int]]:
     """
     The credits to go by: the computed, or where a deal's period is locked the stored; and the deals whose pipeline is
-    locked. ``differing`` are the deals whose credits come out otherwise than they did last. What late data changed of
-    settled shares is kept as an adjustment of today.
+    locked. ``differing`` are the deals whose credits come out otherwise than they did last, ``before`` is SETTLED_AS of
+    ``facts``. What late data changed of settled shares is kept as an adjustment of today.
     """
-    computed = computed.select(pl.col(name).cast(kind) for name, kind in adjustments.STORED.items())
     locked = adjustments.locked_periods(connection)
     # Where anything is locked, all deals are held against it, so that a deal's fields say what its credits say.
-    ids = facts["opportunity_id"].to_list() if locked.height else differing
+    ids = facts["opportunity_id"].to_list() if locked.height else list(differing)
     stored = adjustments.stored_credits(connection, ids) if ids else None
     if stored is None or (stored.is_empty() and locked.is_empty()):
         return computed, []
-    settling = settling_of(adjustments.settled_as(connection, ids), facts, run.rules)
-    held = settling if locked.height else may_be_late(settling)
+    if len(ids) < before.height:
+        before = before.filter(pl.col("opportunity_id").is_in(ids))
+    finality = _finality_of(before, facts, run.rules)
+    held = finality if locked.height else may_be_late(finality)
     key = ["opportunity_id", "clock"]
-    before, after = (_standing(each.join(held, on=key, how="semi")) for each in (stored, computed))
-    if locked.is_empty() and set(before) == set(after):
+    groups = set(held[key].iter_rows())
+    was, now = (_standing(each, groups) for each in (stored, computed))
+    if locked.is_empty() and set(was) == set(now):
         return computed, []
+    settling = settling_of(before, facts, run.rules)
     settlement = settle(
-        pl.DataFrame(before, schema=STANDING, orient="row"),
-        pl.DataFrame(after, schema=STANDING, orient="row"),
+        pl.DataFrame(was, schema=STANDING, orient="row"),
+        pl.DataFrame(now, schema=STANDING, orient="row"),
         settling,
         locked,
         adjustments.booked(connection, ids),
@@ -100,39 +126,62 @@ def settling_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> p
     """
     SETTLING of these deals. A deal belongs to the period of its creation for pipeline, of its close date for revenue.
     """
-    closed = facts.select("opportunity_id", is_closed=pl.col("outcome") != "open")
-    known = as_stored.join(closed, on="opportunity_id").with_columns(
-        was_stored=pl.col("state").is_not_null(),
-        was_closed=pl.col("state").is_in(CLOSED).fill_null(value=False),
-        created_on=_local_day("created_at", rules.zone),
-        is_version=pl.lit(rules.version),
-    )
+    days = as_stored.select(_days(rules.zone))
+    finality = _finality_of(as_stored, facts, rules)
+    place = places(finality["opportunity_id"], as_stored["opportunity_id"])
+    on_pipeline = finality["clock"] == one("pipeline", pl.String)
+    period_on = days["pipeline"][place].zip_with(on_pipeline, days["revenue"][place])
+    return finality.hstack([period_on.alias("period_on")])[list(SETTLING)]
+
+
+@lru_cache(maxsize=8)
+def _days(zone: str) -> tuple[pl.Expr, ...]:
+    """
+    The days that say which period a deal belongs to on each clock.
+    """
+    created_on = _local_day("created_at", zone)
+    return created_on.alias("pipeline"), pl.coalesce("close_on", created_on).alias("revenue")
+
+
+def _finality_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """
+    SETTLING without its days, which are needed only where something moved.
+    """
+    facts = sorted_by(facts[["opportunity_id", "outcome"]], "opportunity_id")
+    place = places(as_stored["opportunity_id"], facts["opportunity_id"])
+    both = rows_where(known(place))
+    told, outcome = as_stored[both], facts["outcome"][place[both]]
+    state = told["state"]
+    final, lost = (state == one(closed, pl.String) for closed in CLOSED)
+    always = constant(value=True, times=told.height, dtype=pl.Boolean)
     return pl.concat(
-        known.select(
-            "opportunity_id",
-            clock=pl.lit(clock),
-            period_on=day,
-            was_settled=was,
-            is_settled=now,
-            was_version="rule_version",
-            is_version="is_version",
-        ).cast(pl.Schema(SETTLING))
-        for clock, day, was, now in (
-            ("pipeline", pl.col("created_on"), pl.col("was_stored"), pl.lit(value=True)),
-            ("revenue", pl.coalesce("close_on", "created_on"), pl.col("was_closed"), pl.col("is_closed")),
+        pl.DataFrame(
+            [
+                told["opportunity_id"],
+                constant(clock, told.height, pl.String).alias("clock"),
+                filled(was, value=False).alias("was_settled"),
+                now.alias("is_settled"),
+                told["rule_version"].alias("was_version"),
+                constant(rules.version, told.height, pl.Int64).alias("is_version"),
+            ]
+        )
+        for clock, was, now in (
+            ("pipeline", known(state), always),
+            ("revenue", final | lost, outcome != one("open", pl.String)),
         )
     )
 
 
-def _standing(stored: pl.DataFrame) -> list[tuple[Any, ...]]:
+def _standing(stored: pl.DataFrame, groups: Collection[tuple[int, str]]) -> list[tuple[Any, ...]]:
     """
-    STANDING rows of credits as stored: one for each model of an item.
+    STANDING rows of credits as stored, of these deals and clocks: one for each model of an item.
     """
     return [
         (deal, clock, model, item, touch, credit["share"], credit["units"], credit.get("learnt"))
-        for deal, clock, item, touch, models in stored.select(
-            "opportunity_id", "clock", "item", "touch_id", "models"
-        ).iter_rows()
+        for deal, clock, item, touch, models in stored[
+            ["opportunity_id", "clock", "item", "touch_id", "models"]
+        ].iter_rows()
+        if (deal, clock) in groups
         for model, credit in json.loads(models).items()
     ]
 
@@ -141,47 +190,49 @@ def _local_day(instant: str, zone: str) -> pl.Expr:
     return pl.col(instant).dt.convert_time_zone(zone).dt.date()
 
 
-def stored_credits(wide: pl.DataFrame, touches: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def stored_credits(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """
     Credits as the store keeps them: one row a deal, clock and item, all models in one JSON object of exact shares
     ("3/10") and whole units, with ``corporate_units`` where they were converted and ``learnt``, the number of the
     learning that decided, where the model's weights are learnt.
     """
-    names = tuple(model.name for model in rules.attribution.models)
-    written = wide.with_columns(models=_written(names, frozenset(wide.columns)))
-    instants = touches.select("touch_id", "occurred_at")
-    return written.join(instants, on="touch_id", how="left", maintain_order="left").select(
-        "opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions", "models"
-    )
+    names = [model.name for model in rules.attribution.models]
+    written = pl.DataFrame(_written(wide, names)).select(_together(tuple(names))).to_series()
+    described = ("opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions")
+    return pl.DataFrame([*(wide[name] for name in described), written])
+
+
+def _written(wide: pl.DataFrame, models: Sequence[str]) -> list[pl.Series]:
+    """
+    Each model's credits as members of a JSON object, null where an item has none. They are written one under the other,
+    so that it takes as many steps for eight models as for one.
+    """
+
+    def stacked(column: str) -> pl.Series:
+        columns = (f"{column}:{model}" for model in models)
+        return pl.concat(wide[name] if name in wide.columns else nothing for name in columns).cast(pl.String)
+
+    def number(column: str) -> pl.Series:
+        """
+        The member of a number that some items have; nothing where there is none.
+        """
+        return filled(one(f',"{column}":', pl.String) + stacked(column), "")
+
+    nothing = constant(None, wide.height, pl.Int64)
+    text = pl.concat(constant(f'"{model}":{{"share":"', wide.height, pl.String) for model in models)
+    text = text + stacked("share_num") + one("/", pl.String) + stacked("share_den")
+    text = text + one('","units":', pl.String) + filled(stacked("amount_units"), "null")
+    for column in ("corporate_units", "learnt"):
+        if any(f"{column}:{model}" in wide.columns for model in models):
+            text = text + number(column)
+    text = text + one("}", pl.String)
+    return [text.slice(place * wide.height, wide.height).alias(model) for place, model in enumerate(models)]
 
 
 @lru_cache(maxsize=32)
-def _written(models: tuple[str, ...], columns: frozenset[str]) -> pl.Expr:
+def _together(models: tuple[str, ...]) -> pl.Expr:
     """
-    All models' credits as JSON. Put together once: for a single deal that takes longer than writing it.
+    All models' credits as one JSON object. Put together once: for a single deal that takes longer than writing it.
     """
-    members = [
-        pl.when(pl.col(f"share_num:{name}").is_not_null()).then(
-            pl.concat_str(
-                pl.lit(f'"{name}":{{"share":"'),
-                pl.col(f"share_num:{name}").cast(pl.String),
-                pl.lit("/"),
-                pl.col(f"share_den:{name}").cast(pl.String),
-                pl.lit('","units":'),
-                pl.col(f"amount_units:{name}").cast(pl.String).fill_null("null"),
-                *_number(columns, "corporate_units", name),
-                *_number(columns, "learnt", name),
-                pl.lit("}"),
-            )
-        )
-        for name in models
-    ]
-    return pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=",", ignore_nulls=True), pl.lit("}"))
-
-
-def _number(columns: Collection[str], name: str, model: str) -> Iterable[pl.Expr]:
-    """
-    The JSON member of a number that some items have; nothing where there is none.
-    """
-    if f"{name}:{model}" in columns:
-        yield pl.concat_str(pl.lit(f',"{name}":'), pl.col(f"{name}:{model}").cast(pl.String)).fill_null("")
+    members = pl.concat_str(list(models), separator=",", ignore_nulls=True)
+    return pl.concat_str(pl.lit("{"), members, pl.lit("}")).alias("models")

@@ -18,7 +18,7 @@ from worker.core.rules import Rules
 from worker.core.touchpoints.screens import with_screens
 from worker.flows.computed import computed
 from worker.flows.run import Run
-from worker.store import decisions, dues, matching, standings
+from worker.store import bulk, decisions, dues, matching, standings
 
 
 def engage(run: Run) -> None:
@@ -28,10 +28,12 @@ def engage(run: Run) -> None:
     learnt: Learnt | None = None
     while not run.wants_stop():
         with run.transaction() as connection:
+            bulk.plan_for_few(connection)
             taken = [int(key) for key in dues.take(connection, "engage", "account", run.limits.batch)]
             lapsed = decisions.accounts_to_review(connection, run.now, run.limits.batch)
             account_ids = sorted({*taken, *lapsed})
             if account_ids:
+                bulk.plan_for(connection, len(account_ids))
                 learnt = learnt or what_was_learnt(connection)
                 _decide(run, connection, account_ids, learnt)
         run.count("accounts decided", len(account_ids))
@@ -56,7 +58,7 @@ def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Le
     stood = computed(lambda: stood_by(accounts, facts, deals, run.rules, learnt, now=run.now))
     changed = decisions.save_flags(connection, stood.flags, rule_version=run.rules.version, now=run.now)
     version = run.rules.version
-    standings.save_standings(connection, accounts, stood.standings, rule_version=version, now=run.now)
+    standings.save_standings(connection, stood.standings, rule_version=version, now=run.now)
     came, left = standings.save_memberships(connection, accounts, stood.memberships, rule_version=version, now=run.now)
     matching.note_for_plan(connection, "account", changed)
     run.count("flags changed", len(changed))

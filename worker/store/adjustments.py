@@ -28,13 +28,16 @@ STORED: Final[Schema] = {
     "models": pl.String,
 }
 
-# Which period a deal belongs to, and as what its credits were stored; state is null where they never were.
+# Which period a deal belongs to, and as what its credits were stored; state and digest are null where they never were.
+# ``has_statement``: an administrator said something of its sourcing team.
 SETTLED_AS: Final[Schema] = {
     "opportunity_id": pl.Int64,
     "created_at": INSTANT,
     "close_on": pl.Date,
     "state": pl.String,
     "rule_version": pl.Int64,
+    "digest": pl.String,
+    "has_statement": pl.Boolean,
 }
 
 
@@ -60,8 +63,13 @@ def settled_as(connection: Connection, opportunity_ids: Sequence[int]) -> pl.Dat
     return fetch(
         connection,
         """
-        SELECT o.id, o.created_at, o.close_on, a.state, a.rule_version
-        FROM opportunity o LEFT JOIN attribution a ON a.opportunity_id = o.id
+        SELECT o.id, o.created_at, o.close_on, a.state, a.rule_version, d.digest,
+               (SELECT count(v.id) > 0 FROM crosswalk k
+                JOIN sourcing_override v ON v.record_id = k.record_id AND v.source = k.source
+                WHERE k.kind = 'opportunity' AND k.golden_id = o.id)
+        FROM opportunity o
+        LEFT JOIN attribution a ON a.opportunity_id = o.id
+        LEFT JOIN credit_digest d ON d.opportunity_id = o.id
         WHERE o.id = ANY(%(ids)s) ORDER BY o.id
         """,
         {"ids": list(opportunity_ids)},

@@ -5,7 +5,7 @@ Called by the engage and attribute flows.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from worker.core.frames import DEAL_PERSON, ENGAGEMENT_ACCOUNT, INSTANT, TOUCH
 from worker.store import tables
-from worker.store.bulk import Schema, cursor_of, fetch, replace, upsert
+from worker.store.bulk import NOW, Schema, cursor_of, fetch, replace, upsert
 
 REVIEW: Final = timedelta(days=7)
 
@@ -176,38 +176,30 @@ def save_flags(connection: Connection, flags: pl.DataFrame, *, rule_version: int
     """
     # A stage, a spike and a chance fade by themselves: whoever did anything lately is looked at again within a week.
     week = (now + REVIEW).replace(hour=0, minute=0, second=0, microsecond=0)
-    fades = pl.when(pl.col("engaged") | (pl.col("points_milli") > 0)).then(pl.lit(week))
-    rows = flags.with_columns(
-        rule_version=pl.lit(rule_version),
-        review_at=pl.min_horizontal(fades, pl.when(pl.col("engaged")).then(pl.col("until_at"))),
-    )
-    cursor = cursor_of(connection)
-    kept = [name for name in rows.columns if name != "account_id"]
-    turned = cursor.execute(
+    review = """
+        least(CASE WHEN r.engaged OR r.points_milli > 0 THEN %s::timestamptz END, CASE WHEN r.engaged THEN r.until_at END)
         """
-        SELECT f.account_id FROM unnest(%s::bigint[], %s::boolean[]) AS f(account_id, engaged)
-        LEFT JOIN engagement e USING (account_id) WHERE f.engaged <> coalesce(e.engaged, false)
-        """,
-        (flags["account_id"].to_list(), flags["engaged"].to_list()),
-    ).fetchall()
     moved = upsert(
         connection,
         tables.engagement,
-        rows.select("account_id", *kept),
+        flags,
         ("account_id",),
-        stamp="saved_at",
-        noted={"decided_at": now},
+        added={"rule_version": ("%s::integer", rule_version), "review_at": (review, week)},
+        noted={"decided_at": now, "saved_at": NOW},
+        was=("engaged",),
     )
+    engaged = dict(zip(flags["account_id"], flags["engaged"], strict=True))
+    turned = [number for number, was in moved if engaged[number] != bool(was)]
     if turned:
-        cursor.execute(
+        cursor_of(connection).execute(
             """
             INSERT INTO engagement_change (account_id, at, engaged, band, why, rule_version, alert)
             SELECT account_id, %(now)s, engaged, band, why, rule_version, coalesce(alerted_at = %(now)s, false)
             FROM engagement WHERE account_id = ANY(%(ids)s)
             """,
-            {"now": now, "ids": [number for (number,) in turned]},
+            {"now": now, "ids": turned},
         )
-    return [number for (number,) in moved]
+    return [number for number, _ in moved]
 
 
 def drop_engagement(connection: Connection, account_ids: Sequence[int]) -> None:
@@ -328,40 +320,43 @@ def save_attribution(connection: Connection, attributions: pl.DataFrame, now: da
     return [number for (number,) in changed]
 
 
-def save_credits(connection: Connection, opportunity_ids: Sequence[int], credits: pl.DataFrame) -> None:
+def differing_credits(before: pl.DataFrame, credits: pl.DataFrame) -> dict[int, str | None]:
     """
-    Have the store hold exactly these credits of the deals.
+    The deals whose credits come out otherwise than they did last (``before``: SETTLED_AS of all that were decided),
+    with the digest of what they come out as now; None where they have none any more.
     """
-    replace(connection, tables.credit, credits, owner="opportunity_id", owners=opportunity_ids)
-
-
-def note_credits(connection: Connection, decided: Sequence[int], credits: pl.DataFrame) -> list[int]:
-    """
-    The deals whose credits come out otherwise than they did last; what they come out as now is noted.
-    """
-    written_out = credits.group_by("opportunity_id", maintain_order=True).agg(
-        pl.concat_str("clock", "item", "touch_id", "positions", "models", separator="|", ignore_nulls=True).str.join(
-            "\n"
-        )
+    lines = credits.select(
+        "opportunity_id",
+        pl.concat_str("clock", "item", "touch_id", "positions", "models", separator="|", ignore_nulls=True),
     )
-    wanted = {
-        number: hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for number, text in written_out.iter_rows()
+    written_out: dict[int, list[str]] = {}
+    for number, line in lines.iter_rows():
+        written_out.setdefault(number, []).append(line)
+    now = {
+        number: hashlib.blake2b("\n".join(each).encode(), digest_size=16).hexdigest()
+        for number, each in written_out.items()
     }
-    rows = cursor_of(connection).execute(
-        "SELECT opportunity_id, digest FROM credit_digest WHERE opportunity_id = ANY(%s)", (list(decided),)
-    )
-    stored = dict(rows.fetchall())
-    differing = [number for number in decided if wanted.get(number) != stored.get(number)]
-    upsert(
+    was = zip(before["opportunity_id"], before["digest"], strict=True)
+    return {number: now.get(number) for number, digest in was if now.get(number) != digest}
+
+
+def save_credits(connection: Connection, digests: Mapping[int, str | None], credits: pl.DataFrame) -> None:
+    """
+    Have the store hold exactly these credits of the deals in ``digests``, and note what they came out as.
+    """
+    noted = """
+        INSERT INTO credit_digest (opportunity_id, digest) SELECT * FROM unnest(%s::bigint[], %s::text[])
+        ON CONFLICT (opportunity_id) DO UPDATE SET digest = EXCLUDED.digest
+        """
+    deals = list(digests)
+    replace(
         connection,
-        tables.credit_digest,
-        pl.DataFrame(
-            {"opportunity_id": differing, "digest": [wanted.get(number) for number in differing]},
-            schema={"opportunity_id": pl.Int64, "digest": pl.String},
-        ),
-        ("opportunity_id",),
+        tables.credit,
+        credits,
+        owner="opportunity_id",
+        owners=deals,
+        along=(noted, (deals, list(digests.values()))),
     )
-    return differing
 
 
 def drop_attribution(connection: Connection, opportunity_ids: Sequence[int]) -> None:

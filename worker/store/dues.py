@@ -36,31 +36,24 @@ def take(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
 
     Subjects that a large page noted a thousand at a time are taken after the others, whole slices at a time.
     """
-    single = _take_single(connection, flow, kind, limit)
-    slices = (limit - len(single)) // SLICE if single else max(1, limit // SLICE)
-    if slices < 1:
-        return single
     rows = cursor_of(connection).execute(
         """
-        DELETE FROM due_slice WHERE id = ANY(ARRAY(
-            SELECT id FROM due_slice WHERE flow = %(flow)s AND kind = %(kind)s ORDER BY id LIMIT %(slices)s
-            FOR UPDATE SKIP LOCKED))
-        RETURNING keys
+        WITH single AS (
+            DELETE FROM due WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM due WHERE flow = %(flow)s AND kind = %(kind)s ORDER BY key LIMIT %(limit)s
+                FOR UPDATE SKIP LOCKED))
+            RETURNING key
+        ), slice AS (
+            DELETE FROM due_slice WHERE id = ANY(ARRAY(
+                SELECT id FROM due_slice WHERE flow = %(flow)s AND kind = %(kind)s ORDER BY id
+                LIMIT (SELECT CASE count(*) WHEN 0 THEN greatest(1, %(limit)s / %(slice)s)
+                              ELSE (%(limit)s - count(*)) / %(slice)s END FROM single)
+                FOR UPDATE SKIP LOCKED))
+            RETURNING keys
+        )
+        SELECT key FROM single UNION SELECT unnest(keys) FROM slice
         """,
-        {"flow": flow, "kind": kind, "slices": slices},
-    )
-    return sorted({*single, *(key for (keys,) in rows for key in keys)})
-
-
-def _take_single(connection: Connection, flow: str, kind: str, limit: int) -> list[str]:
-    rows = cursor_of(connection).execute(
-        """
-        DELETE FROM due WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM due WHERE flow = %(flow)s AND kind = %(kind)s ORDER BY key LIMIT %(limit)s
-            FOR UPDATE SKIP LOCKED))
-        RETURNING key
-        """,
-        {"flow": flow, "kind": kind, "limit": limit},
+        {"flow": flow, "kind": kind, "limit": limit, "slice": SLICE},
     )
     return sorted(key for (key,) in rows)
 

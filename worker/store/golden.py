@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from worker.core.frames import INSTANT
 from worker.core.records import ENVELOPE, SHAPES
 from worker.store import tables
-from worker.store.bulk import Schema, cursor_of, fetch, upsert
+from worker.store.bulk import NOW, Schema, cursor_of, fetch, upsert
 
 _POLARS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "text": pl.String,
@@ -165,7 +165,7 @@ def save_crosswalk(connection: Connection, kind: str, members: pl.DataFrame) -> 
         "golden_id",
         "rule",
     )
-    moved = upsert(connection, tables.crosswalk, rows, ("kind", "source", "record_id"), stamp="since_at")
+    moved = upsert(connection, tables.crosswalk, rows, ("kind", "source", "record_id"), noted={"since_at": NOW})
     return [record_id for _, _, record_id in moved]
 
 
@@ -173,7 +173,7 @@ def save_golden(connection: Connection, kind: str, rows: pl.DataFrame) -> list[i
     """
     Write golden records by id; returns the ids of those that were new or changed.
     """
-    return [number for (number,) in upsert(connection, tables.GOLDEN[kind], rows, ("id",), stamp="updated_at")]
+    return [number for (number,) in upsert(connection, tables.GOLDEN[kind], rows, ("id",), noted={"updated_at": NOW})]
 
 
 def drop_golden(connection: Connection, kind: str, redirects: pl.DataFrame) -> None:

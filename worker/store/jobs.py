@@ -116,14 +116,12 @@ def hold(connection: Connection, job: Job, lease: timedelta) -> None:
 
     The row stays locked until the transaction ends, so nobody can take the job over in between. Raises LeaseLost.
     """
-    held = connection.execute(
-        text(
-            """
-            UPDATE job SET until = clock_timestamp() + make_interval(secs => :lease)
-            WHERE id = :id AND token = :token AND state = 'leased'
-            """
-        ),
-        {"id": job.id, "token": job.token, "lease": lease.total_seconds()},
+    held = cursor_of(connection).execute(
+        """
+        UPDATE job SET until = clock_timestamp() + make_interval(secs => %s)
+        WHERE id = %s AND token = %s AND state = 'leased'
+        """,
+        (lease.total_seconds(), job.id, job.token),
     )
     if held.rowcount != 1:
         raise LeaseLost

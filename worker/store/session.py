@@ -11,7 +11,8 @@ from worker.core.errors import Fatal
 
 # Disks have no arm to move any more: at the default of 4 the planner scans whole tables for a hundred subjects. jit compiles
 # for a third of a second what then runs for a thousandth. A plan made for good while a table was empty would scan it when
-# it is full. What we note before we send leans on commits that are kept.
+# it is full: only ``bulk.plan_for_few`` has plans kept, and sees to that. What we note before we send leans on commits
+# that are kept.
 # A worker that stops for good inside a transaction (a paused machine, a cut network) gives its locks up after five minutes.
 SESSION = " ".join(
     f"-c {setting}"

@@ -51,47 +51,52 @@ def deals_of(connection: Connection, account_ids: Sequence[int], renewal_types: 
     )
 
 
-def save_standings(
-    connection: Connection, facts: pl.DataFrame, standings: pl.DataFrame, *, rule_version: int, now: datetime
-) -> int:
+def save_standings(connection: Connection, standings: pl.DataFrame, *, rule_version: int, now: datetime) -> int:
     """
-    Keep STANDING rows; those like the last are not written. What turned since ``facts`` (ACCOUNT_FACTS) is noted in the
-    history. Returns how many were written.
+    Keep STANDING rows; those like the last are not written. What turned is noted in the history. Returns how many were
+    written.
     """
     moved = upsert(
         connection,
         tables.account_standing,
-        standings.with_columns(rule_version=pl.lit(rule_version)),
+        standings,
         ("account_id",),
+        added={"rule_version": ("%s::integer", rule_version)},
         noted={"decided_at": now},
+        was=WATCHED,
     )
-    turned = _turned(facts, standings)
+    turned = _turned(moved, standings)
     if turned:
         cursor_of(connection).executemany(
             """
             INSERT INTO standing_change (account_id, at, what, old, new, rule_version)
             VALUES (%s, %s, %s, %s, %s, %s)
             """,
-            [(account_id, now, what, old, new, rule_version) for account_id, what, old, new in turned],
+            [(account, now, what, old, new, rule_version) for account, what, old, new in turned],
         )
     return len(moved)
 
 
-def _turned(facts: pl.DataFrame, standings: pl.DataFrame) -> list[tuple[int, str, str | None, str | None]]:
+def _turned(moved: Sequence[tuple[Any, ...]], standings: pl.DataFrame) -> list[tuple[int, str, str | None, str | None]]:
     """
     account, what, old and new of everything watched that is not as before. From nothing to nothing is no turn.
+    ``moved`` are the accounts written, each with what was watched before.
     """
-    found: list[tuple[int, str, str | None, str | None]] = []
-    both = facts.select("account_id", *(f"was_{name}" for name in WATCHED)).join(standings, on="account_id")
-    moved = both.filter(pl.any_horizontal(pl.col(f"was_{name}").ne_missing(pl.col(name)) for name in WATCHED))
-    if moved.is_empty():
-        return found
-    texts = moved.select("account_id", pl.col(*(f"was_{name}" for name in WATCHED), *WATCHED).cast(pl.String))
-    rows = texts.rows(named=True)
-    for name in WATCHED:
-        turned = [(row["account_id"], name, row[f"was_{name}"], row[name]) for row in rows]
-        found += [turn for turn in turned if turn[2] != turn[3] and not {turn[2], turn[3]} <= NOTHING]
-    return found
+    if not moved:
+        return []
+    columns = (standings[name].to_list() for name in ("account_id", *WATCHED))
+    now = {account: new for account, *new in zip(*columns, strict=True)}
+    turns = [
+        (account, what, _told(old), _told(new))
+        for account, *was in moved
+        for what, old, new in zip(WATCHED, was, now[account], strict=True)
+        if old != new
+    ]
+    return [turn for turn in turns if not {turn[2], turn[3]} <= NOTHING]
+
+
+def _told(value: str | bool | None) -> str | None:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def save_memberships(

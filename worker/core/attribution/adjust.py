@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.columns import filled, rows_where
 from worker.core.errors import Fatal
 from worker.core.frames import Schema
 
@@ -133,7 +134,8 @@ def may_be_late(settling: pl.DataFrame) -> pl.DataFrame:
     What of SETTLING late data may have changed where nothing is locked: shares that were final and are, by one version
     of the rules.
     """
-    return settling.filter(pl.col("was_settled") & pl.col("is_settled") & _same_rules())
+    same_rules = filled(settling["was_version"] == settling["is_version"], value=True)
+    return settling[rows_where(settling["was_settled"] & settling["is_settled"] & same_rules)]
 
 
 def in_locked_periods(settling: pl.DataFrame, locked: pl.DataFrame) -> pl.DataFrame:

@@ -16,23 +16,35 @@ from typing import Final
 import polars as pl
 
 from worker.core.attribution.channels import decided_by, weigh_channels
-from worker.core.attribution.columns import constant, expand, group_sums
 from worker.core.attribution.decay import decayed
 from worker.core.attribution.money import FINEST, integer_for, largest_remainders
 from worker.core.attribution.path import PathSet, position_bits
 from worker.core.attribution.rules import MIDDLE, AttributionRules, Model, NoTouchRule
 from worker.core.attribution.shares import Held, divide_weights
+from worker.core.columns import (
+    constant,
+    filled,
+    group_sums,
+    known,
+    numbers,
+    one,
+    places,
+    rows_where,
+    sorted_by,
+    spread,
+)
 from worker.core.errors import Fatal
-from worker.core.frames import CREDIT, Schema
+from worker.core.frames import CREDIT, INSTANT, Schema
 
 
 def wide_schema(rules: AttributionRules) -> Schema:
     """
-    The columns of ``allot_wide``: those of CREDIT that describe an item, then three a model M, null where the item gets
-    nothing under it: ``share_num:M``, ``share_den:M``, ``amount_units:M``. A model that is learnt has a fourth,
-    ``learnt:M``, the number of the learning that decided.
+    The columns of ``allot_wide``: those of CREDIT that describe an item, with the instant of a touch; then three a
+    model M, null where the item gets nothing under it: ``share_num:M``, ``share_den:M``, ``amount_units:M``. A model
+    that is learnt has a fourth, ``learnt:M``, the number of the learning that decided.
     """
-    schema = {name: CREDIT[name] for name in ("opportunity_id", "clock", "item", "touch_id", "positions")}
+    schema = {name: CREDIT[name] for name in ("opportunity_id", "clock", "item", "touch_id")}
+    schema |= {"occurred_at": INSTANT, "positions": CREDIT["positions"]}
     for model in rules.models:
         schema |= {f"{name}:{model.name}": CREDIT[name] for name in ("share_num", "share_den", "amount_units")}
         schema |= {f"learnt:{model.name}": pl.Int64} if model.learnings else {}
@@ -94,7 +106,8 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
     ``positions`` names all that the touch holds. Items that get nothing under any model are left out.
     """
     items = _lay_out(deals, paths)
-    columns = [_positions(items.position_bits(rules.position_names), rules.position_names).alias("positions")]
+    held = paths.paths.select(_POSITIONS_TEXT).to_series()[items.touch_row]
+    columns = [filled(held, "").alias("positions")]
     gets = constant(value=False, times=items.group.len(), dtype=pl.Boolean)
     for model, division in _divisions(items, rules.models, rules.no_touch):
         gets = gets | division.gets
@@ -105,12 +118,14 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
         ]
         if model.learnings:
             learnt = decided_by(items.groups["at"], model)[items.group]
-            columns.append(learnt.zip_with(division.gets, _nothing(learnt)).alias(f"learnt:{model.name}"))
-    return items.described().hstack(columns).filter(gets)
+            columns.append(learnt.zip_with(division.gets, one(None, learnt.dtype)).alias(f"learnt:{model.name}"))
+    return items.described().hstack(columns)[rows_where(gets)]
 
 
 # Up to so many items of all models are divided at once; beyond, one model after the other keeps memory flat.
 STACKED_ITEMS: Final = 50_000
+
+_POSITIONS_TEXT: Final = pl.col("positions").list.join("; ")
 
 
 @dataclass(frozen=True)
@@ -132,17 +147,18 @@ class _Items:
         """
         What an item is, without its positions.
         """
-        beyond = self.index - self.groups["touch_count"][self.group]
         touch, pending, unassigned = (
             constant(item, self.group.len(), pl.String) for item in ("touch", "pending", "unassigned")
         )
+        beyond = pending.zip_with(self.index == self.groups["touch_count"][self.group], unassigned)
         return pl.DataFrame(
-            {
-                "opportunity_id": self.groups["opportunity_id"][self.group],
-                "clock": self.groups["clock"][self.group],
-                "item": touch.zip_with(beyond < 0, pending.zip_with(beyond == 0, unassigned)),
-                "touch_id": self.paths.paths["touch_id"][self.touch_row],
-            }
+            [
+                self.groups["opportunity_id"][self.group],
+                self.groups["clock"][self.group],
+                touch.zip_with(known(self.touch_row), beyond).alias("item"),
+                self.paths.paths["touch_id"][self.touch_row],
+                self.paths.paths["occurred_at"][self.touch_row],
+            ]
         )
 
     def position_bits(self, names: Sequence[str]) -> pl.Series:
@@ -156,7 +172,7 @@ class _Items:
         How long before the clock's instant a touch was, in microseconds; null for pending and unassigned.
         """
         ages = self.groups["at"][self.group] - self.paths.paths["occurred_at"][self.touch_row]
-        return ages.dt.total_microseconds()
+        return ages.cast(pl.Int64)
 
     def middle_channels(self, held_rows: Sequence[pl.Series]) -> pl.Series:
         """
@@ -166,7 +182,7 @@ class _Items:
             raise Fatal("HW-902", "the paths were built without their channels, and a model weighs channels")
         channels = self.paths.channels[self.touch_row]
         for rows in held_rows:
-            channels = channels.scatter(rows, None)
+            channels = channels.scatter(rows, one(None, channels.dtype))
         return channels
 
 
@@ -184,20 +200,20 @@ class _Division:
 
 
 def _lay_out(deals: pl.DataFrame, paths: PathSet) -> _Items:
-    amounts = deals.select("opportunity_id", "amount_units", known=pl.lit(value=True))
-    groups = paths.clocks.join(amounts, on="opportunity_id", how="left", maintain_order="left")
-    if groups["known"].null_count():
-        strangers = groups.filter(pl.col("known").is_null())["opportunity_id"].n_unique()
+    amounts = sorted_by(deals[["opportunity_id", "amount_units"]], "opportunity_id")
+    of_deal = places(paths.clocks["opportunity_id"], amounts["opportunity_id"])
+    if of_deal.null_count():
+        strangers = paths.clocks["opportunity_id"].filter(~filled(known(of_deal), value=False)).n_unique()
         raise Fatal("HW-903", f"the paths of {strangers} deals came without the deals")
-    sizes = groups["touch_count"] + 2
-    starts = (sizes.cum_sum() - sizes).cast(pl.UInt32)
-    group = expand(sizes)
-    place = pl.int_range(group.len(), dtype=pl.Int64, eager=True)
-    index = (place - starts[group]).cast(pl.Int32)
-    # The paths' rows stand in the same order, so a touch's row is its place less two for each group before.
-    touch_row = (place - group.cast(pl.Int64) * 2).cast(pl.UInt32)
-    touch_row = touch_row.zip_with(index < groups["touch_count"][group], _nothing(touch_row))
-    return _Items(groups.hstack([starts.alias("start")]), paths, group, index, touch_row)
+    # The paths' rows stand in the same order, so a touch's place is its row and two more for each group before.
+    every, two = numbers(paths.clocks.height), one(2, pl.UInt32)
+    group, starts = pl.concat([paths.group, every, every]).sort(), paths.starts + every * two
+    place = numbers(group.len())
+    index = place - starts[group]
+    is_touch = index < paths.clocks["touch_count"].cast(pl.UInt32)[group]
+    touch_row = (place - group * two).zip_with(is_touch, one(None, pl.UInt32))
+    groups = paths.clocks.hstack([amounts["amount_units"][of_deal], starts.alias("start")])
+    return _Items(groups, paths, group, index, touch_row)
 
 
 def _divisions(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> Iterator[tuple[Model, _Division]]:
@@ -217,15 +233,11 @@ def _divided(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> I
     amounts = pl.concat([items.groups["amount_units"]] * len(models))
     units = largest_remainders(amounts, some, denominators, group.filter(gets))
     numerators, shared = numerators.cast(pl.Int128), denominators.cast(pl.Int128)[group]
-    numerators, shared = (each.zip_with(gets, _nothing(each)) for each in (numerators, shared))
-    units = constant(None, gets.len(), pl.Int64).scatter(gets.arg_true(), units)
+    numerators, shared = (each.zip_with(gets, one(None, pl.Int128)) for each in (numerators, shared))
+    units = spread(units, rows_where(gets), gets.len())
     size = items.group.len()
     for number in range(len(models)):
         yield _Division(*(each.slice(number * size, size) for each in (gets, numerators, shared, units)))
-
-
-def _nothing(like: pl.Series) -> pl.Series:
-    return constant(None, like.len(), like.dtype)
 
 
 def _shares(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> tuple[pl.Series, pl.Series]:
@@ -234,34 +246,34 @@ def _shares(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> tu
     """
     parts, positions = divide_weights(items.groups, models, no_touch, apart=items.paths.apart)
     height, size = items.groups.height, items.group.len()
-    mine = [slice(number * height, (number + 1) * height) for number in range(len(models))]
+    firsts = [number * height for number in range(len(models))]
     middles = [
-        _middle(items, model, parts["middle_count"][rows], positions, rows)
-        for model, rows in zip(models, mine, strict=True)
+        _middle(items, model, parts["middle_count"].slice(first, height), positions, first)
+        for model, first in zip(models, firsts, strict=True)
     ]
     together = pl.concat(together.cast(pl.Int128) for _, together in middles)
     # Where the middle gets nothing, nothing is multiplied in vain.
-    together = together.zip_with(parts["middle"] > 0, constant(1, together.len(), pl.Int128))
-    width = integer_for(
-        max(
-            _bound(items, model, parts["whole"][rows], together[rows]) for model, rows in zip(models, mine, strict=True)
-        )
+    together = together.zip_with(parts["middle"] > 0, one(1, pl.Int128))
+    bounds = (
+        _bound(items, model, parts["whole"].slice(first, height), together.slice(first, height))
+        for model, first in zip(models, firsts, strict=True)
     )
+    width = integer_for(max(bounds))
     together = together.cast(width)
     numerator = parts["middle"].cast(width)[_stacked(items.group, len(models), height)]
     if any(each is not None for each, _ in middles):
-        one = constant(1, size, width)
-        numerator = numerator * pl.concat(one if each is None else each.cast(width) for each, _ in middles)
+        alike = constant(1, size, width)
+        numerator = numerator * pl.concat(alike if each is None else each.cast(width) for each, _ in middles)
     starts = _stacked(items.groups["start"], len(models), size)
     holding = [((starts + held.place).filter(held.stands), held) for held in positions.values()]
     for rows, _ in holding:
-        numerator = numerator.scatter(rows, 0)
+        numerator = numerator.scatter(rows, one(0, width))
     for rows, held in holding:
         part = (held.part.cast(width) * together).filter(held.stands)
         numerator = numerator.scatter(rows, numerator[rows] + part)
-    ends = starts + pl.concat([items.groups["touch_count"]] * len(models))
+    ends = starts + pl.concat([items.groups["touch_count"].cast(pl.UInt32)] * len(models))
     numerator = numerator.scatter(ends, parts["pending"].cast(width) * together)
-    numerator = numerator.scatter(ends + 1, parts["unassigned"].cast(width) * together)
+    numerator = numerator.scatter(ends + one(1, pl.UInt32), parts["unassigned"].cast(width) * together)
     return numerator, parts["whole"].cast(width) * together
 
 
@@ -269,7 +281,8 @@ def _stacked(rows: pl.Series, times: int, apart: int) -> pl.Series:
     """
     Row numbers as often as there are models, each model's ``apart`` rows behind the one's before.
     """
-    return pl.concat([rows.cast(pl.UInt32) + number * apart for number in range(times)])
+    behind = pl.Series([number * apart for number in range(times)], dtype=pl.UInt32)
+    return pl.concat([rows] * times) + pl.concat(behind.new_from_index(number, rows.len()) for number in range(times))
 
 
 def _bound(items: _Items, model: Model, whole: pl.Series, together: pl.Series) -> int:
@@ -278,57 +291,62 @@ def _bound(items: _Items, model: Model, whole: pl.Series, together: pl.Series) -
     """
     bound = int(whole.max() or 1) * int(together.max() or 1)  # type: ignore[arg-type]
     if bound >= FINEST:
-        longest = items.groups.select(pl.col("touch_count").max()).item()
+        longest = items.groups["touch_count"].to_list()
         raise Fatal(
             "HW-903",
-            f"model {model.name} cannot divide a path of {longest} touches exactly",
+            f"model {model.name} cannot divide a path of {max(longest)} touches exactly",
             actions=[f"give {model.name} rounder weights, or shorten lookback_days"],
         )
     return bound
 
 
 def _middle(
-    items: _Items, model: Model, counts: pl.Series, positions: Mapping[str, Held], mine: slice
+    items: _Items, model: Model, counts: pl.Series, positions: Mapping[str, Held], first: int
 ) -> tuple[pl.Series | None, pl.Series]:
     """
     How the groups' middles are divided under a model: what each item counts (None if all count one), and what a group's
-    middle touches count together. ``counts`` is how many they are, ``mine`` the model's rows of ``positions``.
+    middle touches count together. ``counts`` is how many they are, ``first`` the model's first row of ``positions``.
     """
     if model.half_life_us is None and model.channel_weights is None and model.learn is None:
         return None, counts
-    starts = items.groups["start"]
+    starts, height = items.groups["start"], items.groups.height
     weighed = [positions[name] for name in model.parts() if name != MIDDLE]
-    held_rows = [(starts + held.place[mine]).filter(held.stands[mine]) for held in weighed]
+    held_rows = [
+        (starts + held.place.slice(first, height)).filter(held.stands.slice(first, height)) for held in weighed
+    ]
     if model.half_life_us is not None:
-        each = _decayed(items, held_rows, model.half_life_us)
+        each, sums = _decayed(items, held_rows, model.half_life_us)
     else:
         each = weigh_channels(items.middle_channels(held_rows), items.group, items.groups["at"], model)
-    sums = group_sums(each, starts)
+        sums = group_sums(each, starts)
     # Where no channel is known, the touches count the same.
     unknown = sums == 0
     if unknown.any():
-        each = constant(1, each.len(), each.dtype).zip_with(unknown[items.group], each)
+        each = one(1, each.dtype).zip_with(unknown[items.group], each)
         sums = counts.cast(sums.dtype).zip_with(unknown, sums)
     return each, sums
 
 
-def _decayed(items: _Items, held_rows: Sequence[pl.Series], half_life_us: int) -> pl.Series:
+def _decayed(items: _Items, held_rows: Sequence[pl.Series], half_life_us: int) -> tuple[pl.Series, pl.Series]:
     """
-    What age leaves of each touch that holds none of these positions, in units of 10^-12; 0 for all else.
+    What age leaves of each touch that holds none of these positions, in units of 10^-12; 0 for all else. And the sum
+    over each group.
 
     Ages count from the clock's instant. Where every one of a group has faded to zero, what is left is their proportion,
     which is the same from wherever one counts: there ages count from the group's youngest touch in the middle.
     """
-    ages = items.ages_us()
+    ages, starts = items.ages_us(), items.groups["start"]
     for rows in held_rows:
-        ages = ages.scatter(rows, None)
-    each = decayed(ages, half_life_us).fill_null(0)
-    faded = (group_sums(each, items.groups["start"]) == 0)[items.group] & ages.is_not_null()
-    if not faded.any():
-        return each
-    left = pl.DataFrame({"age": ages, "group": items.group}).filter(faded)
+        ages = ages.scatter(rows, one(None, ages.dtype))
+    each = filled(decayed(ages, half_life_us), 0)
+    sums = group_sums(each, starts)
+    faded = rows_where((sums == 0)[items.group] & known(ages))
+    if faded.is_empty():
+        return each, sums
+    left = pl.DataFrame({"age": ages[faded], "group": items.group[faded]})
     younger = left.select(pl.col("age") - pl.col("age").min().over("group")).to_series()
-    return each.scatter(faded.arg_true(), decayed(younger, half_life_us))
+    each = each.scatter(faded, decayed(younger, half_life_us))
+    return each, group_sums(each, starts)
 
 
 def _positions(bits: pl.Series, names: Sequence[str]) -> pl.Series:

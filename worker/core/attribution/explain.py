@@ -5,21 +5,27 @@ Says only what ``path`` decided, with absolute dates, offers and campaigns as re
 person's name. Called by the attribution flow and the console.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
 
 from worker.core.attribution.path import PathSet
 from worker.core.attribution.rules import AttributionRules, Model
+from worker.core.columns import known, rows_where
 
 # Salesforce's Text(255); characters beyond the basic plane count twice there, as in UTF-16.
 LONGEST_SENTENCE: Final = 255
 LONGEST_NAME: Final = 60
+
+# Unicode's white space.
+WHITESPACE: Final = re.compile(r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 # Types as a representative calls them; any other is its own name with spaces.
 TYPE_WORDS: Final = {
@@ -138,64 +144,92 @@ def sentences(
     if paths.deals.is_empty():
         return pl.DataFrame(schema={"opportunity_id": pl.Int64, "why": pl.String})
     clock = paths.clocks["clock"].max()
-    held = paths.paths.filter(
-        pl.col("clock") == clock, pl.col("positions").list.set_intersection(weighed).list.len() > 0
-    )
-    told = _told(held["touch_id"], paths.deals["source_touch_id"].drop_nulls(), touches, zone)
-    by_deal: dict[int, list[str]] = {}
-    for deal, touch in held.select("opportunity_id", "touch_id").iter_rows():
-        by_deal.setdefault(deal, []).append(touch)
-    rows = paths.deals.join(paths.clocks.filter(pl.col("clock") == clock), on="opportunity_id", maintain_order="left")
+    latest = rows_where(paths.clocks["clock"] == clock)
+    held = _holders(paths, latest, weighed)
+    openings = paths.opening_rows.to_list()
+    told = _told({row for rows in (openings, *held.values()) for row in rows if row is not None}, touches, zone)
     set_by_hand = _set_by_hand(overrides, zone)
-    why = [
-        sentence(
-            replace(
-                _facts(row, by_deal.get(row["opportunity_id"], []), told, weighed),
-                override=set_by_hand.get(row["opportunity_id"]),
-            ),
-            _model_label(chosen),
-            rules.version,
-        )
-        for row in rows.iter_rows(named=True)
-    ]
-    return pl.DataFrame({"opportunity_id": rows["opportunity_id"], "why": pl.Series(why, dtype=pl.String)})
+    deals, on_clock = paths.deals.iter_rows(named=True), paths.clocks[latest].iter_rows(named=True)
+    why = []
+    for deal, group, opening in zip(deals, on_clock, openings, strict=True):
+        number = deal["opportunity_id"]
+        holders = [told[touch] for touch in held.get(number, []) if touch != opening]
+        facts = _facts({**deal, **group}, told.get(opening), holders, weighed, set_by_hand.get(number))
+        why.append(sentence(facts, _model_label(chosen), rules.version))
+    return pl.DataFrame([paths.deals["opportunity_id"], pl.Series("why", why, dtype=pl.String)])
+
+
+def _holders(paths: PathSet, groups: pl.Series, names: Sequence[str]) -> dict[int, list[int]]:
+    """
+    By deal the touches (rows as handed in), in path order, that hold one of these positions; of these rows of clocks.
+    """
+    starts = paths.starts[groups]
+    holders = [paths.clocks[f"holder:{name}"][groups].cast(pl.UInt32) for name in names]
+    rows = {row for holder in holders for row in (starts + holder).filter(known(holder)).to_list()}
+    places = pl.Series(sorted(rows), dtype=pl.UInt32)
+    by_deal: dict[int, list[int]] = {}
+    deals, touches = paths.paths["opportunity_id"][places], paths.touch_rows[places]
+    for deal, touch in zip(deals.to_list(), touches.to_list(), strict=True):
+        by_deal.setdefault(deal, []).append(touch)
+    return by_deal
 
 
 def _set_by_hand(overrides: pl.DataFrame | None, zone: str) -> dict[int, tuple[str, date]]:
-    if overrides is None:
+    if overrides is None or overrides.is_empty():
         return {}
     on = pl.col("occurred_at").dt.convert_time_zone(zone).dt.date()
     rows = overrides.select("opportunity_id", pl.col("team").str.replace_all("_", " "), on).iter_rows()
     return {deal: (team, day) for deal, team, day in rows}
 
 
-def _told(held: pl.Series, opening: pl.Series, touches: pl.DataFrame, zone: str) -> dict[str, Told]:
-    needed = pl.concat([held, opening.rename(held.name)]).unique().to_frame("touch_id")
-    chosen = touches.join(needed, on="touch_id", how="semi").select(
-        "touch_id",
-        pl.col("type").replace(TYPE_WORDS).str.replace_all("_", " "),
-        pl.coalesce("offer", "campaign", pl.lit("")).str.replace_all(r"\s+", " ").str.strip_chars(),
-        pl.col("team").str.replace_all("_", " "),
-        pl.col("occurred_at").dt.convert_time_zone(zone).dt.date(),
-    )
-    return {touch: Told(*rest) for touch, *rest in chosen.iter_rows()}
+def _told(needed: set[int], touches: pl.DataFrame, zone: str) -> dict[int | None, Told]:
+    """
+    These touches as a sentence tells them, by row.
+    """
+    rows = sorted(needed)
+    chosen = touches[pl.Series(rows, dtype=pl.UInt32)]
+    local_days = chosen.select(_local_day(zone)).to_series().to_list()
+    columns = (chosen[name].to_list() for name in ("type", "offer", "campaign", "team"))
+    return {
+        row: Told(TYPE_WORDS.get(kind, kind).replace("_", " "), _name(offer, campaign), team.replace("_", " "), day)
+        for row, kind, offer, campaign, team, day in zip(rows, *columns, local_days, strict=True)
+    }
 
 
-def _facts(row: dict[str, Any], held: Sequence[str], told: dict[str, Told], weighed: Sequence[str]) -> Facts:
-    source = row["source_touch_id"]
+@lru_cache(maxsize=8)
+def _local_day(zone: str) -> pl.Expr:
+    return pl.col("occurred_at").dt.convert_time_zone(zone).dt.date()
+
+
+def _name(offer: str | None, campaign: str | None) -> str:
+    """
+    The offer's name, else the campaign's, on one line.
+    """
+    name = campaign if offer is None else offer
+    return "" if name is None else WHITESPACE.sub(" ", name).strip(" ")
+
+
+def _facts(
+    row: Mapping[str, Any],
+    opening: Told | None,
+    held: Sequence[Told],
+    weighed: Sequence[str],
+    override: tuple[str, date] | None,
+) -> Facts:
     bare = [MILESTONE_WORDS.get(name, name) for name in weighed if row[f"state:{name}"] == "bare"]
     pending = [MILESTONE_WORDS.get(name, name) for name in weighed if row[f"state:{name}"] == "unreached"]
     # The last touch before the close is from before creation, so marketing did nothing while the deal was open.
     if row["outcome"] != "open" and row["touch_count"] and row["holder:OC"] == row["touch_count"] - 1:
         bare.append(MILESTONE_WORDS["CW"])
     return Facts(
-        opening=told[source] if source is not None else None,
-        held=[told[touch] for touch in held if touch != source],
+        opening=opening,
+        held=held,
         bare=bare if row["touch_count"] else [],
         pending=pending if row["outcome"] == "open" and row["touch_count"] else [],
         touch_count=row["touch_count"],
         people_count=row["people_count"],
         basis=row["basis"],
+        override=override,
     )
 
 

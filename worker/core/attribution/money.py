@@ -14,10 +14,12 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.attribution.columns import group_starts, group_sums
+from worker.core.columns import constant, filled, group_starts, group_sums, numbers, one
 
 FINEST: Final = 2**94
 DIGIT: Final = 2**32
+
+_IN_ORDER: Final = pl.arg_sort_by("key", maintain_order=True)
 
 
 def largest_remainders(
@@ -33,15 +35,18 @@ def largest_remainders(
     if group.is_empty():
         return pl.Series([], dtype=pl.Int64)
     starts = group_starts(group)
-    sizes = amounts.to_frame().select(pl.first().fill_null(0).cast(pl.Int128).abs()).to_series()
+    sizes = filled(amounts, 0).cast(pl.Int128)
+    zero = one(0, pl.Int128)
+    sizes = sizes.zip_with(sizes >= zero, zero - sizes)
     floors, rests = _floored(sizes, numerators, denominators, group)
     left_over = sizes - group_sums(floors.cast(integer_for(_largest(sizes) * sizes.len())), starts)
     if _largest(left_over):
         rounded_up = _first_of_each(rests, left_over, _largest(denominators), group, starts)
-        floors = floors.scatter(rounded_up, floors[rounded_up] + pl.Series([1], dtype=floors.dtype))
+        floors = floors.scatter(rounded_up, floors[rounded_up] + one(1, floors.dtype))
     if amounts.null_count() or amounts.min() < 0:  # type: ignore[operator]
-        signs = pl.select(pl.when(amounts < 0).then(-1).when(amounts >= 0).then(1)).to_series()
-        floors = floors * signs.cast(floors.dtype)[group]
+        signs = constant(1, amounts.len(), floors.dtype).zip_with(amounts >= 0, one(None, floors.dtype))
+        signs = one(-1, floors.dtype).zip_with(amounts < 0, signs)
+        floors = floors * signs[group]
     return floors.cast(pl.Int64)
 
 
@@ -66,7 +71,7 @@ def _floored(
         product = size * factor
         floors = product // divisor
         return floors, product - floors * divisor
-    digit = pl.repeat(DIGIT, group.len(), dtype=pl.Int128, eager=True)
+    digit = constant(DIGIT, group.len(), pl.Int128)
     high = (size // digit) * factor
     low = (high % divisor) * digit + (size % digit) * factor
     return (high // divisor) * digit + low // divisor, low % divisor
@@ -78,12 +83,12 @@ def _first_of_each(rests: pl.Series, left_over: pl.Series, span: int, group: pl.
     """
     # One number orders rows by group and falling remainder, and a stable sort keeps equals in their order.
     width = integer_for(starts.len() * span)
-    one, spans = pl.Series([1], dtype=width), pl.Series([span], dtype=width)
-    keys = group.cast(width) * spans + (spans - one - rests.cast(width))
-    order = keys.to_frame("key").select(pl.arg_sort_by("key", maintain_order=True)).to_series()
+    spans = pl.Series([span], dtype=width)
+    keys = group.cast(width) * spans + (spans - one(1, width) - rests.cast(width))
+    order = keys.to_frame("key").select(_IN_ORDER).to_series()
     # Sorted by group first, every group keeps its rows' places, so a place within the group is a rank.
-    rank = pl.int_range(group.len(), dtype=pl.Int64, eager=True) - starts.cast(pl.Int64)[group]
-    return order.filter(rank < left_over.cast(pl.Int64)[group])
+    rank = numbers(group.len()) - starts[group]
+    return order.filter(rank < left_over.cast(pl.UInt32)[group])
 
 
 def _largest(values: pl.Series) -> int:

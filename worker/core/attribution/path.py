@@ -8,17 +8,30 @@ Only marketing touches of eligible types are path touches; the other teams' touc
 the milestone of a position defined by rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
 import polars as pl
 
-from worker.core.attribution.columns import constant, expand
 from worker.core.attribution.journey import earliest_leads, find_candidates, follow, in_path_order, number_deals
 from worker.core.attribution.rules import AttributionRules, Position
+from worker.core.columns import (
+    constant,
+    days,
+    expand,
+    filled,
+    group_ends,
+    group_starts,
+    instant,
+    known,
+    numbers,
+    one,
+    spread,
+    starts_of,
+)
 from worker.core.errors import Fatal
 from worker.core.frames import PATH
 
@@ -44,6 +57,10 @@ class PathSet:
     ``source_team`` ("none" without a touch up to creation), ``source_channel``, ``source_offer``, ``source_touch_id``;
     ``influenced``; ``assisted``; ``first_touch``: where marketing's first touch lies, before_creation,
     after_creation, after_close or none.
+    ``group``: of each row of ``paths``, its row of ``clocks``. ``starts``: of each row of ``clocks``, its first row of
+    ``paths``.
+    ``touch_rows``: of each row of ``paths``, its row among the touches that were handed in. ``opening_rows``: of each
+    row of ``deals``, that of ``source_touch_id``; null where there is none.
     ``channels``: of each row of ``paths``, where a model of the rules weighs channels; else None.
     ``apart``: whether no touch holds two positions of ``clocks``, which saves looking for those that do.
     """
@@ -51,6 +68,10 @@ class PathSet:
     paths: pl.DataFrame
     clocks: pl.DataFrame
     deals: pl.DataFrame
+    group: pl.Series
+    starts: pl.Series
+    touch_rows: pl.Series
+    opening_rows: pl.Series
     channels: pl.Series | None = None
     apart: bool = False
 
@@ -58,12 +79,19 @@ class PathSet:
         """
         These deals on this clock.
         """
-        wanted = (pl.col("clock") == clock) & pl.col("opportunity_id").is_in(list(opportunity_ids))
-        rows = self.paths.select(wanted).to_series()
+        is_of = pl.col("opportunity_id").is_in(list(opportunity_ids))
+        wanted = (pl.col("clock") == clock) & is_of
+        rows, deals = self.paths.select(wanted).to_series(), self.deals.select(is_of).to_series()
+        clocks = self.clocks.filter(wanted)
+        counts = clocks["touch_count"].cast(pl.UInt32)
         return PathSet(
             paths=self.paths.filter(rows),
-            clocks=self.clocks.filter(wanted),
-            deals=self.deals.filter(pl.col("opportunity_id").is_in(list(opportunity_ids))),
+            clocks=clocks,
+            deals=self.deals.filter(deals),
+            group=expand(counts),
+            starts=starts_of(counts),
+            touch_rows=self.touch_rows.filter(rows),
+            opening_rows=self.opening_rows.filter(deals),
             channels=None if self.channels is None else self.channels.filter(rows),
             apart=self.apart,
         )
@@ -94,20 +122,30 @@ def build_paths(
     if as_of.tzinfo is None:
         raise Fatal("HW-902", "attribution was asked for an instant without a time zone")
     numbered = number_deals(deals, as_of)
-    found, members = follow(find_candidates(numbered, people, rules), touches, rules)
-    journeys = in_path_order(found)
+    found, members = follow(numbered, find_candidates(numbered, people, rules), touches, rules)
+    journeys = in_path_order(numbered, found)
     dated = _milestones(numbered, members, rules, stages)
     counted = _counted(dated, journeys, rules)
-    grouped = _groups(counted, [clock for clock in CLOCKS if clock in clocks], rules)
-    late = found.filter(pl.col("eligible") & (pl.col("occurred_at") > pl.col("end_at")))
-    path_touches = journeys.filter("eligible")
-    paths, source = _paths(path_touches, grouped, rules.position_names)
+    grouped, first = _groups(counted, [clock for clock in CLOCKS if clock in clocks], rules)
+    at, row = found["occurred_at"], found["row"]
+    late = row.filter(found["eligible"] & (at > numbered["end_at"][row]) & (at <= instant(as_of)))
+    path_touches = journeys["touch"].filter(journeys["eligible"])
+    counts = grouped["touch_count"].cast(pl.UInt32)
+    starts, group = starts_of(counts), expand(counts)
+    index = numbers(group.len()) - starts[group]
+    source = path_touches[first[group] + index]
+    bits = position_bits(grouped, starts, rules.position_names, group.len())
     weighs_channels = any(model.weightings() for model in rules.models)
+    openings = _openings(counted, journeys)
     return PathSet(
-        paths=paths,
-        clocks=grouped.drop("start"),
-        deals=_summaries(counted, members, journeys, late.filter(pl.col("occurred_at") <= as_of), touches, rules),
-        channels=touches["channel"][path_touches["touch"][source]] if weighs_channels else None,
+        paths=_paths(touches, source, grouped, group, _labels(bits, rules.position_names), index),
+        clocks=grouped,
+        deals=_summaries(counted, members, late, touches, openings, rules),
+        group=group,
+        starts=starts,
+        touch_rows=source,
+        opening_rows=openings,
+        channels=touches["channel"][source] if weighs_channels else None,
     )
 
 
@@ -117,7 +155,7 @@ def _milestones(
     """
     The deals with the instants that need no journey: ``lead_at`` and ``lead_person``, ``at:P`` of stage positions.
     """
-    dated = numbered.join(earliest_leads(members), on="row", how="left", maintain_order="left")
+    dated = numbered.hstack(earliest_leads(members, numbered.height))
     for position in rules.positions:
         if position.milestone != "stage":
             continue
@@ -134,153 +172,132 @@ def _counted(dated: pl.DataFrame, journeys: pl.DataFrame, rules: AttributionRule
     Per deal, how many path touches lie up to each milestone, counted along the journey from its beginning.
 
     The holder of a milestone is then the last of those counted: ``to_creation``, ``to_end``, ``to:P``; ``lead_before``
-    and ``lead_after`` count up to the one touch of the earliest-created person that may hold LC.
+    and ``lead_after`` count up to the one touch of the earliest-created person that may hold LC; ``influenced``.
     """
-    of_deals = [dated[name][journeys["row"]] for name in dated.columns if name not in journeys.columns]
-    measures, sums, settled = _counting(tuple(rules.positions), rules.lead_creation_window_days, rules.influence_days)
-    per_deal = (
-        journeys.hstack(of_deals)
-        .lazy()
-        .with_columns(number=pl.col("eligible").cast(pl.UInt32).cum_sum())
-        .select(measures)
-        .group_by("row")
-        .agg(sums)
-    )
-    return (
-        dated.lazy()
-        .join(per_deal, on="row", how="left", maintain_order="left")
-        .with_columns(settled)
-        .collect(optimizations=pl.QueryOptFlags.none())
-    )
+    positions = tuple(rules.positions)
+    measures = pl.DataFrame([journeys["row"], *_measures(dated, journeys, rules)])
+    sums = measures.group_by("row", maintain_order=True).agg(_sums(positions))
+    # Where each deal's sums stand; a deal without a journey has none.
+    place = spread(numbers(sums.height), sums["row"], dated.height)
+    of_deals = {name: sums[name][place] for name in sums.columns}
+    typed = [position.name for position in positions if position.milestone == "first_touch_of_type"]
+    for name in ("lead_before", "lead_after", *(f"to:{name}" for name in typed)):
+        of_deals[name] = (of_deals[name] - of_deals["before"]).cast(pl.Int32)
+    for name in ("to_creation", "to_end", *(f"to:{position.name}" for position in positions)):
+        of_deals[name] = filled(of_deals[name].cast(pl.Int32), 0)
+    of_deals["influenced"] = filled(of_deals["influenced"], value=False)
+    return dated.hstack([each.alias(name) for name, each in of_deals.items() if name not in ("row", "before")])
+
+
+def _measures(dated: pl.DataFrame, journeys: pl.DataFrame, rules: AttributionRules) -> Iterator[pl.Series]:
+    """
+    What ``_sums`` sums up of each touch of the journeys.
+    """
+    row, at, eligible = journeys["row"], journeys["occurred_at"], journeys["eligible"]
+    created_at, end_at, lead_at = dated["created_at"], dated["end_at"], dated["lead_at"]
+    created, end, lead = created_at[row], end_at[row], lead_at[row]
+    number = eligible.cum_sum()
+    nothing = one(None, number.dtype)
+    yield (number - eligible.cast(number.dtype)).alias("before")
+    to_creation, to_end = at <= created, at <= end
+    yield (eligible & to_creation).alias("to_creation")
+    yield (eligible & to_end).alias("to_end")
+    of_lead, before_lead = eligible & (journeys["person_id"] == dated["lead_person"][row]), at <= lead
+    window_end = (lead_at + days(rules.lead_creation_window_days))[row]
+    yield number.zip_with(of_lead & before_lead, nothing).alias("lead_before")
+    yield number.zip_with(of_lead & ~before_lead & (at <= window_end), nothing).alias("lead_after")
+    # In the days before the creation, or before the close of a closed deal.
+    looked_at = days(rules.influence_days)
+    is_closed = dated["outcome"] != one("open", pl.String)
+    before_creation = (at >= (created_at - looked_at)[row]) & to_creation
+    before_close = (at >= (end_at - looked_at)[row]) & to_end & is_closed[row]
+    yield (journeys["response"] & (before_creation | before_close)).alias("influenced")
+    for position in rules.positions:
+        if position.milestone == "stage":
+            yield (eligible & (at <= dated[f"at:{position.name}"][row])).alias(f"to:{position.name}")
+        else:
+            is_of_type = journeys[f"is:{position.name}"]
+            yield number.zip_with(is_of_type, nothing).alias(f"to:{position.name}")
+            yield at.zip_with(is_of_type, one(None, at.dtype)).alias(f"at:{position.name}")
 
 
 @lru_cache(maxsize=32)
-def _counting(
-    positions: tuple[Position, ...], window_days: int, influence_days: int
-) -> tuple[tuple[pl.Expr, ...], tuple[pl.Expr, ...], tuple[pl.Expr, ...]]:
+def _sums(positions: tuple[Position, ...]) -> tuple[pl.Expr, ...]:
     """
-    What is measured of each touch, summed for each deal, and made of the sums. Put together once for the same rules.
+    What is made of each deal's measures. Put together once for the same rules: for a single deal that takes longer than
+    what the expressions compute.
     """
-    occurred, eligible, number = pl.col("occurred_at"), pl.col("eligible").cast(pl.UInt32), pl.col("number")
-    of_lead = pl.col("eligible") & (pl.col("person_id") == pl.col("lead_person"))
-    window_end = pl.col("lead_at") + timedelta(days=window_days)
-    measures = (
-        pl.col("row"),
-        (number - eligible).alias("before"),
-        (eligible * (occurred <= pl.col("created_at"))).alias("to_creation"),
-        (eligible * (occurred <= pl.col("end_at"))).alias("to_end"),
-        pl.when(of_lead & (occurred <= pl.col("lead_at"))).then(number).alias("lead_before"),
-        pl.when(of_lead & (occurred > pl.col("lead_at")) & (occurred <= window_end)).then(number).alias("lead_after"),
-        (pl.col("response") & _influential(influence_days)).alias("influenced"),
-        *(
-            expression.alias(name)
-            for position in positions
-            for name, expression in _up_to(position.name, position.milestone)
-        ),
-    )
     typed = [position.name for position in positions if position.milestone == "first_touch_of_type"]
     staged = [position.name for position in positions if position.milestone == "stage"]
-    sums = (
+    return (
+        pl.col("before").first(),
         pl.col("to_creation", "to_end", *(f"to:{name}" for name in staged)).sum(),
-        pl.col("lead_before").max() - pl.col("before").first(),
-        (pl.col("lead_after", *(f"to:{name}" for name in typed)).min() - pl.col("before").first()),
-        *(pl.col(f"at:{name}").min() for name in typed),
+        pl.col("lead_before").max(),
+        pl.col("lead_after", *(f"{what}:{name}" for name in typed for what in ("to", "at"))).min(),
         pl.col("influenced").any(),
     )
-    settled = (
-        pl.col("to_creation", "to_end", *(f"to:{position.name}" for position in positions)).fill_null(0).cast(pl.Int32),
-        pl.col("lead_before", "lead_after").cast(pl.Int32),
-        pl.col("influenced").fill_null(value=False),
-    )
-    return measures, sums, settled
 
 
-def _influential(within_days: int) -> pl.Expr:
+def _groups(counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRules) -> tuple[pl.DataFrame, pl.Series]:
     """
-    Whether a touch lies in the days before the creation, or before the close of a closed deal.
-    """
-    days, occurred = timedelta(days=within_days), pl.col("occurred_at")
-    before_creation = occurred.is_between(pl.col("created_at") - days, pl.col("created_at"))
-    before_close = occurred.is_between(pl.col("end_at") - days, pl.col("end_at")) & (pl.col("outcome") != "open")
-    return before_creation | before_close
-
-
-def _up_to(name: str, milestone: str) -> Iterable[tuple[str, pl.Expr]]:
-    """
-    What each touch adds to the count up to the milestone of a position defined by rule.
-    """
-    if milestone == "stage":
-        yield f"to:{name}", pl.col("eligible").cast(pl.UInt32) * (pl.col("occurred_at") <= pl.col(f"at:{name}"))
-    else:
-        yield f"to:{name}", pl.when(f"is:{name}").then("number")
-        yield f"at:{name}", pl.when(f"is:{name}").then("occurred_at")
-
-
-def _groups(counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRules) -> pl.DataFrame:
-    """
-    One row a deal and clock with the states and holders of all positions; ``start`` is the first touch of the deal
+    One row a deal and clock with the states and holders of all positions; and for each the first touch of its deal
     among all deals' path touches.
     """
-    length = pl.max_horizontal("to_creation", "to_end")
-    placed = counted.with_columns(start=(length.cum_sum() - length).cast(pl.UInt32))
-    on_clocks = pl.concat(
-        placed.hstack(
-            [
-                constant(clock, placed.height, pl.String).alias("clock"),
-                constant(clock == "pipeline", placed.height, pl.Boolean).alias("is_pipeline"),
-                placed["created_at" if clock == "pipeline" else "end_at"].alias("at"),
-                placed["to_creation" if clock == "pipeline" else "to_end"].alias("touch_count"),
-            ]
-        )
-        for clock in clocks
-    )
-    return on_clocks.select(
-        "opportunity_id", "clock", "at", "outcome", "touch_count", "start", *_positions(tuple(rules.positions))
-    ).sort("opportunity_id", "clock")
+    to_creation, to_end = counted["to_creation"], counted["to_end"]
+    start = starts_of(to_end.zip_with(to_creation < to_end, to_creation))
+    # The clocks' names are in the order of the alphabet, as the groups are to be.
+    row = pl.concat([counted["row"]] * len(clocks)).sort()
+    which = numbers(row.len()) - row * one(len(clocks), row.dtype)
+    clock = pl.Series(clocks, dtype=pl.String)[which]
+    is_pipeline = clock == one("pipeline", pl.String)
+    seen = {name: counted[name][row] for name in counted.columns}
+    seen["is_pipeline"] = is_pipeline
+    seen["at"] = seen["created_at"].zip_with(is_pipeline, seen["end_at"])
+    seen["touch_count"] = seen["to_creation"].zip_with(is_pipeline, seen["to_end"])
+    described = [seen["opportunity_id"], clock.alias("clock"), seen["at"].alias("at"), seen["outcome"]]
+    described.append(seen["touch_count"].alias("touch_count"))
+    return pl.DataFrame([*described, *_positions(seen, rules.positions)]), start[row]
 
 
-@lru_cache(maxsize=32)
-def _positions(by_rule: tuple[Position, ...]) -> tuple[pl.Expr, ...]:
+def _positions(seen: dict[str, pl.Series], by_rule: Sequence[Position]) -> Iterator[pl.Series]:
     """
-    States and holders of the built-in positions and of those defined by rule. Put together once for the same rules: for
-    a single deal that takes longer than what the expressions compute.
+    States and holders of the built-in positions and of those defined by rule, for deals as a clock each has them
+    ``seen``.
     """
-    count = pl.col("touch_count")
-    lead = pl.coalesce("lead_before", pl.when(pl.col("lead_after") <= count).then("lead_after"))
-    creation = _position("OC", reached=pl.lit(value=True), held=pl.min_horizontal("to_creation", count))
+    count, at, is_pipeline = seen["touch_count"], seen["at"], seen["is_pipeline"]
+    always = constant(True, count.len(), pl.Boolean)
+    later = (one("later", STATE), one("unreached", STATE))
+    still_to_come = later[0].new_from_index(0, count.len()).zip_with(is_pipeline, later[1])
+
+    def up_to(counted: pl.Series) -> pl.Series:
+        return counted.zip_with(counted < count, count)
+
+    yield from _position("FT", count > 0, up_to(constant(1, count.len(), count.dtype)))
+    after = seen["lead_after"].zip_with(seen["lead_after"] <= count, one(None, count.dtype))
+    lead = seen["lead_before"].zip_with(known(seen["lead_before"]), after)
+    yield from _position("LC", seen["lead_at"] <= at, lead)
+    if not any(position.name == "OC" for position in by_rule):
+        yield from _position("OC", always, up_to(seen["to_creation"]))
     # A deal closes after its creation, and enters its stages from creation on: what is not reached by then is later.
-    closed = ~pl.col("is_pipeline") & (pl.col("outcome") == "won")
-    return (
-        *_position("FT", reached=count > 0, held=pl.min_horizontal(count, 1)),
-        *_position("LC", reached=pl.col("lead_at") <= pl.col("at"), held=lead),
-        *(() if any(position.name == "OC" for position in by_rule) else creation),
-        *_position("CW", reached=closed, held=count, later=True),
-        *_position("LT", reached=count > 0, held=count),
-        *(
-            column
-            for position in by_rule
-            for column in _position(
-                position.name,
-                reached=pl.col(f"at:{position.name}") <= pl.col("at"),
-                held=pl.min_horizontal(f"to:{position.name}", "touch_count"),
-                later=position.milestone == "stage",
-            )
-        ),
-    )
+    closed = ~is_pipeline & (seen["outcome"] == one("won", pl.String))
+    yield from _position("CW", closed, count, still_to_come)
+    yield from _position("LT", count > 0, count)
+    for position in by_rule:
+        reached, held = seen[f"at:{position.name}"] <= at, up_to(seen[f"to:{position.name}"])
+        yield from _position(position.name, reached, held, still_to_come if position.milestone == "stage" else None)
 
 
-def _position(name: str, *, reached: pl.Expr, held: pl.Expr, later: bool = False) -> Iterable[pl.Expr]:
+def _position(
+    name: str, reached: pl.Series, held: pl.Series, otherwise: pl.Series | None = None
+) -> Iterator[pl.Series]:
     """
-    State and holder of a position; ``held`` counts the touches up to its holder, zero or null where there is none;
-    ``later`` says that what is not reached by the creation can still come.
+    State and holder of a position. ``held`` counts the touches up to its holder, zero or null where there is none;
+    ``otherwise`` is the state of what is not reached.
     """
-    happened, somebody = reached.fill_null(value=False), held.fill_null(0) > 0
-    otherwise = pl.lit("unreached")
-    if later:
-        otherwise = pl.when("is_pipeline").then(pl.lit("later")).otherwise(otherwise)
-    state = pl.when(~happened).then(otherwise).when(somebody).then(pl.lit("held")).otherwise(pl.lit("bare"))
-    yield state.cast(STATE).alias(f"state:{name}")
-    yield pl.when(happened & somebody).then(held - 1).cast(pl.Int32).alias(f"holder:{name}")
+    somebody, nobody = held > one(0, held.dtype), one(None, held.dtype)
+    state = constant("held", held.len(), STATE).zip_with(somebody, one("bare", STATE))
+    yield state.zip_with(reached, one("unreached", STATE) if otherwise is None else otherwise).alias(f"state:{name}")
+    yield (held - one(1, held.dtype)).zip_with(reached & somebody, nobody).alias(f"holder:{name}")
 
 
 def position_bits(groups: pl.DataFrame, starts: pl.Series, names: Sequence[str], height: int) -> pl.Series:
@@ -288,84 +305,98 @@ def position_bits(groups: pl.DataFrame, starts: pl.Series, names: Sequence[str],
     The positions that each of ``height`` touches holds, the first name as bit 0; ``starts`` are the groups' first rows.
     """
     bits = constant(0, height, pl.UInt32)
-    places = groups.select((pl.col(f"holder:{name}") + starts).drop_nulls().cast(pl.UInt32).implode() for name in names)
-    for number, column in enumerate(places):
-        rows = column[0]
-        bits = bits.scatter(rows, bits[rows] | (1 << number))
+    for number, name in enumerate(names):
+        holder = groups[f"holder:{name}"]
+        rows = (starts + holder.cast(pl.UInt32)).filter(known(holder))
+        bits = bits.scatter(rows, bits[rows] + one(1 << number, pl.UInt32))
     return bits
 
 
-def _paths(path_touches: pl.DataFrame, grouped: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, pl.Series]:
+def _labels(bits: pl.Series, names: Sequence[str]) -> pl.Series:
     """
-    The path touches once for each clock that sees them, and each one's row among ``path_touches``; a clock sees a
-    deal's first ``touch_count``.
+    The names of the positions held, of those that ``position_bits`` was asked for.
     """
-    counts = grouped["touch_count"].cast(pl.UInt32)
-    starts = counts.cum_sum() - counts
-    group = expand(counts)
-    index = pl.int_range(group.len(), dtype=pl.UInt32, eager=True) - starts[group]
-    source = grouped["start"][group] + index
-    bits = position_bits(grouped, starts, names, group.len())
     held = bits.unique().sort()
-    labels = pl.Series(
-        [[name for n, name in enumerate(names) if mask >> n & 1] for mask in held], dtype=PATH["positions"]
+    labels = [[name for number, name in enumerate(names) if mask >> number & 1] for mask in held]
+    return pl.Series(labels, dtype=PATH["positions"])[held.search_sorted(bits)]
+
+
+def _paths(
+    touches: pl.DataFrame,
+    source: pl.Series,
+    grouped: pl.DataFrame,
+    group: pl.Series,
+    positions: pl.Series,
+    index: pl.Series,
+) -> pl.DataFrame:
+    """
+    PATH of the rows ``source`` of the touches, with the row of ``grouped`` that each belongs to and its place there.
+    """
+    return pl.DataFrame(
+        [
+            grouped["opportunity_id"][group],
+            grouped["clock"][group],
+            *(touches[name][source] for name in ("touch_id", "person_id", "occurred_at")),
+            index.cast(pl.Int32).alias("position_index"),
+            positions.alias("positions"),
+        ]
     )
-    label = bits.replace_strict(held, pl.int_range(held.len(), dtype=pl.UInt32, eager=True), return_dtype=pl.UInt32)
-    paths = pl.DataFrame(
-        {
-            "opportunity_id": grouped["opportunity_id"][group],
-            "clock": grouped["clock"][group],
-            "touch_id": path_touches["touch_id"][source],
-            "person_id": path_touches["person_id"][source],
-            "occurred_at": path_touches["occurred_at"][source],
-            "position_index": index.cast(pl.Int32),
-            "positions": labels[label],
-        },
-        schema=PATH,
-    )
-    return paths, source
+
+
+def _openings(counted: pl.DataFrame, journeys: pl.DataFrame) -> pl.Series:
+    """
+    The first touch of each deal's journey, of any team, where it lies up to the deal's creation.
+    """
+    first = group_starts(journeys["row"])
+    row = journeys["row"][first]
+    opens = journeys["occurred_at"][first] <= counted["created_at"][row]
+    return spread(journeys["touch"][first].filter(opens), row.filter(opens), counted.height)
 
 
 def _summaries(
     counted: pl.DataFrame,
     members: pl.DataFrame,
-    journeys: pl.DataFrame,
-    late: pl.DataFrame,
+    late: pl.Series,
     touches: pl.DataFrame,
+    openings: pl.Series,
     rules: AttributionRules,
 ) -> pl.DataFrame:
     """
-    What holds for a deal as a whole, on no clock.
+    What holds for a deal as a whole, on no clock. ``late`` are the rows of deals with a touch after their end,
+    ``openings`` each deal's opening touch.
     """
-    opens = (pl.col("row") != pl.col("row").shift(1)).fill_null(value=True)
-    first = journeys.filter(opens)
-    opening = first.filter(first["occurred_at"] <= counted["created_at"][first["row"]]).select("row", "touch")
-    told = touches.select("team", "channel", "offer", "touch_id")[opening["touch"]]
-    sources = told.rename(lambda name: f"source_{name}").with_columns(opening["row"])
-    people = members.group_by("row").agg(people_count=pl.len().cast(pl.Int32), by_account=pl.col("by_account").first())
-    basis = {"roles": "roles", "primary": "primary", "account": "account"}.get(rules.path)
-    by_people = pl.when(pl.col("by_account").fill_null(value=True)).then(pl.lit("account")).otherwise(pl.lit("roles"))
-    before, after = pl.col("to_creation") > 0, pl.col("to_end") > 0
-    return (
-        counted.join(people, on="row", how="left", maintain_order="left")
-        .join(sources, on="row", how="left", maintain_order="left")
-        .join(late.select("row", is_late=True).unique(), on="row", how="left", maintain_order="left")
-        .select(
-            "opportunity_id",
-            basis=pl.lit(basis) if basis else by_people,
-            people_count=pl.col("people_count").fill_null(0),
-            source_team=pl.col("source_team").fill_null(NO_TEAM),
-            source_channel="source_channel",
-            source_offer="source_offer",
-            source_touch_id="source_touch_id",
-            influenced="influenced",
-            assisted=~before & after,
-            first_touch=pl.when(before)
-            .then(pl.lit("before_creation"))
-            .when(after)
-            .then(pl.lit("after_creation"))
-            .when("is_late")
-            .then(pl.lit("after_close"))
-            .otherwise(pl.lit("none")),
-        )
+    height = counted.height
+    source = {name: touches[name][openings] for name in ("team", "channel", "offer", "touch_id")}
+    source["team"] = filled(source["team"], NO_TEAM)
+    member = group_starts(members["row"])
+    on_path = members["row"][member]
+    people = spread((group_ends(member, members.height) - member).cast(pl.Int32), on_path, height)
+    by_account = spread(members["by_account"][member], on_path, height)
+    before, after = counted["to_creation"] > 0, counted["to_end"] > 0
+    return pl.DataFrame(
+        [
+            counted["opportunity_id"],
+            _basis(rules, filled(by_account, value=True)).alias("basis"),
+            filled(people, 0).alias("people_count"),
+            *(each.alias(f"source_{name}") for name, each in source.items()),
+            counted["influenced"],
+            (~before & after).alias("assisted"),
+            _first_touch(before, after, constant(False, height, pl.Boolean).scatter(late, True)).alias("first_touch"),
+        ]
     )
+
+
+def _basis(rules: AttributionRules, by_account: pl.Series) -> pl.Series:
+    if rules.path != "roles_else_account":
+        return constant(rules.path, by_account.len(), pl.String)
+    return constant("account", by_account.len(), pl.String).zip_with(by_account, one("roles", pl.String))
+
+
+def _first_touch(before: pl.Series, after: pl.Series, late: pl.Series) -> pl.Series:
+    """
+    Where marketing's first touch lies, in the words of ``PathSet``.
+    """
+    lies = constant("none", before.len(), pl.String)
+    for where, word in ((late, "after_close"), (after, "after_creation"), (before, "before_creation")):
+        lies = one(word, pl.String).zip_with(where, lies)
+    return lies

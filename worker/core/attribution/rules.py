@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import cached_property
 from typing import Final, Literal
 
 from worker.core.attribution.learnings import Learning, LearnRule
@@ -143,7 +144,7 @@ class Model:
             return [self.channel_weights]
         return [each.weights for each in self.learnings]
 
-    @property
+    @cached_property
     def half_life_us(self) -> int | None:
         """
         The half-life in microseconds.
@@ -170,6 +171,10 @@ class Model:
         """
         The weights above zero as whole numbers without a common divisor, in the order written.
         """
+        return dict(self._parts)
+
+    @cached_property
+    def _parts(self) -> dict[str, int]:
         return _smallest_whole({position: Fraction(weight) for position, weight in self.weights.items() if weight})
 
 

@@ -5,16 +5,20 @@ This is the whole of the reached-or-pending rule, one row a deal and clock. It k
 no money. Called by ``allot``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import polars as pl
 
-from worker.core.attribution.columns import constant
 from worker.core.attribution.money import FINEST, integer_for
+from worker.core.attribution.path import STATE
 from worker.core.attribution.rules import MIDDLE, Model, NoTouchRule
+from worker.core.columns import constant, one
 from worker.core.errors import Fatal
+
+# The states of which a weight makes a difference, as numbers.
+HELD, BARE, UNREACHED = (STATE.categories.to_list().index(state) for state in ("held", "bare", "unreached"))
 
 
 @dataclass(frozen=True)
@@ -47,50 +51,55 @@ def divide_weights(
     weights = [model.parts() for model in models]
     names = list(dict.fromkeys(name for each in weights for name in each if name != MIDDLE))
     kind = _integer_of(models, weights)
-    model = pl.concat(constant(number, groups.height, pl.UInt32) for number in range(len(models)))
-    stacked = pl.concat([groups] * len(models))
+    seen = pl.concat([_what_counts(groups, names)] * len(models))
+    model = pl.concat([one(number, pl.UInt32).new_from_index(0, groups.height) for number in range(len(models))])
+    reached = tuple(one(state, pl.UInt32) for state in (HELD, BARE, UNREACHED))
     nothing = constant(0, model.len(), kind)
-    totals, middle_count = dict.fromkeys(("held", "bare", "unreached"), nothing), stacked["touch_count"].cast(pl.Int64)
+    held = bare = unreached = nothing
+    middle_count = seen["touch_count"]
     positions: dict[str, Held] = {}
     for name in names:
-        state, place = stacked[f"state:{name}"], stacked[f"holder:{name}"]
+        state, place = seen[f"state:{name}"], seen[f"holder:{name}"]
         weight = pl.Series([each.get(name, 0) for each in weights], dtype=kind)[model]
+        is_held, is_bare, is_unreached = (state == number for number in reached)
         # What can only come after the clock's instant is in none of the states: the other positions are scaled up.
-        for reached in totals:
-            totals[reached] = totals[reached] + weight.zip_with(state == reached, nothing)
-        stands = (state == "held") & (weight > 0)
+        held = held + weight.zip_with(is_held, nothing)
+        bare = bare + weight.zip_with(is_bare, nothing)
+        unreached = unreached + weight.zip_with(is_unreached, nothing)
+        stands = is_held & (weight > nothing)
         taken = ~stands
         for other in () if apart else positions.values():
             taken = taken | (other.stands & (other.place == place))
         middle_count = middle_count - (~taken).cast(pl.Int64)
         positions[name] = Held(stands, place, weight)
     middle = pl.Series([each.get(MIDDLE, 0) for each in weights], dtype=kind)[model]
-    columns = [middle.alias("middle"), middle_count.alias("middle_count"), *(totals[n].alias(n) for n in totals)]
-    frame = stacked.select("clock", "outcome", "touch_count").hstack(columns).lazy()
-    *steps, parts = _steps(kind, no_touch)
-    for step in steps:
-        frame = frame.with_columns(step)
-    divided = frame.select(parts).collect(optimizations=pl.QueryOptFlags.none())
-    over = divided["over"]
+    weighed = _Weighed(seen, middle, middle_count, held, bare, unreached)
+    divided, over = _divided(weighed, no_touch)
     return divided, {name: Held(each.stands, each.place, each.part * over) for name, each in positions.items()}
 
 
-@lru_cache(maxsize=8)
-def _steps(kind: pl.DataType, no_touch: NoTouchRule) -> tuple[tuple[pl.Expr, ...], ...]:
+def _what_counts(groups: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """
-    The columns of each step, the last being the answer's. Put together once: for a single deal that takes longer than
-    what the expressions compute.
+    What of the groups decides how their weights are divided.
     """
-    settled = (pl.col("clock") == "revenue") & (pl.col("outcome") == "won")
-    return (
-        (
-            (pl.col("held") + pl.col("bare") + pl.col("unreached")).alias("weighed"),
-            (pl.lit(0, kind) if no_touch == "spread" else pl.col("bare")).alias("bare"),
-            pl.when(settled).then(0).otherwise("unreached").alias("waiting"),
-        ),
-        *_scaled(),
-        tuple(_parts(kind)),
+    is_won, is_revenue = groups["outcome"] == one("won", pl.String), groups["clock"] == one("revenue", pl.String)
+    return pl.DataFrame(
+        [
+            *groups.select(_states(tuple(names))),
+            groups["touch_count"].cast(pl.Int64),
+            (groups["outcome"] == one("open", pl.String)).alias("is_open"),
+            (is_revenue & is_won).alias("is_settled"),
+            *(groups[f"holder:{name}"].cast(pl.UInt32) for name in names),
+        ]
     )
+
+
+@lru_cache(maxsize=32)
+def _states(names: tuple[str, ...]) -> tuple[pl.Expr, ...]:
+    """
+    The positions' states as numbers. Put together once: for a single deal that takes longer than their use.
+    """
+    return tuple(pl.col(f"state:{name}").to_physical().cast(pl.UInt32) for name in names)
 
 
 def _integer_of(models: Sequence[Model], weights: Sequence[Mapping[str, int]]) -> pl.DataType:
@@ -109,46 +118,55 @@ def _integer_of(models: Sequence[Model], weights: Sequence[Mapping[str, int]]) -
     return integer_for(largest)
 
 
-def _scaled() -> Iterable[tuple[pl.Expr, ...]]:
+@dataclass(frozen=True)
+class _Weighed:
     """
-    By which fraction ``over/under`` the receiving positions' weights grow, and the cases in which none receives; a step
-    a time.
+    Of each model and group, what it ``seen`` is, the middle's weight and touches, and the weights of the positions by
+    what became of them.
+    """
+
+    seen: pl.DataFrame
+    middle: pl.Series
+    middle_count: pl.Series
+    held: pl.Series
+    bare: pl.Series
+    unreached: pl.Series
+
+
+def _divided(weighed: _Weighed, no_touch: NoTouchRule) -> tuple[pl.DataFrame, pl.Series]:
+    """
+    The parts of each model and group, and the factor of its positions' weights.
 
     What a milestone that never happened leaves behind (won deals), what one without a touch leaves (where that is
-    spread), and what an empty middle leaves, all go to the same receivers in proportion to their weights.
+    spread), and what an empty middle leaves, all go to the same receivers in proportion to their weights, which grow by
+    the fraction ``over/under``. What is nobody's yet is pending while the deal is open and unassigned once it is
+    closed.
     """
-    middle_spreads = (pl.col("middle_count") == 0) & (pl.col("waiting") == 0)
-    yield (
-        (pl.col("held") + pl.col("bare") + pl.col("waiting")).alias("receivers"),
-        (pl.col("weighed") + pl.when(middle_spreads).then("middle").otherwise(0)).alias("grown"),
-        (pl.col("weighed") + pl.col("middle")).alias("total"),
-    )
-    as_written = pl.col("grown") == pl.col("receivers")
-    yield (
-        pl.when(as_written).then(1).otherwise("grown").alias("over"),
-        pl.when(as_written).then(1).otherwise("receivers").alias("under"),
-        # An empty path has nobody to receive; nor has a model whose every milestone can only come later.
-        ((pl.col("touch_count") == 0) | (pl.col("total") == 0)).alias("idle"),
-        (pl.col("receivers") == 0).alias("only_middle"),
-    )
+    middle, seen = weighed.middle, weighed.seen
+    kind = middle.dtype
+    nothing, once = constant(0, middle.len(), kind), constant(1, middle.len(), kind)
+    together = weighed.held + weighed.bare + weighed.unreached
+    bare = nothing if no_touch == "spread" else weighed.bare
+    waiting = nothing.zip_with(seen["is_settled"], weighed.unreached)
+    waits = waiting > nothing
+    has_middle = weighed.middle_count > 0
 
+    receivers, total = weighed.held + bare + waiting, together + middle
+    grown = together + nothing.zip_with(has_middle | waits, middle)
+    as_written = grown == receivers
+    over, under = once.zip_with(as_written, grown), once.zip_with(as_written, receivers)
+    # An empty path has nobody to receive; nor has a model whose every milestone can only come later.
+    idle = (seen["touch_count"] == 0) | (total == nothing)
+    only_middle = receivers == nothing
+    apart = idle | only_middle
 
-def _parts(kind: pl.DataType) -> Iterable[pl.Expr]:
-    """
-    The parts of a group. What is nobody's yet is pending while the deal is open and unassigned once it is closed.
-    """
-    is_open = pl.col("outcome") == "open"
-    has_middle = pl.col("middle_count") > 0
-    middle = pl.col("middle") * pl.col("under")
-    middle_waits = ~has_middle & (pl.col("waiting") > 0)
-    waiting = pl.col("waiting") * pl.col("over") + pl.when(middle_waits).then(middle).otherwise(0)
-    waiting = pl.when("idle").then(1).when("only_middle").then(0).otherwise(waiting)
-    bare = pl.when(pl.col("idle") | pl.col("only_middle")).then(0).otherwise(pl.col("bare") * pl.col("over"))
-    shared = pl.when(has_middle).then(middle).otherwise(0)
-    yield pl.col("middle_count")
-    yield pl.col("over").cast(kind)
-    yield pl.when("idle").then(0).when("only_middle").then(1).otherwise(shared).cast(kind).alias("middle")
-    yield pl.when(is_open).then(waiting).otherwise(0).cast(kind).alias("pending")
-    yield (bare + pl.when(is_open).then(0).otherwise(waiting)).cast(kind).alias("unassigned")
-    whole = pl.when(pl.col("idle") | pl.col("only_middle")).then(1).otherwise(pl.col("total") * pl.col("under"))
-    yield whole.cast(kind).alias("whole")
+    middle = middle * under
+    waiting = waiting * over + middle.zip_with(waits & ~has_middle, nothing)
+    waiting = once.zip_with(idle, nothing.zip_with(only_middle, waiting))
+    bare = nothing.zip_with(apart, bare * over)
+    shared = nothing.zip_with(idle, once.zip_with(only_middle, middle.zip_with(has_middle, nothing)))
+    pending = waiting.zip_with(seen["is_open"], nothing)
+    unassigned = bare + nothing.zip_with(seen["is_open"], waiting)
+    whole = once.zip_with(apart, total * under)
+    columns = (shared.alias("middle"), weighed.middle_count.alias("middle_count"), pending.alias("pending"))
+    return pl.DataFrame([*columns, unassigned.alias("unassigned"), whole.alias("whole")]), over

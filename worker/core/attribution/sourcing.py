@@ -12,6 +12,7 @@ import polars as pl
 
 from worker.core.attribution.journey import find_candidates, follow, in_path_order, number_deals
 from worker.core.attribution.rules import AttributionRules
+from worker.core.columns import constant
 from worker.core.frames import INSTANT, Schema
 
 # What an administrator said of one deal.
@@ -60,8 +61,8 @@ def with_openings(
     with neither, BY_HAND. ``deals``, ``people`` and ``touches`` as for ``build_paths``.
     """
     numbered = number_deals(deals.join(statements, on="opportunity_id", how="semi"), as_of)
-    found, _ = follow(find_candidates(numbered, people, rules), touches, rules)
-    journeys = in_path_order(found)
+    found, _ = follow(numbered, find_candidates(numbered, people, rules), touches, rules)
+    journeys = in_path_order(numbered, found)
     said = touches.select("team", "channel", "offer")[journeys["touch"]].rename(lambda name: f"touch_{name}")
     first = (
         journeys.select("row", "occurred_at")
@@ -87,6 +88,8 @@ def overridden(decided: pl.DataFrame, overrides: pl.DataFrame) -> pl.DataFrame:
     ``decided`` (opportunity_id, source_team, source_channel, source_offer and more) with the source of OVERRIDE where
     there is one, and ``overridden``: JSON of the override's id and of what the touches say, null elsewhere.
     """
+    if overrides.is_empty():
+        return decided.hstack([constant(None, decided.height, pl.String).alias("overridden")])
     is_set = pl.col("override_id").is_not_null()
     by_touches = pl.struct(
         pl.col("override_id").alias("id"),
