@@ -427,8 +427,9 @@ class History:
             return
         name, new = self.random.choice(shown)
         if self.random.random() < 0.5:
-            self.world.control("salesforce/retype_field", object=name, field=new, type="Text", length=40)
-            self._tell(f"{name}.{new} is text from now on", "other field")
+            text = {"object": name, "field": new, "type": "Text", "length": 40}
+            if self._do("retype_field", may_be_late=False, **text) is not None:
+                self._tell(f"{name}.{new} is text from now on", "other field")
         else:
             self.world.org.control("DELETE", "salesforce/fields", {"object": name, "fields": [new]})
             self.grown.discard((name, new))

@@ -287,6 +287,23 @@ def test_a_field_is_renamed_retyped_and_removed_without_moving_a_stamp(org: Prac
         org.control("DELETE", "salesforce/fields", {"object": "Lead", "fields": ["Email"]})
 
 
+def test_a_field_stays_as_it_was_while_an_open_transaction_holds_one_of_its_records(
+    org: PracticeOrg, client: Client
+) -> None:
+    org.control("POST", "salesforce/fields", {"object": "Lead", "fields": [{"name": "Score__c", "type": "Text"}]})
+    (lead,) = org.create("Lead", [{"LastName": "Lovelace", "Company": "Acme", "Score__c": "81"}])
+    late = {"object": "Lead", "records": [{"Id": lead, "Title": "CFO"}], "commit_after_seconds": 300}
+    org.control("POST", "salesforce/update", late)
+    change = {"object": "Lead", "field": "Score__c", "type": "Number", "precision": 5, "scale": 2}
+    with pytest.raises(RuntimeError, match="UNABLE_TO_LOCK_ROW"):
+        org.control("POST", "salesforce/retype_field", change)
+    assert _fields(client)["Score__c"]["type"] == "string"
+    assert client.values("SELECT Score__c FROM Lead") == ["81"]
+    org.advance(300)
+    org.control("POST", "salesforce/retype_field", change)
+    assert client.values("SELECT Score__c FROM Lead") == [81.0]
+
+
 def test_what_was_defined_survives_a_restart_and_what_was_removed_stays_removed(tmp_path: Path) -> None:
     fields = [{"name": f"{name}__c", "type": "Text", "length": 9} for name in ("Kept", "Gone", "Old")]
     with PracticeOrg(data=tmp_path) as org:

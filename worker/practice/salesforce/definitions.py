@@ -163,8 +163,8 @@ class Definitions:
     def retype_field(self, sobject: SObject, field: Field, made: Field) -> None:
         """
         Change a custom field's type. Values the new type cannot hold are lost, as Salesforce warns; no stamp moves.
+        Nothing changes where an open transaction holds a row: raises ``RowError`` UNABLE_TO_LOCK_ROW.
         """
-        sobject.fields[field.name.lower()] = made
         with self.org.database.write() as connection:
             values = connection.execute(
                 f'SELECT Id, "{field.name}" FROM "{sobject.name}" WHERE "{field.name}" IS NOT NULL'
@@ -176,6 +176,7 @@ class Definitions:
                 f'UPDATE "{sobject.name}" SET "{made.name}" = ? WHERE Id = ?',
                 [(_converted(field, made, value), record_id) for record_id, value in values],
             )
+        sobject.fields[field.name.lower()] = made
         self.keep()
 
 
