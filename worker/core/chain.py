@@ -5,9 +5,13 @@ Steps are chained lazily and run together because each run has a price of its ow
 single account costs. They are not optimised: that takes longer than it saves where every step is wanted.
 """
 
+from datetime import datetime
 from typing import Final
 
 import polars as pl
+
+from worker.core.columns import microseconds
+from worker.core.frames import INSTANT
 
 _AS_WRITTEN: Final = pl.QueryOptFlags.none()
 
@@ -17,3 +21,10 @@ def run(steps: pl.LazyFrame) -> pl.DataFrame:
     The rows that the steps give. What two chains share is best run once and given to both.
     """
     return steps.collect(engine="in-memory", optimizations=_AS_WRITTEN)
+
+
+def instant(at: datetime) -> pl.Expr:
+    """
+    An aware instant as an expression. Handed to ``pl.lit`` as it is, it would go through two queries.
+    """
+    return pl.lit(microseconds(at)).cast(INSTANT)

@@ -76,7 +76,14 @@ def instant(at: datetime) -> pl.Series:
     """
     A column of this aware instant alone.
     """
-    return pl.Series([(at - _EPOCH) // _MICROSECOND], dtype=pl.Int64).cast(INSTANT)
+    return pl.Series([microseconds(at)], dtype=pl.Int64).cast(INSTANT)
+
+
+def microseconds(at: datetime) -> int:
+    """
+    An aware instant as polars keeps it: microseconds since 1970.
+    """
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def sorted_by(frame: pl.DataFrame, column: str) -> pl.DataFrame:

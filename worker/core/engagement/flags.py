@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.chain import run
+from worker.core.chain import instant, run
 from worker.core.engagement.points import Scored, account_acts_limit, aged, scored
 from worker.core.engagement.reasons import details, sentences
 from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
@@ -88,7 +88,7 @@ def conclude(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, n
     decided = (
         accounts.lazy()
         .join(measured, on="account_id", how="left", maintain_order="left")
-        .with_columns(now_at=pl.lit(now, INSTANT))
+        .with_columns(now_at=instant(now))
     )
     for step in _decisions(rules):
         decided = decided.with_columns(step)

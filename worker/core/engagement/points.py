@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.chain import run
+from worker.core.chain import instant, run
 from worker.core.engagement.rules import EngagementRules, Number, milli
 from worker.core.errors import Fatal
 
@@ -51,7 +51,7 @@ def counted(acts: pl.LazyFrame, rules: EngagementRules, factors: pl.Series, *, n
     points_milli (at their age).
     """
     window = run(
-        acts.filter(pl.col("occurred_at") <= now)
+        acts.filter(pl.col("occurred_at") <= instant(now))
         .with_columns(occurred_on=_OCCURRED_ON, today=pl.lit(now.astimezone(UTC).date()))
         .with_columns(age_days=_AGE_DAYS)
         .filter(pl.col("age_days") < rules.window_days)

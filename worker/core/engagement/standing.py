@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.chain import run
+from worker.core.chain import instant, run
 from worker.core.engagement import flags, in_market
 from worker.core.engagement.buying_group import GroupRules, with_parts
 from worker.core.engagement.conditions import EXTRA, Condition, extras_of
@@ -294,7 +294,7 @@ def _qualified(
     now: datetime,
 ) -> pl.DataFrame:
     # The instant goes in as a column, so that the expressions can be made once a version of the rules.
-    steps = facts.lazy().with_columns(decided["why"], now_at=pl.lit(now, INSTANT))
+    steps = facts.lazy().with_columns(decided["why"], now_at=instant(now))
     for step in _qualifies(rules):
         steps = steps.with_columns(step)
     steps = steps.with_columns(_stands(rules[1].group)).with_columns(state=_STATE).with_columns(detail=_detail(learnt))
