@@ -202,8 +202,9 @@ def test_doctor_logs_in_for_itself_and_leaves_the_shared_session_alone(
     logins = [entry for entry in org.journal("salesforce", mark) if entry["kind"] == "token"]
     assert len(logins) == 1
     mark = service.mark()
-    assert headwater("sync").code == 0
-    assert [entry for entry in org.journal("salesforce", mark) if entry["kind"] == "token"] == []
+    said = headwater("sync")
+    assert said.code == 0
+    assert [entry for entry in org.journal("salesforce", mark) if entry["kind"] == "token"] == [], said
 
 
 def test_a_refresh_token_is_tried_without_being_lost(headwater: Terminal, org: PracticeOrg) -> None:
