@@ -146,7 +146,7 @@ def test_too_short_a_history_says_so_and_leaves_the_model_out_until_there_is_eno
 def test_what_is_kept_is_what_the_deals_of_the_period_teach(service: Running) -> None:
     world, won, _ = taught(service)
     (lesson,) = lessons(service)
-    today = world.now.date()
+    today = world.day()
     assert [str(lesson[name])[:10] for name in ("since_at", "until_at")] == [
         str(today.replace(year=today.year - 1)),
         str(today),
@@ -226,7 +226,7 @@ def test_in_a_locked_period_a_first_learning_is_booked_under_its_own_name(servic
     rows = adjusted(world, deals[0], "pipeline", "markov")
     assert {(row["kind"], row["cause"]) for row in rows} == {("booked", "learning")}
     assert sum(int(str(row["units_delta"])) for row in rows) == 8_400_000
-    assert {date.fromisoformat(str(row["adjusted_on"])) for row in rows} == {world.now.date()}
+    assert {date.fromisoformat(str(row["adjusted_on"])) for row in rows} == {world.day()}
 
 
 def test_other_rules_for_touches_have_it_learnt_anew_and_those_for_scores_do_not(

@@ -1,13 +1,14 @@
 """
 A few words for making accounts, people, acts and deals in the practice orgs, so that a test reads as what happened.
 
-Days are counted back from the practice clock's day. Nothing here knows how the service works.
+Days are counted back from the practice clock's moment. Nothing here knows how the service works.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests.service import Running
 
@@ -43,6 +44,13 @@ class World:
 
     def ago(self, days: float) -> str:
         return f"{self.now - timedelta(days=days):%Y-%m-%dT%H:%M:%S}Z"
+
+    def day(self, ago: float = 0) -> date:
+        """
+        The day it was so many days ago where the organisation is.
+        """
+        zone = ZoneInfo(self.running.service.rules.zone)
+        return (self.now - timedelta(days=ago)).astimezone(zone).date()
 
     def create(self, sobject: str, **fields: Any) -> str:
         (made,) = self.running.org.create(sobject, [fields])
