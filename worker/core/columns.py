@@ -1,11 +1,12 @@
 """
-Steps on whole columns that the deciding of deals shares: constants, lookups, expanding groups, sums over them.
+Steps on whole columns that decisions share: constants, lookups, expanding groups, sums over them.
 
 A polars method that builds a query costs twenty microseconds or more whatever the size, a join seventy, and a single
 deal is nothing but such costs. Arithmetic, comparison, ``column[rows]``, ``filter`` by a mask, ``zip_with`` and
 ``scatter`` cost one or two. So attribution works on columns, and what polars has as a query only is put together here.
 Rows are UInt32; a null row gives null, and a null in a mask counts as False. ``scatter`` changes the column that it is
-called on: only a column made on the spot may be. Called by ``deals``, ``attribution`` and the attribution flow.
+called on: only a column made on the spot may be. Called by ``deals``, ``attribution``, ``engagement`` and the
+attribution flow.
 """
 
 from collections.abc import Mapping

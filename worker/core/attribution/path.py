@@ -266,8 +266,7 @@ def _positions(seen: dict[str, pl.Series], by_rule: Sequence[Position]) -> Itera
     """
     count, at, is_pipeline = seen["touch_count"], seen["at"], seen["is_pipeline"]
     always = constant(True, count.len(), pl.Boolean)
-    later = (one("later", STATE), one("unreached", STATE))
-    still_to_come = later[0].new_from_index(0, count.len()).zip_with(is_pipeline, later[1])
+    still_to_come = constant("later", count.len(), STATE).zip_with(is_pipeline, one("unreached", STATE))
 
     def up_to(counted: pl.Series) -> pl.Series:
         return counted.zip_with(counted < count, count)

@@ -52,7 +52,7 @@ def divide_weights(
     names = list(dict.fromkeys(name for each in weights for name in each if name != MIDDLE))
     kind = _integer_of(models, weights)
     seen = pl.concat([_what_counts(groups, names)] * len(models))
-    model = pl.concat([one(number, pl.UInt32).new_from_index(0, groups.height) for number in range(len(models))])
+    model = pl.concat([constant(number, groups.height, pl.UInt32) for number in range(len(models))])
     reached = tuple(one(state, pl.UInt32) for state in (HELD, BARE, UNREACHED))
     nothing = constant(0, model.len(), kind)
     held = bare = unreached = nothing

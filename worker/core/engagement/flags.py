@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from worker.core.chain import instant, run
+from worker.core.columns import constant
 from worker.core.engagement.points import Scored, account_acts_limit, aged, scored
 from worker.core.engagement.reasons import details, sentences
 from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
@@ -278,7 +279,7 @@ def _days_until_quiet(
         .select("place", "age_days", "base_milli", lone=pl.col("person_id").is_null())
     )
     # Invariant: at `high` days the score is below; the whole window away every act has left it.
-    nothing = pl.Series([0], dtype=pl.Int64).new_from_index(0, engaged.height)
+    nothing = constant(0, engaged.height, pl.Int64)
     span = pl.DataFrame({"low": nothing, "high": nothing + rules.window_days}).with_row_index("place")
     limit, is_quiet = account_acts_limit(rules), pl.col("score") < milli(rules.stay_points)
     for _ in range(rules.window_days.bit_length() + 1):

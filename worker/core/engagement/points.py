@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from worker.core.chain import instant, run
+from worker.core.columns import constant
 from worker.core.engagement.rules import EngagementRules, Number, milli
 from worker.core.errors import Fatal
 
@@ -195,8 +196,8 @@ def _capped(acts: pl.DataFrame) -> pl.LazyFrame:
         .filter(pl.col("place") >= pl.col("most"))
         .select("row")
     )
-    none = pl.Series("capped", [False]).new_from_index(0, acts.height)
-    return acts.lazy().with_columns(none.scatter(beyond["row"], values=True))
+    none = constant(value=False, times=acts.height, dtype=pl.Boolean)
+    return acts.lazy().with_columns(capped=none.scatter(beyond["row"], values=True))
 
 
 _BUCKET: Final = pl.when(pl.col("per") == "week").then(pl.col("occurred_on").dt.truncate("1w")).otherwise("occurred_on")

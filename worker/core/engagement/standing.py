@@ -264,7 +264,7 @@ def _with_chance(
     if facts.is_empty():
         return known.with_columns(_NO_CHANCE)
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
-    past = acts.filter(pl.col("occurred_at") <= now).select(
+    past = acts.filter(pl.col("occurred_at") <= instant(now)).select(
         "account_id", "person_id", "level", "type", occurred_on=pl.col("occurred_at").dt.date()
     )
     rows = in_market.features(past, facts, deals, model.kinds, at=tomorrow)
@@ -298,7 +298,7 @@ def _qualified(
     for step in _qualifies(rules):
         steps = steps.with_columns(step)
     steps = steps.with_columns(_stands(rules[1].group)).with_columns(state=_STATE).with_columns(detail=_detail(learnt))
-    return run(steps.select([pl.col(name).cast(dtype) for name, dtype in STANDING.items()]))
+    return run(flags.typed(steps, STANDING))
 
 
 @lru_cache(maxsize=16)
