@@ -35,13 +35,26 @@ def engage(run: Run) -> None:
             if account_ids:
                 bulk.plan_for(connection, len(account_ids))
                 learnt = learnt or what_was_learnt(connection)
-                _decide(run, connection, account_ids, learnt)
+                facts = _decide(run, connection, account_ids, learnt)
+                decisions.note_rechecks(connection, _quiet(facts, taken), run.now)
         run.count("accounts decided", len(account_ids))
         if len(taken) < run.limits.batch and len(lapsed) < run.limits.batch:
             return
 
 
-def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Learnt) -> None:
+def _quiet(facts: pl.DataFrame, taken: list[int]) -> list[int]:
+    """
+    Those of the accounts taken where something was done (ACT_FACTS), but nothing lately. Looking back finds the others
+    by their acts, and reviews by their week.
+    """
+    lately = set(facts.filter("is_new")["account_id"])
+    return sorted(set(taken).intersection(facts["account_id"]) - lately)
+
+
+def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Learnt) -> pl.DataFrame:
+    """
+    Decides these accounts and keeps it. Returns what was done there (ACT_FACTS).
+    """
     rules, standing, tracking = run.rules.engagement, run.rules.standing, run.rules.tracking
     accounts = decisions.account_facts(
         connection, account_ids, with_records=bool(standing.lists.lists or standing.extras())
@@ -64,6 +77,7 @@ def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Le
     run.count("flags changed", len(changed))
     run.count("list entries", came)
     run.count("list exits", left)
+    return facts
 
 
 def stood_by(

@@ -202,6 +202,17 @@ def save_flags(connection: Connection, flags: pl.DataFrame, *, rule_version: int
     return [number for number, _ in moved]
 
 
+def note_rechecks(connection: Connection, account_ids: Sequence[int], now: datetime) -> None:
+    """
+    Note that these accounts were decided again though nobody had done anything there: their points have aged to now.
+    """
+    if account_ids:
+        cursor_of(connection).execute(
+            "INSERT INTO recheck (account_id, at) SELECT unnest(%s::bigint[]), %s ON CONFLICT DO NOTHING",
+            (list(account_ids), now),
+        )
+
+
 def drop_engagement(connection: Connection, account_ids: Sequence[int]) -> None:
     """
     Forget what was decided about accounts that are gone.

@@ -283,7 +283,7 @@ def standing_then(connection: Connection, at: datetime) -> pl.DataFrame:
 def turns_of(connection: Connection, account_ids: Sequence[int], at: datetime) -> pl.DataFrame:
     """
     account_id and at of everything that was noted about these accounts up to an instant: turns of the flag, changes of
-    the standing, comings and goings in lists.
+    the standing, comings and goings in lists, decisions without an act.
     """
     return fetch(
         connection,
@@ -292,6 +292,7 @@ def turns_of(connection: Connection, account_ids: Sequence[int], at: datetime) -
         UNION SELECT account_id, at FROM standing_change WHERE account_id = ANY(%(ids)s) AND at <= %(at)s
         UNION SELECT account_id, entered_at FROM list_membership WHERE account_id = ANY(%(ids)s) AND entered_at <= %(at)s
         UNION SELECT account_id, left_at FROM list_membership WHERE account_id = ANY(%(ids)s) AND left_at <= %(at)s
+        UNION SELECT account_id, at FROM recheck WHERE account_id = ANY(%(ids)s) AND at <= %(at)s
         ORDER BY 1, 2
         """,
         {"ids": list(account_ids), "at": at},

@@ -258,6 +258,14 @@ engagement_change = Table(
     Column("alert", Boolean, nullable=False, server_default=text("false")),  # this turn is worth telling somebody
 )
 
+recheck = Table(  # an account was decided again though nobody had done anything there
+    "recheck",
+    metadata,
+    Column("account_id", BigInteger, nullable=False),
+    Column("at", AT, nullable=False),  # by the organisation's clock
+    PrimaryKeyConstraint("account_id", "at"),
+)
+
 account_standing = Table(
     "account_standing",
     metadata,
