@@ -4,21 +4,24 @@ said to lapse, or whose activity was last weighed a week ago.
 """
 
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core.chain import run as run_chain
+from worker.core.columns import known, rows_where
 from worker.core.engagement.fit import learnt_fit_from
 from worker.core.engagement.in_market import in_market_from
-from worker.core.engagement.levels import levels
+from worker.core.engagement.levels import level_and_role
 from worker.core.engagement.standing import FACTS, Learnt, Stood, stand, window_start
 from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT
 from worker.core.rules import Rules
-from worker.core.touchpoints.screens import with_screens
+from worker.core.touchpoints.screens import email_domain, screen_of
 from worker.flows.computed import computed
 from worker.flows.run import Run
 from worker.store import bulk, decisions, dues, matching, standings
+
+_OWN_STAFF: Final = "own staff"
 
 
 def engage(run: Run) -> None:
@@ -47,7 +50,7 @@ def _quiet(facts: pl.DataFrame, taken: list[int]) -> list[int]:
     Those of the accounts taken where something was done (ACT_FACTS), but nothing lately. Looking back finds the others
     by their acts, and reviews by their week.
     """
-    lately = set(facts.filter("is_new")["account_id"])
+    lately = set(facts["account_id"].filter(facts["is_new"]))
     return sorted(set(taken).intersection(facts["account_id"]) - lately)
 
 
@@ -87,21 +90,16 @@ def stood_by(
     What these rules make of the accounts (ACCOUNT_FACTS), what was done there (ACT_FACTS) and their deals (of
     ``standings.deals_of``).
     """
-    news = facts.lazy().filter("is_new").select("account_id", has_new_act=pl.lit(value=True)).unique()
-    own = sorted(rules.own_domains)
-    given = run_chain(
-        accounts.lazy()
-        .select(*ENGAGEMENT_ACCOUNT, "alerted_at", *FACTS, is_first=pl.col("decided_at").is_null())
-        .join(news, on="account_id", how="left", maintain_order="left")
-        .with_columns(
-            has_new_act=pl.coalesce("has_new_act", "is_first"),
-            excluded=pl.when(pl.col("domain").is_in(own)).then(pl.lit("own staff")),
-        )
+    new = facts["account_id"].filter(facts["is_new"])
+    has_new_act = accounts["account_id"].is_in(new.implode()) | ~known(accounts["decided_at"])
+    own = [_OWN_STAFF if domain in rules.own_domains else None for domain in accounts["domain"].to_list()]
+    given = accounts[[*ENGAGEMENT_ACCOUNT, "alerted_at", *FACTS]].hstack(
+        [has_new_act.alias("has_new_act"), pl.Series("excluded", own, dtype=pl.String)]
     )
     return stand(
         given,
         acts_of(facts, rules),
-        deals.filter(~pl.col("is_renewal")),
+        deals[rows_where(~deals["is_renewal"])],
         (rules.engagement, rules.standing),
         learnt,
         now=now,
@@ -113,20 +111,29 @@ def acts_of(facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     The acts with the level and role of who did them, and why one earns nothing: it is our own staff's, somebody's who
     opted out of being tracked, or a screen's.
     """
-    own = pl.col("email_domain").is_in(sorted(rules.own_domains))
-    known = levels(facts["title"], rules.levels).lazy()
-    return run_chain(
-        with_screens(facts.lazy(), rules.screens)
-        .join(known, on="title", how="left", nulls_equal=True, maintain_order="left")
-        .with_columns(
-            screened=pl.coalesce(
-                pl.when(own).then(pl.lit("own staff")),
-                pl.when("opted_out").then(pl.lit("opted out of tracking")),
-                "screened",
-            )
-        )
-        .select(*ACT, "screened")
-    )
+    title, email, opted_out = (facts[name].to_list() for name in ("title", "email", "opted_out"))
+    whose = list(zip(title, email, opted_out, strict=True))
+    read = {each: _whose(*each, rules) for each in set(whose)}
+    level, role_label, screened = zip(*(read[each] for each in whose), strict=True) if whose else ((), (), ())
+    columns = {name: facts[name] for name in facts.columns}
+    columns["level"] = pl.Series("level", level, dtype=pl.String)
+    columns["role_label"] = pl.Series("role_label", role_label, dtype=pl.String)
+    columns["screened"] = pl.Series("screened", screened, dtype=pl.String)
+    return pl.DataFrame([columns[name] for name in (*ACT, "screened")])
+
+
+def _whose(
+    title: str | None, email: str | None, opted_out: bool | None, rules: Rules
+) -> tuple[str | None, str | None, str | None]:
+    """
+    The level and role of whoever has this title, and why nothing is earned.
+    """
+    level, role_label = level_and_role(title, rules.levels) if title is not None else (None, None)
+    if email_domain(email) in rules.own_domains:
+        return level, role_label, _OWN_STAFF
+    if opted_out:
+        return level, role_label, "opted out of tracking"
+    return level, role_label, screen_of(email, title, rules.screens)
 
 
 def what_was_learnt(connection: Connection) -> Learnt:

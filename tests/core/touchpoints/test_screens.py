@@ -2,10 +2,9 @@
 Whose acts are kept and shown and never reach sales, and why.
 """
 
-import polars as pl
 import pytest
 
-from worker.core.touchpoints.screens import Screen, with_screens
+from worker.core.touchpoints.screens import Screen, screen_of
 
 SCREENS = (
     Screen("Junk: made-up address", domains=("example.com", "Mailinator.com")),
@@ -15,9 +14,7 @@ SCREENS = (
 
 
 def label(email: str | None, title: str | None = None, screens: tuple[Screen, ...] = SCREENS) -> str | None:
-    people = pl.DataFrame({"email": [email], "title": [title]}, schema={"email": pl.String, "title": pl.String})
-    found: str | None = with_screens(people.lazy(), screens).select("screened").collect().item()
-    return found
+    return screen_of(email, title, screens)
 
 
 @pytest.mark.parametrize("email", ["Ada@EXAMPLE.com", "x@mailinator.com", "asdf@acme.com", "NoEmail@acme.com"])

@@ -15,7 +15,7 @@ import polars as pl
 from worker.core.chain import instant, run
 from worker.core.columns import constant
 from worker.core.engagement.points import Scored, account_acts_limit, aged, scored
-from worker.core.engagement.reasons import details, sentences
+from worker.core.engagement.reasons import reasons
 from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
 from worker.core.errors import Fatal
 from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT, FLAG, INSTANT, Schema
@@ -72,8 +72,7 @@ def decide(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now
     The second half of ``flag``: the decisions on acts whose worth is known, in the order of ``accounts``.
     """
     decided = with_lapses(conclude(accounts, found, rules, now=now), found, rules, now=now)
-    why = sentences(decided, found.acts, rules)
-    detail = details(decided, found.acts, rules)
+    why, detail = reasons(decided, found.acts, rules)
     return run(typed(decided.lazy().with_columns(until_at=_UNTIL_AT, why=why, detail=detail), FLAG))
 
 

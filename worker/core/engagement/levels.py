@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import polars as pl
@@ -141,6 +141,7 @@ class LevelRules:
 _DEFAULT: Final = LevelRules()
 
 
+@lru_cache(maxsize=10_000)
 def level_and_role(title: str | None, rules: LevelRules | None = None) -> tuple[str, str | None]:
     """
     The level of a title (``other`` where nothing is found) and its role label, null where the title says no function.

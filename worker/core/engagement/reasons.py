@@ -4,87 +4,270 @@ Says in words and in JSON why an account is engaged or not: roles and counts, ne
 The sentence fits a text field of 255 characters. It decides nothing; ``flags`` is its only caller.
 """
 
-import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import lru_cache
-from typing import Final
+from itertools import groupby
+from json import JSONEncoder
+from json.encoder import encode_basestring as quoted
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 import polars as pl
 
-from worker.core.chain import run
+from worker.core.columns import sorted_by
 from worker.core.engagement.points import ONE, age_factors
 from worker.core.engagement.rules import LEVELS, EngagementRules, milli
+from worker.core.frames import INSTANT
 
 LONGEST: Final = 255  # Salesforce's Text field
 _LONGEST_LABEL: Final = 60
 _MOST_ROLES: Final = 4
-_BEYOND_BASIC_PLANE: Final = r"[\x{10000}-\x{10FFFF}]"
+_BEYOND_BASIC_PLANE: Final = re.compile("[\U00010000-\U0010ffff]")
 _LEAST_ACTS: Final = 30  # characters for the acts; where roles leave less, the people are only counted
-_DAY: Final = "%-d %b %Y"
+_AT_A_TIME: Final = 10_000  # rows of a frame that are Python's at once
+_AS_JSON: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_RANKS: Final = {level: place for place, level in enumerate(LEVELS)}
 
 
-def sentences(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> pl.Series:
+class Decided(NamedTuple):
     """
-    One sentence an account, in the order of ``decided``: what ``flags`` decided. ``scored`` are the acts with points.
+    What was decided of an account.
     """
-    earning = scored.filter(pl.col("points_milli") > 0)
-    framed = run(
-        decided.lazy()
-        .select(*_DECIDED, short=pl.col("points_milli") < milli(rules.enter_points))
-        .join(_people(earning), on="account_id", how="left", maintain_order="left")
-        .with_columns(_NEEDS)
-        .with_columns(_LEAD, _TAIL, *_COUNTED)
-        .with_columns(_WHO)
-        .with_columns(_LENGTHS)
-        .with_columns(_START)
+
+    account_id: int
+    engaged: bool
+    excluded: str | None
+    until_on: date | None
+    points_milli: int
+    people_count: int
+    people_needed: int
+    human_is_fresh: bool
+    is_no_target: bool
+
+
+class Act(NamedTuple):
+    """
+    An act with its points. ``occurred_at`` is in microseconds since 1970.
+    """
+
+    account_id: int
+    occurred_at: int
+    act_id: str
+    person_id: int | None
+    type: str
+    label: str | None
+    level: str | None
+    role_label: str | None
+    occurred_on: date
+    raw_milli: int
+    weight_milli: int
+    age_days: int
+    points_milli: int
+    capped: bool
+    screened: str | None
+
+
+_ACCOUNT: Final = attrgetter("account_id")
+_TIME: Final = attrgetter("occurred_at", "act_id")
+
+
+def reasons(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> tuple[pl.Series, pl.Series]:
+    """
+    A sentence (``why``) and a JSON (``detail``) an account, in the order of ``decided``, which is that of account_id.
+    ``scored`` are the acts with points.
+
+    The JSON: the rules' version and window, what is missing or when it lapses, and every act that contributes with its
+    raw points, weight, age factor and points, the latest first; the points of ``acts`` sum to ``points_milli``.
+    Screened acts are listed with 0 points, acts over a cap are only counted.
+    """
+    told = [
+        (_sentence(account, acts, rules), _detail(account, acts, rules))
+        for account, acts in _with_acts(decided, scored)
+    ]
+    why, detail = zip(*told, strict=True) if told else ((), ())
+    return pl.Series("why", why, dtype=pl.String), pl.Series("detail", detail, dtype=pl.String)
+
+
+def _with_acts(decided: pl.DataFrame, scored: pl.DataFrame) -> Iterator[tuple[Decided, list[Act]]]:
+    """
+    Each account with its acts, the latest first.
+    """
+    acts = map(Act._make, _rows(sorted_by(scored, "account_id"), Act._fields))
+    groups = groupby(acts, key=_ACCOUNT)
+    account_id, theirs = next(groups, (None, iter(())))
+    for account in map(Decided._make, _rows(decided, Decided._fields)):
+        while account_id is not None and account_id < account.account_id:
+            account_id, theirs = next(groups, (None, iter(())))
+        found = list(theirs) if account_id == account.account_id else []
+        found.sort(key=_TIME, reverse=True)
+        yield account, found
+
+
+def _rows(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    for part in frame.iter_slices(_AT_A_TIME):
+        yield from zip(*(_values(part[name]) for name in columns), strict=True)
+
+
+def _values(column: pl.Series) -> list[object]:
+    """
+    A column as Python's values. Instants are microseconds since 1970, a tenth of the price of Python's own.
+    """
+    return (column.cast(pl.Int64) if column.dtype == INSTANT else column).to_list()
+
+
+def _sentence(account: Decided, acts: Sequence[Act], rules: EngagementRules) -> str:
+    if account.excluded is not None:
+        return f"Not engaged: left out ({account.excluded})."[:LONGEST]
+    earning = [act for act in acts if act.points_milli > 0]
+    tail = f". Lapses {_day(account.until_on)} if quiet." if account.engaged and account.until_on else "."
+    if not earning:
+        return f"No counted act in {rules.window_days} days{tail}"
+    lead = "" if account.engaged else f"Not engaged, needs {_needs(account, rules)}. So far "
+    room = LONGEST - len(lead) - len(": ") - len(tail)
+    bare, named = _who(account.people_count, _roles(earning))
+    who = named if named and room - _length(named) >= _LEAST_ACTS else bare
+    return f"{lead}{who}: {_what(_labels(earning, rules), room - _length(who))}{tail}"
+
+
+def _needs(account: Decided, rules: EngagementRules) -> str:
+    """
+    What the account lacks to enter, in words.
+    """
+    people_short = account.people_needed - account.people_count
+    needs = [
+        "more activity" if account.points_milli < milli(rules.enter_points) else "",
+        "1 more person" if people_short == 1 else f"{people_short} more people" if people_short > 1 else "",
+        "" if account.human_is_fresh else "a fresh act by a person",
+        "a place in the customer profile or a target list" if account.is_no_target else "",
+    ]
+    *others, last = filter(None, needs)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _roles(earning: Sequence[Act]) -> list[tuple[str, int]]:
+    """
+    The roles of the people who earned points, each by the latest that is known, with how many hold them: the most
+    senior first, then the most frequent.
+    """
+    latest: dict[int, tuple[str, int]] = {}
+    for act in earning:
+        if act.person_id is not None and act.person_id not in latest and act.role_label and act.role_label.strip():
+            latest[act.person_id] = (act.role_label, _RANKS.get(act.level or "", len(LEVELS)))
+    held: dict[str, list[int]] = {}
+    for role, rank in latest.values():
+        held.setdefault(role, []).append(rank)
+    order = sorted(held.items(), key=lambda item: (min(item[1]), -len(item[1]), item[0]))
+    return [(role, len(ranks)) for role, ranks in order]
+
+
+def _who(people_count: int, roles: Sequence[tuple[str, int]]) -> tuple[str, str]:
+    """
+    Who it was, only counted, and with roles; the latter is empty where none is known.
+    """
+    if not people_count:
+        return "company only", ""
+    counted = "1 person" if people_count == 1 else f"{people_count} people"
+    if not roles:
+        return counted, ""
+    shown = roles[:_MOST_ROLES]
+    others = people_count - sum(count for _, count in shown)
+    more = f", {others} others" if others > 1 else ", 1 other" if others else ""
+    named = ", ".join(_clipped(role) if count == 1 else f"{count} {_clipped(role)}" for role, count in shown)
+    return counted, f"{counted} ({named}{more})"
+
+
+# An act's label among those of its account, in their order: whether it is no request, its points (negative), the label,
+# when it was last, and how often.
+_Line = tuple[bool, int, str, date, int]
+
+
+def _labels(earning: Sequence[Act], rules: EngagementRules) -> list[str]:
+    """
+    What was done, requests first, then by points: each label once, with the day of a request and how often.
+    """
+    lines: dict[str, _Line] = {}
+    for act in earning:
+        label = (act.label.strip() if act.label else "") or act.type.replace("_", " ")
+        is_quiet, points, _, latest_on, count = lines.get(label) or (True, 0, label, act.occurred_on, 0)
+        is_quiet = is_quiet and act.type not in rules.act_now
+        lines[label] = (is_quiet, points - act.points_milli, label, latest_on, count + 1)
+    return [
+        _clipped(label) + ("" if is_quiet else f" {_day(latest_on)}") + (f" {count}x" if count > 1 else "")
+        for is_quiet, _, label, latest_on, count in sorted(lines.values())
+    ]
+
+
+def _what(labels: Sequence[str], room: int) -> str:
+    """
+    As many of the labels as fit in so many characters, and how many more there are.
+    """
+    length, fitting = 0, labels[0][: max(room, 0)]
+    for place, label in enumerate(labels, start=1):
+        length += _length(label) + (len(", ") if place > 1 else 0)
+        if length > room:
+            break
+        more = f" and {len(labels) - place} more" if place < len(labels) else ""
+        if length + len(more) <= room:
+            fitting = ", ".join(labels[:place]) + more
+    return fitting
+
+
+def _clipped(text: str) -> str:
+    """
+    The text cut to what a part of a sentence may take.
+    """
+    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1].rstrip()}…"
+
+
+def _length(text: str) -> int:
+    """
+    A text's length as Salesforce counts it: letters beyond the basic plane, such as emoji, are two.
+    """
+    return len(text) if text.isascii() else len(text) + len(_BEYOND_BASIC_PLANE.findall(text))
+
+
+@lru_cache(maxsize=1024)
+def _day(on: date) -> str:
+    return f"{on:%-d %b %Y}"
+
+
+def _detail(account: Decided, acts: Sequence[Act], rules: EngagementRules) -> str:
+    missing = None
+    if not account.engaged:
+        missing = {
+            "points_milli": max(milli(rules.enter_points) - account.points_milli, 0),
+            "people": max(account.people_needed - account.people_count, 0),
+            "human_act": not account.human_is_fresh,
+            "target": account.is_no_target,
+        }
+    state = {
+        "points_milli": account.points_milli,
+        "people_count": account.people_count,
+        "people_needed": account.people_needed,
+        "excluded": account.excluded,
+        "missing": missing,
+        "lapses_on": account.until_on.isoformat() if account.until_on else None,
+        "capped_count": sum(act.capped for act in acts),
+    }
+    ages = _ages(rules)
+    listed = ",".join(
+        # Put together by hand, as there are a million acts.
+        f'{{"act_id":{quoted(act.act_id)},"person_id":{"null" if act.person_id is None else act.person_id},'
+        f'"on":"{act.occurred_on.isoformat()}","raw_milli":{act.raw_milli},"weight_milli":{act.weight_milli},'
+        f'{ages[act.age_days]},"points_milli":{act.points_milli},{_words(act.type, act.label, act.screened)}}}'
+        for act in acts
+        if act.points_milli > 0 or act.screened is not None
     )
-    rooms = framed.lazy().select("account_id", "room")
-    what = _what(_labels(earning, rules).join(rooms, on="account_id", maintain_order="left"))
-    return run(
-        framed.lazy().join(what, on="account_id", how="left", maintain_order="left").select(why=_why(rules.window_days))
-    )["why"]
+    return f'{_head(rules)},{_AS_JSON(state)[1:-1]},"acts":[{listed}]}}'
 
 
 @lru_cache(maxsize=16)
-def _why(window_days: int) -> pl.Expr:
-    left_out = pl.concat_str(pl.lit("Not engaged: left out ("), "excluded", pl.lit(").")).str.slice(0, LONGEST)
-    nothing = pl.concat_str(pl.lit(f"No counted act in {window_days} days"), "tail")
-    return pl.coalesce(
-        pl.when(pl.col("excluded").is_not_null()).then(left_out),
-        pl.when(pl.col("what").is_null()).then(nothing),
-        pl.concat_str("start", "what", "tail"),
-    )
-
-
-def details(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules) -> pl.Series:
+def _head(rules: EngagementRules) -> str:
     """
-    A JSON an account, in the order of ``decided``: the rules' version and window, what is missing or when it lapses,
-    and every act that contributes with its raw points, weight, age factor and points; the points of ``acts`` sum to
-    ``points_milli``. Screened acts are listed with 0 points, acts over a cap are only counted.
+    How the JSON begins: what is the same for all accounts.
     """
-    listed = run(
-        scored.lazy()
-        .filter((pl.col("points_milli") > 0) | pl.col("screened").is_not_null())
-        .sort("account_id", "occurred_at", "act_id", descending=[False, True, True])
-    )
-    acts = (
-        _with_words(listed)
-        .select("account_id", acts=_act_json(rules))
-        .group_by("account_id", maintain_order=True)
-        .agg(pl.col("acts").str.join(","))
-    )
-    over = scored.lazy().filter("capped").group_by("account_id").agg(capped_count=pl.len())
-    return run(
-        decided.lazy()
-        .join(acts, on="account_id", how="left", maintain_order="left")
-        .join(over, on="account_id", how="left", maintain_order="left")
-        .with_columns(missing=_missing(rules))
-        .with_columns(state=_STATE)
-        .select(detail=_detail(rules))
-    )["detail"]
-
-
-@lru_cache(maxsize=16)
-def _detail(rules: EngagementRules) -> pl.Expr:
     head = {
         "rule_version": rules.version,
         "window_days": rules.window_days,
@@ -92,279 +275,17 @@ def _detail(rules: EngagementRules) -> pl.Expr:
         "enter_points_milli": milli(rules.enter_points),
         "stay_points_milli": milli(rules.stay_points),
     }
-    return pl.concat_str(
-        pl.lit(json.dumps(head)[:-1] + ","),
-        pl.col("state").str.slice(1, pl.col("state").str.len_chars() - 2),
-        pl.lit(',"acts":['),
-        pl.col("acts").fill_null(""),
-        pl.lit("]}"),
-    )
-
-
-_STATE: Final = pl.struct(
-    "points_milli",
-    "people_count",
-    "people_needed",
-    "excluded",
-    "missing",
-    pl.col("until_on").cast(pl.String).alias("lapses_on"),
-    pl.col("capped_count").fill_null(0),
-).struct.json_encode()
+    return _AS_JSON(head)[:-1]
 
 
 @lru_cache(maxsize=16)
-def _missing(rules: EngagementRules) -> pl.Expr:
+def _ages(rules: EngagementRules) -> list[str]:
     """
-    What an account lacks to enter: thousandths of a point, people, whether an act by a person, and
-    whether a place among the targets.
+    An act's age and factor as JSON, by age in days.
     """
-    lacks = pl.struct(
-        pl.max_horizontal(milli(rules.enter_points) - pl.col("points_milli"), pl.lit(0)).alias("points_milli"),
-        pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)).alias("people"),
-        (~pl.col("human_is_fresh")).alias("human_act"),
-        pl.col("is_no_target").alias("target"),
-    )
-    return pl.when(~pl.col("engaged")).then(lacks)
+    return [f'"age_days":{age},"age_factor":{factor / ONE:.9g}' for age, factor in enumerate(age_factors(rules))]
 
 
-_WORDS: Final = pl.struct("type", "label", "screened").struct.json_encode()
-_QUOTED: Final = pl.concat_str(pl.lit('"'), "act_id", pl.lit('"')).alias("named")
-_ESCAPED: Final = (
-    pl.struct("act_id").struct.json_encode().str.strip_suffix("}").str.strip_prefix('{"act_id":').alias("named")
-)
-
-
-def _with_words(listed: pl.DataFrame) -> pl.LazyFrame:
-    """
-    The acts with ``words``, the JSON of what they share with others (type, label, screened), and ``named``, of their
-    id. Text is escaped once for each distinct wording, and ids only where one needs it: there are a million acts.
-    """
-    shared = listed.lazy().select("type", "label", "screened").unique().with_columns(words=_WORDS)
-    is_plain = not listed["act_id"].str.contains(r'["\\\x00-\x1f]').any()
-    return (
-        listed.lazy()
-        .with_columns(_QUOTED if is_plain else _ESCAPED)
-        .join(shared, on=["type", "label", "screened"], how="left", nulls_equal=True, maintain_order="left")
-    )
-
-
-@lru_cache(maxsize=16)
-def _act_json(rules: EngagementRules) -> pl.Expr:
-    """
-    One act as JSON. The age's part is the same for all acts of a day, so it is put together once a day.
-    """
-    texts = pl.Series([f'{age},"age_factor":{factor / ONE:.9g}' for age, factor in enumerate(age_factors(rules))])
-    return pl.concat_str(
-        pl.lit('{"act_id":'),
-        "named",
-        pl.lit(',"person_id":'),
-        pl.col("person_id").cast(pl.String).fill_null("null"),
-        pl.lit(',"on":"'),
-        pl.col("occurred_on").cast(pl.String),
-        pl.lit('","raw_milli":'),
-        pl.col("raw_milli").cast(pl.String),
-        pl.lit(',"weight_milli":'),
-        pl.col("weight_milli").cast(pl.String),
-        pl.lit(',"age_days":'),
-        pl.lit(texts).gather(pl.col("age_days")),
-        pl.lit(',"points_milli":'),
-        pl.col("points_milli").cast(pl.String),
-        pl.lit(","),
-        pl.col("words").str.slice(1),
-    )
-
-
-def _people(earning: pl.DataFrame) -> pl.LazyFrame:
-    """
-    account_id and the roles of the people who earned points (each by the latest that is known), the most senior first:
-    ``roles``, the first four in words, how many people these are, and how many more characters than letters they take.
-    """
-    return (
-        earning.lazy()
-        .filter(pl.col("person_id").is_not_null(), pl.col("role_label").str.strip_chars() != "")
-        .group_by("account_id", "person_id")
-        .agg(pl.col("role_label", "level").sort_by("occurred_at", "act_id").last())
-        .group_by("account_id", "role_label")
-        .agg(_RANK, count=pl.len())
-        .sort("account_id", "rank", "count", "role_label", descending=[False, False, True, False])
-        .with_columns(_clipped("role_label"))
-        .with_columns(_wide("clipped"))
-        .group_by("account_id", maintain_order=True)
-        .agg(_ROLES)
-    )
-
-
-_RANK: Final = (
-    pl.col("level")
-    .replace_strict({level: place for place, level in enumerate(LEVELS)}, default=len(LEVELS), return_dtype=pl.Int32)
-    .min()
-    .alias("rank")
-)
-_ROLES: Final = (
-    pl.when(pl.col("count") == 1)
-    .then("clipped")
-    .otherwise(pl.col("count").cast(pl.String) + " " + pl.col("clipped"))
-    .head(_MOST_ROLES)
-    .str.join(", ")
-    .alias("roles"),
-    pl.col("count").head(_MOST_ROLES).sum().alias("in_roles"),
-    pl.col("wide").head(_MOST_ROLES).sum().alias("who_wide"),
-)
-
-
-# The frame of a sentence, built in steps: what is lacking, in words; how it begins and ends; who it was, with roles and
-# only counted; how much that takes; and the beginning with as many words as leave room for the acts.
-_DECIDED: Final = (
-    pl.col("account_id", "engaged", "excluded", "until_on", "people_count", "is_no_target"),
-    (~pl.col("human_is_fresh")).alias("stale"),
-    pl.max_horizontal(pl.col("people_needed") - pl.col("people_count"), pl.lit(0)).alias("people_short"),
-)
-_NEEDS: Final = pl.concat_str(
-    pl.when("short").then(pl.lit("more activity")),
-    pl.when(pl.col("people_short") == 1).then(pl.lit("1 more person")),
-    pl.when(pl.col("people_short") > 1).then(pl.concat_str("people_short", pl.lit(" more people"))),
-    pl.when("stale").then(pl.lit("a fresh act by a person")),
-    pl.when("is_no_target").then(pl.lit("a place in the customer profile or a target list")),
-    separator=", ",
-    ignore_nulls=True,
-).alias("needs")
-_LEAD: Final = (
-    pl.when("engaged")
-    .then(pl.lit(""))
-    .otherwise(
-        pl.concat_str(
-            pl.lit("Not engaged, needs "), pl.col("needs").str.replace(r"^(.*), ", "$1 and "), pl.lit(". So far ")
-        )
-    )
-    .alias("lead")
-)
-_TAIL: Final = pl.coalesce(
-    pl.when("engaged").then(
-        pl.concat_str(pl.lit(". Lapses "), pl.col("until_on").dt.to_string(_DAY), pl.lit(" if quiet."))
-    ),
-    pl.lit("."),
-).alias("tail")
-_COUNTED: Final = (
-    pl.concat_str(
-        "people_count", pl.when(pl.col("people_count") == 1).then(pl.lit(" person")).otherwise(pl.lit(" people"))
-    ).alias("total"),
-    (pl.col("people_count") - pl.col("in_roles").cast(pl.Int32)).alias("others"),
-    (pl.col("people_count") == 0).alias("nobody"),
-)
-_MORE_PEOPLE: Final = pl.coalesce(
-    pl.when(pl.col("others") > 1).then(pl.concat_str(pl.lit(", "), "others", pl.lit(" others"))),
-    pl.when(pl.col("others") == 1).then(pl.lit(", 1 other")),
-    pl.lit(""),
-)
-_WHO: Final = (
-    pl.when(~pl.col("nobody"))
-    .then(pl.concat_str("total", pl.lit(" ("), "roles", _MORE_PEOPLE, pl.lit(")")))
-    .alias("who_named"),
-    pl.when("nobody").then(pl.lit("company only")).otherwise("total").alias("who_bare"),
-    pl.col("who_wide").fill_null(0).cast(pl.Int64),
-)
-_LENGTHS: Final = (
-    pl.coalesce("who_named", "who_bare").alias("who"),
-    pl.sum_horizontal(pl.col("lead").str.len_chars(), pl.lit(2)).cast(pl.Int64).alias("around"),
-    (LONGEST - pl.col("tail").str.len_chars().cast(pl.Int64)).alias("inside"),
-)
-_LENGTH: Final = pl.sum_horizontal("around", pl.col("who").str.len_chars().cast(pl.Int64), "who_wide")
-_BARE_LENGTH: Final = pl.sum_horizontal("around", pl.col("who_bare").str.len_chars().cast(pl.Int64))
-_IS_LONG: Final = pl.col("inside") - _LENGTH < _LEAST_ACTS
-_START: Final = (
-    pl.concat_str("lead", pl.when(_IS_LONG).then("who_bare").otherwise("who"), pl.lit(": ")).alias("start"),
-    (pl.col("inside") - pl.when(_IS_LONG).then(_BARE_LENGTH).otherwise(_LENGTH)).alias("room"),
-)
-
-
-def _labels(earning: pl.DataFrame, rules: EngagementRules) -> pl.LazyFrame:
-    """
-    One row an account and label, requests first, then by points: account_id, text (with the day of a request and how
-    often), wide.
-    """
-    return (
-        earning.lazy()
-        .with_columns(_NAMED)
-        .group_by("account_id", "name")
-        .agg(_sums_of_label(rules))
-        .sort("account_id", "urgent", "points", "name", descending=[False, True, True, False])
-        .with_columns(_clipped("name"), pl.when("urgent").then("latest_on").alias("asked_on"))
-        .with_columns(_wide("clipped"))
-        .select("account_id", "wide", _TEXT)
-    )
-
-
-@lru_cache(maxsize=16)
-def _sums_of_label(rules: EngagementRules) -> list[pl.Expr]:
-    return [
-        pl.col("type").is_in(sorted(rules.act_now)).any().alias("urgent"),
-        pl.col("points_milli").sum().alias("points"),
-        pl.len().alias("count"),
-        pl.col("occurred_on").max().alias("latest_on"),
-    ]
-
-
-_STRIPPED: Final = pl.col("label").str.strip_chars()
-_NAMED: Final = pl.coalesce(
-    pl.when(_STRIPPED != "").then(_STRIPPED), pl.col("type").str.replace_all("_", " ", literal=True)
-).alias("name")
-_TEXT: Final = pl.concat_str(
-    "clipped",
-    pl.col("asked_on").dt.to_string(_DAY),
-    pl.when(pl.col("count") > 1).then(pl.concat_str("count", pl.lit("x"))),
-    separator=" ",
-    ignore_nulls=True,
-).alias("text")
-
-
-def _what(labels: pl.LazyFrame) -> pl.LazyFrame:
-    """
-    account_id and ``what``: the acts that fit in ``room`` characters, and how many more there are.
-    """
-    return (
-        labels.with_columns(_PLACE)
-        .with_columns(_LEFT, _END)
-        .with_columns(_MORE)
-        .with_columns(_SHOWN)
-        .filter(pl.col("place") <= pl.col("shown").fill_null(1))
-        .group_by("account_id")
-        .agg(_LISTED)
-    )
-
-
-_PLACE: Final = (
-    pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("account_id").alias("place"),
-    pl.len().over("account_id").cast(pl.Int64).alias("labels"),
-    (pl.col("text").str.len_chars().cast(pl.Int64) + pl.col("wide")).cum_sum().over("account_id").alias("length"),
-)
-_LEFT: Final = (pl.col("labels") - pl.col("place")).alias("left")
-_END: Final = (pl.col("length") + 2 * (pl.col("place") - 1)).alias("end")
-_MORE: Final = pl.coalesce(
-    pl.when(pl.col("left") > 0).then(pl.concat_str(pl.lit(" and "), "left", pl.lit(" more"))), pl.lit("")
-).alias("more")
-_FITS: Final = pl.col("end") + pl.col("more").str.len_chars() <= pl.col("room")
-_SHOWN: Final = pl.col("place").filter(_FITS).max().over("account_id").alias("shown")
-_FIRST_CUT: Final = pl.col("text").first().str.slice(0, pl.max_horizontal(pl.col("room").first(), pl.lit(0)))
-_LISTED: Final = (
-    pl.when(pl.col("shown").first().is_null())
-    .then(_FIRST_CUT)
-    .otherwise(pl.col("text").str.join(", ") + pl.col("more").last())
-    .alias("what")
-)
-
-
-def _clipped(name: str) -> pl.Expr:
-    """
-    ``clipped``, the text cut to what a part of a sentence may take.
-    """
-    text = pl.col(name)
-    cut = pl.concat_str(text.str.slice(0, _LONGEST_LABEL - 1).str.strip_chars_end(), pl.lit("…"))
-    return pl.when(text.str.len_chars() > _LONGEST_LABEL).then(cut).otherwise(text).alias("clipped")
-
-
-def _wide(name: str) -> pl.Expr:
-    """
-    ``wide``, how many more characters than letters Salesforce counts in a text, as letters beyond the basic plane, such
-    as emoji, are two.
-    """
-    return pl.col(name).str.count_matches(_BEYOND_BASIC_PLANE).cast(pl.Int64).alias("wide")
+@lru_cache(maxsize=10_000)
+def _words(type_: str, label: str | None, screened: str | None) -> str:
+    return _AS_JSON({"type": type_, "label": label, "screened": screened})[1:-1]

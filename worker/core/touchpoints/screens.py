@@ -2,12 +2,13 @@
 Decides whose acts are screened: kept and shown, but never points and never a reason to act.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Final
 
-import polars as pl
+_NO_WORD: Final = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -21,41 +22,46 @@ class Screen:
     email_prefixes: tuple[str, ...] = ()
     title_words: tuple[str, ...] = ()
 
+    @cached_property
+    def plain_domains(self) -> frozenset[str]:
+        """
+        In lower case.
+        """
+        return frozenset(each.lower() for each in self.domains)
 
-def with_screens(people: pl.LazyFrame, screens: tuple[Screen, ...]) -> pl.LazyFrame:
+    @cached_property
+    def plain_prefixes(self) -> frozenset[str]:
+        """
+        In lower case.
+        """
+        return frozenset(each.lower() for each in self.email_prefixes)
+
+    @cached_property
+    def plain_words(self) -> tuple[str, ...]:
+        """
+        In lower case, each between blanks.
+        """
+        return tuple(f" {each.lower()} " for each in self.title_words)
+
+
+def email_domain(email: str | None) -> str:
     """
-    The rows with ``screened``, the label of the first screen that fits ``email`` and ``title``, null where none does;
-    and with ``email_domain``, what stands behind the address's first @ in lower case.
+    What stands behind the address's first @ in lower case; empty where nothing does.
     """
-    return (
-        people.with_columns(_EMAIL, _TITLE)
-        .with_columns(_NAME, _DOMAIN)
-        .with_columns(screened=_label(screens))
-        .drop("plain_email", "plain_title", "email_name")
-    )
+    return (email or "").lower().partition("@")[2]
 
 
-_EMAIL: Final = pl.col("email").str.to_lowercase().alias("plain_email")
-_NAME: Final = pl.col("plain_email").str.extract(r"^([^@]+)@", 1).alias("email_name")
-_DOMAIN: Final = pl.col("plain_email").str.extract(r"@(.+)$", 1).alias("email_domain")
-_TITLE: Final = pl.concat_str(
-    pl.lit(" "), pl.col("title").str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", " "), pl.lit(" ")
-).alias("plain_title")
-
-
-@lru_cache(maxsize=16)
-def _label(screens: Sequence[Screen]) -> pl.Expr:
+def screen_of(email: str | None, title: str | None, screens: Sequence[Screen]) -> str | None:
     """
-    The label of the first screen that fits.
+    The label of the first screen that fits, None where none does.
     """
-    name, domain, title = pl.col("email_name"), pl.col("email_domain"), pl.col("plain_title")
-    answers = []
+    name, at, domain = (email or "").lower().partition("@")
+    words = f" {_NO_WORD.sub(' ', (title or '').lower())} "
     for screen in screens:
-        fits = [domain.is_in([each.lower() for each in screen.domains])] if screen.domains else []
-        if screen.email_prefixes:
-            fits.append(name.is_in([prefix.lower() for prefix in screen.email_prefixes]))
-        if screen.title_words:
-            fits.append(title.str.contains_any([f" {words.lower()} " for words in screen.title_words]))
-        if fits:
-            answers.append(pl.when(pl.any_horizontal(fits).fill_null(value=False)).then(pl.lit(screen.label)))
-    return pl.coalesce(*answers, pl.lit(None, pl.String))
+        if domain and domain in screen.plain_domains:
+            return screen.label
+        if name and at and name in screen.plain_prefixes:
+            return screen.label
+        if title is not None and any(each in words for each in screen.plain_words):
+            return screen.label
+    return None
