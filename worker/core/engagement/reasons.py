@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import groupby
-from json import JSONEncoder
 from json.encoder import encode_basestring as quoted
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -19,15 +18,14 @@ import polars as pl
 from worker.core.columns import sorted_by
 from worker.core.engagement.points import ONE, age_factors
 from worker.core.engagement.rules import LEVELS, EngagementRules, milli
-from worker.core.frames import INSTANT
+from worker.core.frames import Schema
+from worker.core.rows import as_json, rows_of, series_of
 
 LONGEST: Final = 255  # Salesforce's Text field
 _LONGEST_LABEL: Final = 60
 _MOST_ROLES: Final = 4
 _BEYOND_BASIC_PLANE: Final = re.compile("[\U00010000-\U0010ffff]")
 _LEAST_ACTS: Final = 30  # characters for the acts; where roles leave less, the people are only counted
-_AT_A_TIME: Final = 10_000  # rows of a frame that are Python's at once
-_AS_JSON: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _RANKS: Final = {level: place for place, level in enumerate(LEVELS)}
 
 
@@ -69,6 +67,7 @@ class Act(NamedTuple):
     screened: str | None
 
 
+_REASONS: Final[Schema] = {"why": pl.String, "detail": pl.String}
 _ACCOUNT: Final = attrgetter("account_id")
 _TIME: Final = attrgetter("occurred_at", "act_id")
 
@@ -86,35 +85,23 @@ def reasons(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules)
         (_sentence(account, acts, rules), _detail(account, acts, rules))
         for account, acts in _with_acts(decided, scored)
     ]
-    why, detail = zip(*told, strict=True) if told else ((), ())
-    return pl.Series("why", why, dtype=pl.String), pl.Series("detail", detail, dtype=pl.String)
+    why, detail = series_of(_REASONS, told)
+    return why, detail
 
 
 def _with_acts(decided: pl.DataFrame, scored: pl.DataFrame) -> Iterator[tuple[Decided, list[Act]]]:
     """
     Each account with its acts, the latest first.
     """
-    acts = map(Act._make, _rows(sorted_by(scored, "account_id"), Act._fields))
+    acts = map(Act._make, rows_of(sorted_by(scored, "account_id"), Act._fields))
     groups = groupby(acts, key=_ACCOUNT)
     account_id, theirs = next(groups, (None, iter(())))
-    for account in map(Decided._make, _rows(decided, Decided._fields)):
+    for account in map(Decided._make, rows_of(decided, Decided._fields)):
         while account_id is not None and account_id < account.account_id:
             account_id, theirs = next(groups, (None, iter(())))
         found = list(theirs) if account_id == account.account_id else []
         found.sort(key=_TIME, reverse=True)
         yield account, found
-
-
-def _rows(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
-    for part in frame.iter_slices(_AT_A_TIME):
-        yield from zip(*(_values(part[name]) for name in columns), strict=True)
-
-
-def _values(column: pl.Series) -> list[object]:
-    """
-    A column as Python's values. Instants are microseconds since 1970, a tenth of the price of Python's own.
-    """
-    return (column.cast(pl.Int64) if column.dtype == INSTANT else column).to_list()
 
 
 def _sentence(account: Decided, acts: Sequence[Act], rules: EngagementRules) -> str:
@@ -260,7 +247,7 @@ def _detail(account: Decided, acts: Sequence[Act], rules: EngagementRules) -> st
         for act in acts
         if act.points_milli > 0 or act.screened is not None
     )
-    return f'{_head(rules)},{_AS_JSON(state)[1:-1]},"acts":[{listed}]}}'
+    return f'{_head(rules)},{as_json(state)[1:-1]},"acts":[{listed}]}}'
 
 
 @lru_cache(maxsize=16)
@@ -275,7 +262,7 @@ def _head(rules: EngagementRules) -> str:
         "enter_points_milli": milli(rules.enter_points),
         "stay_points_milli": milli(rules.stay_points),
     }
-    return _AS_JSON(head)[:-1]
+    return as_json(head)[:-1]
 
 
 @lru_cache(maxsize=16)
@@ -288,4 +275,4 @@ def _ages(rules: EngagementRules) -> list[str]:
 
 @lru_cache(maxsize=10_000)
 def _words(type_: str, label: str | None, screened: str | None) -> str:
-    return _AS_JSON({"type": type_, "label": label, "screened": screened})[1:-1]
+    return as_json({"type": type_, "label": label, "screened": screened})[1:-1]

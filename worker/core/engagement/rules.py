@@ -143,6 +143,13 @@ class EngagementRules:
     def _earns(self, name: str) -> bool:
         return name in self.acts and self.acts[name].points > 0
 
+    def people_needed(self, employees: int | None) -> int:
+        """
+        How many active people an account of so many employees (None: not known) takes to be engaged.
+        """
+        is_small = employees is not None and employees < self.small_company_employees
+        return self.small_company_people if is_small else self.enter_people
+
 
 def milli(number: Number) -> int:
     """

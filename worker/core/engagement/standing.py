@@ -25,6 +25,7 @@ from worker.core.engagement.fit import scored as fit_scored
 from worker.core.engagement.in_market import InMarket
 from worker.core.engagement.lists import ListRules, tier, with_lists
 from worker.core.engagement.points import Scored
+from worker.core.engagement.qualified import qualified
 from worker.core.engagement.rules import EngagementRules
 from worker.core.engagement.spikes import spikes
 from worker.core.engagement.stages import DEFAULT_STAGES, QualifiedRules, StageLine, with_stages
@@ -145,7 +146,9 @@ def stand(
         targets = facts.select("account_id", is_target=pl.col("in_profile") | (pl.col("list").list.len() > 0))
         typed = typed.drop("is_target").join(targets, on="account_id", maintain_order="left")
     decided = flags.decide(typed, found, engagement, now=now)
-    standings = _qualified(facts, decided, rules, learnt, now)
+    last = qualified(facts, decided["why"], (engagement, standing.qualified, standing.group), learnt.told, now=now)
+    columns = {each.name: each for each in (*facts.get_columns(), *last)}
+    standings = pl.DataFrame([columns[name].cast(dtype) for name, dtype in STANDING.items()])
     if not standing.lists.lists:
         return Stood(decided, standings, pl.DataFrame(schema=MEMBERSHIP))
     return Stood(decided, standings, facts.select("account_id", "list").explode("list").drop_nulls())
@@ -283,110 +286,6 @@ def _with_chance(
         .join(said.lazy(), on="account_id", how="left", maintain_order="left")
         .with_columns(in_market=pl.when(~excluded.fill_null(value=False)).then("in_market"))
         .with_columns(in_market_percent=pl.col("in_market") * 100, in_market_times=pl.col("in_market") / model.average)
-    )
-
-
-def _qualified(
-    facts: pl.DataFrame,
-    decided: pl.DataFrame,
-    rules: tuple[EngagementRules, StandingRules],
-    learnt: Learnt,
-    now: datetime,
-) -> pl.DataFrame:
-    # The instant goes in as a column, so that the expressions can be made once a version of the rules.
-    steps = facts.lazy().with_columns(decided["why"], now_at=instant(now))
-    for step in _qualifies(rules):
-        steps = steps.with_columns(step)
-    steps = steps.with_columns(_stands(rules[1].group)).with_columns(state=_STATE).with_columns(detail=_detail(learnt))
-    return run(flags.typed(steps, STANDING))
-
-
-@lru_cache(maxsize=16)
-def _qualifies(rules: tuple[EngagementRules, StandingRules]) -> tuple[list[pl.Expr], ...]:
-    """
-    ``missing``, ``people_needed`` and ``qualified``, over facts with ``why`` (of the flag) and ``now_at``; in steps
-    that rest on those before.
-    """
-    engagement, standing = rules
-    small = (pl.col("employees") < engagement.small_company_employees).fill_null(value=False)
-    needed = pl.when(small).then(engagement.small_company_people).otherwise(engagement.enter_people)
-    held_days = (pl.col("now_at").dt.date() - pl.col("qualified_since_at").dt.date()).dt.total_days()
-    hold_days = standing.qualified.hold_days
-    return (
-        [
-            pl.col("fit_band").is_in(standing.qualified.fit_bands).fill_null(value=False).alias("fits"),
-            pl.col("stage").is_in(standing.qualified.stages).alias("staged_so"),
-            needed.alias("people_needed"),
-            pl.col("was_qualified").fill_null(value=False).alias("was"),
-            (held_days < hold_days).fill_null(value=hold_days > 0).alias("holds"),
-            (~pl.col("why").str.starts_with("Not engaged: left out")).alias("stays_in"),
-        ],
-        [(pl.col("people_count") >= pl.col("people_needed")).alias("broad")],
-        [
-            pl.concat_list(
-                _if_not("fits", "fit"),
-                _if_not("staged_so", "stage"),
-                _if_not("broad", "people"),
-                _if_not("stays_in", "excluded"),
-            )
-            .list.drop_nulls()
-            .alias("missing"),
-            pl.all_horizontal("fits", "staged_so", "broad").alias("earns"),
-            pl.all_horizontal("was", "holds").alias("held"),
-        ],
-        [pl.all_horizontal("stays_in", pl.any_horizontal("earns", "held")).alias("qualified")],
-    )
-
-
-@lru_cache(maxsize=16)
-def _stands(group: GroupRules) -> list[pl.Expr]:
-    """
-    The columns of STANDING that follow from ``qualified``, the spike and the parts of the group.
-    """
-    since = pl.when("was").then(pl.coalesce("qualified_since_at", "now_at")).otherwise("now_at")
-    filled = [pl.col("parts").list.contains(part) for part in group.needed]
-    gaps = [
-        pl.when(~each).then(pl.lit(part.replace("_", " "))) for each, part in zip(filled, group.needed, strict=True)
-    ]
-    return [
-        pl.when("qualified").then(since).alias("qualified_since_at"),
-        pl.when("is_spike").then("now_at").alias("spiked_at"),
-        pl.sum_horizontal(filled).alias("group_engaged"),
-        pl.lit(len(group.needed)).alias("group_needed"),
-        pl.coalesce(*gaps, pl.lit(None, pl.String)).alias("group_gap"),
-    ]
-
-
-def _if_not(column: str, word: str) -> pl.Expr:
-    return pl.when(~pl.col(column)).then(pl.lit(word))
-
-
-_STATE: Final = pl.struct(
-    "stage_why",
-    pl.col("parts").alias("group"),
-    pl.col("list").alias("lists"),
-    "topics",
-    "trend",
-    pl.struct("week_milli", "before_milli", "week_people").alias("spike"),
-    "people_needed",
-    "missing",
-    pl.col("in_market_times").round(2),
-).struct.json_encode()
-
-
-def _detail(learnt: Learnt) -> pl.Expr:
-    """
-    The reasons as JSON: fit_factors ([name, points] ...), stage_why, in_market ([words, times the odds] ...), group
-    (parts engaged), lists, spike, topics, missing (of qualified).
-    """
-    told = json.dumps({"fit_told": learnt.told.get("fit"), "in_market_told": learnt.told.get("in_market")})
-    return pl.concat_str(
-        pl.lit(told[:-1] + ',"fit_factors":'),
-        "fit_factors",
-        pl.lit(',"in_market_why":'),
-        pl.col("in_market_why").fill_null("[]"),
-        pl.lit(","),
-        pl.col("state").str.slice(1),
     )
 
 
