@@ -25,7 +25,7 @@ import duckdb
 import polars as pl
 
 from tests.bench.ground import Report
-from worker.core.engagement.flags import ACT_EXTRAS, conclude, flag, score, typed_accounts, with_lapses
+from worker.core.engagement.flags import ACT_EXTRAS, conclude, flag, measured, score, typed_accounts, with_lapses
 from worker.core.engagement.in_market import PAST_DEAL
 from worker.core.engagement.rules import EngagementRules
 from worker.core.engagement.standing import Learnt, StandingRules, stand
@@ -139,7 +139,7 @@ def flags_alone(companies: pl.DataFrame, acts: pl.DataFrame) -> pl.DataFrame:
     """
     typed = typed_accounts(companies)
     found = score(typed, acts, RULES, now=NOW)
-    return with_lapses(conclude(typed, found, RULES, now=NOW), found, RULES, now=NOW)
+    return with_lapses(conclude(typed, measured(found.acts, RULES), RULES, now=NOW), found, RULES, now=NOW)
 
 
 def measure(rounds: int, accounts: int = ACCOUNTS, touches: int = TOUCHES) -> dict[str, Any]:

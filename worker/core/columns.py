@@ -24,9 +24,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBERS: Final = pl.int_range(50_000, dtype=pl.UInt32, eager=True)
 
+_AS_WRITTEN: Final = pl.QueryOptFlags.none()
 _REPEATED: Final = (
     pl.int_range(pl.len(), dtype=pl.UInt32).repeat_by(pl.first()).explode(empty_as_null=False).alias("group")
 )
+_RUNNING: Final = pl.first().cum_sum()
+_KEY: Final = pl.col("key")
 
 
 @lru_cache(maxsize=256, typed=True)
@@ -52,6 +55,13 @@ def known(values: pl.Series) -> pl.Series:
     return values == values  # noqa: PLR0124 - null equals nothing, and this costs a tenth of is_not_null
 
 
+def absent(values: pl.Series) -> pl.Series:
+    """
+    A mask of the values that are null, which is never null itself.
+    """
+    return ~filled(known(values), value=False)
+
+
 def filled(values: pl.Series, value: Any) -> pl.Series:
     """
     The values with this one in the place of null.
@@ -73,6 +83,7 @@ def days(count: int) -> pl.Series:
     return one(timedelta(days=count), pl.Duration("us"))
 
 
+@lru_cache(maxsize=16)
 def instant(at: datetime) -> pl.Series:
     """
     A column of this aware instant alone.
@@ -108,6 +119,20 @@ def spread(values: pl.Series, rows: pl.Series, height: int) -> pl.Series:
     return constant(None, height, values.dtype).scatter(rows, values)
 
 
+def queried(columns: pl.DataFrame, query: pl.Expr) -> pl.Series:
+    """
+    What a query makes of columns, which is quickest run as it is written.
+    """
+    return columns.lazy().select(query).collect(engine="in-memory", optimizations=_AS_WRITTEN).to_series()
+
+
+def running(values: pl.Series) -> pl.Series:
+    """
+    The sums of all values up to each.
+    """
+    return queried(values.to_frame(), _RUNNING)
+
+
 def places(keys: pl.Series, among: pl.Series) -> pl.Series:
     """
     At which row each key stands among others, which are sorted and distinct; null where it does not.
@@ -116,7 +141,7 @@ def places(keys: pl.Series, among: pl.Series) -> pl.Series:
         return constant(None, keys.len(), pl.UInt32)
     if keys.equals(among):
         return numbers(keys.len())
-    place = among.search_sorted(keys)
+    place = queried(keys.to_frame("key"), pl.lit(among).search_sorted(_KEY))
     place = place.zip_with(place < among.len(), one(0, place.dtype))
     return place.zip_with(among[place] == keys, one(None, place.dtype))
 
@@ -135,14 +160,14 @@ def expand(counts: pl.Series) -> pl.Series:
     """
     Each row's number as often as its count says: [2, 0, 1] becomes [0, 0, 2].
     """
-    return counts.to_frame().select(_REPEATED).to_series()
+    return queried(counts.to_frame(), _REPEATED)
 
 
 def starts_of(counts: pl.Series) -> pl.Series:
     """
     The row at which each of neighbouring groups of these sizes starts.
     """
-    return (counts.cum_sum() - counts).cast(pl.UInt32)
+    return (running(counts) - counts).cast(pl.UInt32)
 
 
 def group_starts(group: pl.Series) -> pl.Series:
@@ -161,9 +186,9 @@ def group_sums(values: pl.Series, starts: pl.Series) -> pl.Series:
     """
     if starts.is_empty():
         return values
-    running = values.cum_sum()
+    sums = running(values)
     lasts = group_ends(starts, values.len()) - one(1, starts.dtype)
-    return running[lasts] - running[starts] + values[starts]
+    return sums[lasts] - sums[starts] + values[starts]
 
 
 def group_ends(starts: pl.Series, height: int) -> pl.Series:

@@ -4,24 +4,38 @@ microsecond or two, and a single one no more than that. Called by ``engagement``
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from json import JSONEncoder
-from typing import Any, Final
+from json.encoder import encode_basestring
+from typing import Any, Final, NamedTuple, TypeVar
 
 import polars as pl
 
 from worker.core.frames import INSTANT, Schema
 
+Row = TypeVar("Row", bound=NamedTuple)
 _AT_A_TIME: Final = 10_000  # rows that are Python's at once
 
+# JSON of a value of any kind; of a text or null alone, ``quoted`` takes a tenth of the time.
 as_json: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def rows_of(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def quoted(text: str | None) -> str:
     """
-    These columns' values, row by row. Instants are microseconds since 1970, at a tenth of the price of Python's own.
+    A text, or null, as JSON.
     """
+    return "null" if text is None else encode_basestring(text)
+
+
+def rows_of(frame: pl.DataFrame, row: type[Row]) -> Iterator[Row]:
+    """
+    The frame's rows as tuples of a named kind, each field from the column of its name. Instants are microseconds since
+    1970, at a tenth of the price of Python's own.
+    """
+    # What the kind's own constructor does besides takes as long as all the rest.
+    made = partial(tuple.__new__, row)
     for part in frame.iter_slices(_AT_A_TIME):
-        yield from zip(*(_values(part[name]) for name in columns), strict=True)
+        yield from map(made, zip(*(_values(part[name]) for name in row._fields), strict=True))
 
 
 def _values(column: pl.Series) -> list[Any]:

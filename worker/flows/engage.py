@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core.columns import known, rows_where
+from worker.core.columns import absent, rows_where
 from worker.core.engagement.fit import learnt_fit_from
 from worker.core.engagement.in_market import in_market_from
 from worker.core.engagement.levels import level_and_role
@@ -91,7 +91,7 @@ def stood_by(
     ``standings.deals_of``).
     """
     new = facts["account_id"].filter(facts["is_new"])
-    has_new_act = accounts["account_id"].is_in(new.implode()) | ~known(accounts["decided_at"])
+    has_new_act = accounts["account_id"].is_in(new.implode()) | absent(accounts["decided_at"])
     own = [_OWN_STAFF if domain in rules.own_domains else None for domain in accounts["domain"].to_list()]
     given = accounts[[*ENGAGEMENT_ACCOUNT, "alerted_at", *FACTS]].hstack(
         [has_new_act.alias("has_new_act"), pl.Series("excluded", own, dtype=pl.String)]

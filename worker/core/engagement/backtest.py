@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from worker.core.engagement.flags import conclude, score, typed_accounts
+from worker.core.engagement.flags import conclude, measured, score, typed_accounts
 from worker.core.engagement.in_market import HORIZON_DAYS
 from worker.core.engagement.rules import EngagementRules
 
@@ -50,7 +50,8 @@ def replay(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *
     typed = typed_accounts(accounts).with_columns(was_engaged=pl.lit(value=False), is_target=pl.lit(value=True))
     for weeks in reversed(range(REPLAY_WEEKS)):
         now = end - timedelta(weeks=weeks)
-        found = conclude(typed, score(typed, acts, rules, now=now), rules, now=now)
+        sums = measured(score(typed, acts, rules, now=now).acts, rules)
+        found = conclude(typed, sums, rules, now=now)
         typed = typed.drop("was_engaged", "engaged_since_at").join(
             found.select("account_id", was_engaged="engaged", engaged_since_at="since_at"),
             on="account_id",

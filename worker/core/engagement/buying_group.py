@@ -11,7 +11,6 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.chain import run
 from worker.core.errors import Fatal
 
 PARTS: Final = ("economic", "technical", "purchasing", "influencer", "end_user")
@@ -74,10 +73,11 @@ def _part(level: str | None, label: str | None, rules: GroupRules) -> str | None
     return None
 
 
-def with_parts(acts: pl.DataFrame, rules: GroupRules) -> pl.LazyFrame:
+def parts_of_acts(acts: pl.DataFrame, rules: GroupRules) -> pl.Series:
     """
-    The acts with the ``part`` of the person behind each.
+    ``part``, of the person behind each act.
     """
-    pairs = run(acts.lazy().select("level", "role_label").unique())
-    known = pairs.lazy().with_columns(part=pl.Series(parts_of(pairs.rows(), rules), dtype=pl.String))
-    return acts.lazy().join(known, on=["level", "role_label"], how="left", nulls_equal=True, maintain_order="left")
+    levels, labels = acts["level"].to_list(), acts["role_label"].to_list()
+    pairs = set(zip(levels, labels, strict=True))
+    known = dict(zip(pairs, parts_of(list(pairs), rules), strict=True))
+    return pl.Series("part", map(known.__getitem__, zip(levels, labels, strict=True)), dtype=pl.String)

@@ -6,14 +6,16 @@ condition can only weaken while nothing happens, which is why the day of lapse c
 ``reasons``. Called by the engage flow; the store saves what comes out.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from typing import Final
 
 import polars as pl
 
-from worker.core.chain import instant, run
-from worker.core.columns import constant
+from worker.core import columns
+from worker.core.chain import run
+from worker.core.columns import absent, constant, filled, known, one, places
 from worker.core.engagement.points import Scored, account_acts_limit, aged, scored
 from worker.core.engagement.reasons import reasons
 from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
@@ -44,7 +46,8 @@ def flag(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, 
     not. A naive ``now`` and doubled account ids are errors.
     """
     accounts = typed_accounts(accounts)
-    return decide(accounts, score(accounts, acts, rules, now=now), rules, now=now)
+    found = score(accounts, acts, rules, now=now)
+    return decide(accounts, found, measured(found.acts, rules), rules, now=now)
 
 
 def typed_accounts(accounts: pl.DataFrame) -> pl.DataFrame:
@@ -67,11 +70,13 @@ def score(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *,
     return scored(_typed(acts, ACT, ACT_EXTRAS).join(tiers, on="account_id", maintain_order="left"), rules, now=now)
 
 
-def decide(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+def decide(
+    accounts: pl.DataFrame, found: Scored, sums: pl.DataFrame, rules: EngagementRules, *, now: datetime
+) -> pl.DataFrame:
     """
-    The second half of ``flag``: the decisions on acts whose worth is known, in the order of ``accounts``.
+    The second half of ``flag``: the decisions on acts whose worth and ``sums`` are known, in the order of ``accounts``.
     """
-    decided = with_lapses(conclude(accounts, found, rules, now=now), found, rules, now=now)
+    decided = with_lapses(conclude(accounts, sums, rules, now=now), found, rules, now=now)
     why, detail = reasons(decided, found.acts, rules)
     return run(typed(decided.lazy().with_columns(until_at=_UNTIL_AT, why=why, detail=detail), FLAG))
 
@@ -79,20 +84,59 @@ def decide(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now
 _UNTIL_AT: Final = pl.col("until_on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
-def conclude(accounts: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+def measured(
+    acts: pl.DataFrame, rules: EngagementRules, *, marks: Sequence[pl.Expr] = (), sums: Sequence[pl.Expr] = ()
+) -> pl.DataFrame:
     """
-    The accounts with engaged, since_at and what they rest on, without words: all that a replay of the past needs.
+    What each account's acts (of ``score``) come to, in the order of account_id: points_milli, people_count, human_on
+    and act_now_on (the days of the latest act by a person and of the latest act-now one); and further ``sums``, which
+    may rest on further ``marks`` of an act.
     """
-    measured = found.acts.lazy().with_columns(_marks(rules)).group_by("account_id").agg(_MEASURES)
-    # The instant goes in as a column, so that the expressions can be made once a version of the rules.
-    decided = (
-        accounts.lazy()
-        .join(measured, on="account_id", how="left", maintain_order="left")
-        .with_columns(now_at=instant(now))
-    )
-    for step in _decisions(rules):
-        decided = decided.with_columns(step)
-    return run(decided)
+    marked = acts.lazy().with_columns(*_marks(rules), *marks)
+    return run(marked.group_by("account_id").agg(*_MEASURES, *sums).sort("account_id"))
+
+
+def conclude(accounts: pl.DataFrame, sums: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
+    """
+    The accounts (of ``typed_accounts``) with engaged, since_at and what they rest on, without words: all that a replay
+    of the past needs. ``sums`` is what ``measured`` gives.
+    """
+    rows = places(accounts["account_id"], sums["account_id"])
+    points = filled(sums["points_milli"][rows], 0)
+    people_count = filled(sums["people_count"][rows], 0)
+    act_now_on = sums["act_now_on"][rows]
+    people_needed = _people_needed(accounts["employees"], rules)
+    is_fresh, acts_now = _is_fresh(sums["human_on"][rows], rules, now), _is_fresh(act_now_on, rules, now)
+    excluded = _excluded(accounts, rules)
+    is_eligible, is_target = absent(excluded), _is_target(accounts, rules)
+
+    now_at = columns.instant(now)
+    was = filled(accounts["was_engaged"], value=False)
+    since_at = accounts["engaged_since_at"].zip_with(known(accounts["engaged_since_at"]), now_at)
+    earns_entry = (points >= one(milli(rules.enter_points), pl.Int64)) & (people_count >= people_needed) & is_fresh
+    is_held = since_at >= _days_ago(rules.hold_days, now)
+    may_stay = acts_now | (points >= one(milli(rules.stay_points), pl.Int64)) | is_held
+    engaged = is_eligible & ((is_target & (acts_now | earns_entry)) | (was & may_stay))
+    turns_on = engaged & ~was
+
+    is_anew = filled(accounts["has_new_act"], value=True) | (engaged != was) | absent(accounts["was_band"])
+    band = _band(points, rules).zip_with(is_anew, accounts["was_band"])
+    may_tell = filled(accounts["alerted_at"] < _days_ago(rules.alert_days, now), value=True)
+    decided = {
+        "points_milli": points,
+        "people_count": people_count,
+        "people_needed": people_needed,
+        "human_is_fresh": is_fresh,
+        "act_now_on": act_now_on,
+        "excluded": excluded,
+        "is_no_target": ~is_target,
+        "engaged": engaged,
+        "since_at": since_at.zip_with(was, now_at).zip_with(engaged, one(None, INSTANT)),
+        "band": band.zip_with(is_eligible, one(NO_BAND, pl.String)),
+        "alerted_at": now_at.zip_with(turns_on & may_tell, accounts["alerted_at"]),
+    }
+    kept = [column for column in accounts.get_columns() if column.name not in decided]
+    return pl.DataFrame([*kept, *(column.alias(name) for name, column in decided.items())])
 
 
 def with_lapses(decided: pl.DataFrame, found: Scored, rules: EngagementRules, *, now: datetime) -> pl.DataFrame:
@@ -167,84 +211,52 @@ _MEASURES: Final = (
 )
 
 
-@lru_cache(maxsize=16)
-def _decisions(rules: EngagementRules) -> tuple[list[pl.Expr], ...]:
+def _people_needed(employees: pl.Series, rules: EngagementRules) -> pl.Series:
+    is_small = filled(employees < one(rules.small_company_employees, pl.Int64), value=False)
+    enough = constant(rules.enter_people, employees.len(), pl.Int32)
+    return one(rules.small_company_people, pl.Int32).zip_with(is_small, enough)
+
+
+def _is_fresh(on: pl.Series, rules: EngagementRules, now: datetime) -> pl.Series:
     """
-    What is decided of accounts with their measures and ``now_at``, in steps that rest on those before. The steps are
-    flat: the price of an expression grows with the square of its depth.
+    Whether these days, null for none, lie within those in which a human act counts as fresh.
     """
-    excluded_type = pl.col("type").str.strip_chars().str.to_lowercase().is_in(sorted(rules.excluded_types))
-    is_target = pl.col("is_target").fill_null(value=False) if rules.targets_only else pl.lit(value=True)
-    told_days = (pl.col("today") - pl.col("alerted_at").dt.date()).dt.total_days()
-    return (
-        [
-            pl.col("points_milli", "people_count").fill_null(0),
-            pl.col("now_at").dt.date().alias("today"),
-            pl.col("was_engaged").fill_null(value=False).alias("was"),
-            pl.coalesce("engaged_since_at", "now_at").alias("was_since_at"),
-            (pl.col("employees") < rules.small_company_employees).fill_null(value=False).alias("is_small"),
-            excluded_type.alias("is_excluded_type"),
-            is_target.alias("is_target"),
-        ],
-        [
-            pl.when("is_small").then(rules.small_company_people).otherwise(rules.enter_people).alias("people_needed"),
-            _fresh("human_on", rules.human_act_days).alias("human_is_fresh"),
-            _fresh("act_now_on", rules.human_act_days).alias("acts_now"),
-            (pl.col("today") - pl.col("was_since_at").dt.date()).dt.total_days().alias("held_days"),
-            (told_days >= rules.alert_days).fill_null(value=True).alias("may_tell"),
-            pl.coalesce(
-                pl.when("is_excluded_type").then(pl.concat_str(pl.lit("type "), pl.col("type").str.strip_chars())),
-                "excluded",
-            ).alias("excluded"),
-            (~pl.col("is_target")).alias("is_no_target"),
-        ],
-        [
-            pl.all_horizontal(
-                pl.col("points_milli") >= milli(rules.enter_points),
-                pl.col("people_count") >= pl.col("people_needed"),
-                "human_is_fresh",
-            ).alias("earns_entry"),
-            pl.any_horizontal(
-                "acts_now",
-                pl.col("points_milli") >= milli(rules.stay_points),
-                pl.col("held_days") < rules.hold_days,
-            ).alias("may_stay"),
-            pl.col("excluded").is_null().alias("is_eligible"),
-        ],
-        [
-            pl.all_horizontal("is_target", pl.any_horizontal("acts_now", "earns_entry")).alias("enters"),
-            pl.all_horizontal("was", "may_stay").alias("stays"),
-        ],
-        [pl.all_horizontal("is_eligible", pl.any_horizontal("enters", "stays")).alias("engaged")],
-        [
-            pl.when("engaged").then(pl.when("was").then("was_since_at").otherwise("now_at")).alias("since_at"),
-            _by_points(rules).alias("by_points"),
-            pl.any_horizontal(
-                pl.col("has_new_act").fill_null(value=True),
-                pl.col("engaged") != pl.col("was"),
-                pl.col("was_band").is_null(),
-            ).alias("is_anew"),
-            pl.all_horizontal("engaged", ~pl.col("was"), "may_tell").alias("tells"),
-        ],
-        [
-            pl.coalesce(
-                pl.when(~pl.col("is_eligible")).then(pl.lit(NO_BAND)), pl.when("is_anew").then("by_points"), "was_band"
-            ).alias("band"),
-            pl.when("tells").then("now_at").otherwise("alerted_at").alias("alerted_at"),
-        ],
-    )
+    oldest = now.astimezone(UTC).date() - timedelta(days=rules.human_act_days)
+    return filled(on > one(oldest, pl.Date), value=False)
 
 
-def _fresh(column: str, days: int) -> pl.Expr:
-    return ((pl.col("today") - pl.col(column)).dt.total_days() < days).fill_null(value=False)
+def _days_ago(days: int, now: datetime) -> pl.Series:
+    """
+    The first instant that lies fewer than so many days back, as UTC days are counted.
+    """
+    first = now.astimezone(UTC).date() - timedelta(days=days - 1)
+    return columns.instant(datetime.combine(first, time(), UTC))
 
 
-def _by_points(rules: EngagementRules) -> pl.Expr:
+def _excluded(accounts: pl.DataFrame, rules: EngagementRules) -> pl.Series:
+    """
+    Why each account is left out, in words; null where it is not.
+    """
+    types = [(each or "").strip() for each in accounts["type"].to_list()]
+    by_type = (f"type {each}" if each.lower() in rules.excluded_types else None for each in types)
+    found = [typed or given for typed, given in zip(by_type, accounts["excluded"].to_list(), strict=True)]
+    return pl.Series("excluded", found, dtype=pl.String)
+
+
+def _is_target(accounts: pl.DataFrame, rules: EngagementRules) -> pl.Series:
+    if rules.targets_only:
+        return filled(accounts["is_target"], value=False)
+    return constant(value=True, times=accounts.height, dtype=pl.Boolean)
+
+
+def _band(points: pl.Series, rules: EngagementRules) -> pl.Series:
     """
     The highest band that the points reach.
     """
-    bands = (pl.when(pl.col("points_milli") >= milli(floor)).then(pl.lit(name)) for name, floor in rules.bands)
-    return pl.coalesce(*bands, pl.lit(NO_BAND))
+    band = constant(NO_BAND, points.len(), pl.String)
+    for name, floor in reversed(rules.bands):
+        band = one(name, pl.String).zip_with(points >= one(milli(floor), pl.Int64), band)
+    return band
 
 
 def _lapses(

@@ -5,7 +5,7 @@ Row by row, because nothing here is looked up or summed. Called by ``standing``,
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ from worker.core.engagement.buying_group import GroupRules
 from worker.core.engagement.rules import EngagementRules
 from worker.core.engagement.stages import QualifiedRules
 from worker.core.frames import INSTANT, Schema
-from worker.core.rows import as_json, rows_of, series_of
+from worker.core.rows import quoted, rows_of, series_of
 
 # What is decided of an account. ``missing`` of the detail names what it lacks: fit, stage, people, excluded.
 QUALIFIED: Final[Schema] = {
@@ -71,7 +71,7 @@ def qualified(
     """
     at = microseconds(now)
     head = json.dumps({"fit_told": told.get("fit"), "in_market_told": told.get("in_market")})[:-1]
-    known = map(Known._make, rows_of(facts, Known._fields))
+    known = rows_of(facts, Known)
     decided = [_decided(account, said, rules, head, at) for account, said in zip(known, why.to_list(), strict=True)]
     return series_of(QUALIFIED, decided)
 
@@ -109,22 +109,15 @@ def _detail(account: Known, people_needed: int, missing: list[str], head: str) -
     The reasons as JSON: fit_factors ([name, points] ...), stage_why, in_market ([words, times the odds] ...), group
     (parts engaged), lists, spike, topics, missing (of qualified).
     """
-    state = {
-        "stage_why": account.stage_why,
-        "group": account.parts,
-        "lists": account.list,
-        "topics": account.topics,
-        "trend": account.trend,
-        "spike": {
-            "week_milli": account.week_milli,
-            "before_milli": account.before_milli,
-            "week_people": account.week_people,
-        },
-        "people_needed": people_needed,
-        "missing": missing,
-        "in_market_times": None if account.in_market_times is None else round(account.in_market_times, 2),
-    }
+    times = "null" if account.in_market_times is None else f"{round(account.in_market_times, 2)}"
     return (
         f'{head},"fit_factors":{account.fit_factors},"in_market_why":{account.in_market_why or "[]"},'
-        f"{as_json(state)[1:]}"
+        f'"stage_why":{quoted(account.stage_why)},"group":{_listed(account.parts)},"lists":{_listed(account.list)},'
+        f'"topics":{_listed(account.topics)},"trend":{quoted(account.trend)},"spike":{{"week_milli":{account.week_milli},'
+        f'"before_milli":{account.before_milli},"week_people":{account.week_people}}},"people_needed":{people_needed},'
+        f'"missing":{_listed(missing)},"in_market_times":{times}}}'
     )
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return f"[{','.join(map(quoted, texts))}]"

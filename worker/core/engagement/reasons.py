@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import groupby
-from json.encoder import encode_basestring as quoted
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -18,8 +17,7 @@ import polars as pl
 from worker.core.columns import sorted_by
 from worker.core.engagement.points import ONE, age_factors
 from worker.core.engagement.rules import LEVELS, EngagementRules, milli
-from worker.core.frames import Schema
-from worker.core.rows import as_json, rows_of, series_of
+from worker.core.rows import as_json, quoted, rows_of
 
 LONGEST: Final = 255  # Salesforce's Text field
 _LONGEST_LABEL: Final = 60
@@ -67,7 +65,19 @@ class Act(NamedTuple):
     screened: str | None
 
 
-_REASONS: Final[Schema] = {"why": pl.String, "detail": pl.String}
+class Wording(NamedTuple):
+    """
+    What the rules have to do with words. The same for all accounts, as JSON: ``head``, how it begins, and ``ages``, an
+    act's age and factor by age in days.
+    """
+
+    window_days: int
+    enter_milli: int
+    act_now: frozenset[str]
+    head: str
+    ages: Sequence[str]
+
+
 _ACCOUNT: Final = attrgetter("account_id")
 _TIME: Final = attrgetter("occurred_at", "act_id")
 
@@ -81,22 +91,22 @@ def reasons(decided: pl.DataFrame, scored: pl.DataFrame, rules: EngagementRules)
     raw points, weight, age factor and points, the latest first; the points of ``acts`` sum to ``points_milli``.
     Screened acts are listed with 0 points, acts over a cap are only counted.
     """
-    told = [
-        (_sentence(account, acts, rules), _detail(account, acts, rules))
-        for account, acts in _with_acts(decided, scored)
-    ]
-    why, detail = series_of(_REASONS, told)
-    return why, detail
+    wording = _wording(rules)
+    why, detail = [], []
+    for account, acts in _with_acts(decided, scored[list(Act._fields)]):
+        why.append(_sentence(account, acts, wording))
+        detail.append(_detail(account, acts, wording))
+    return pl.Series("why", why, dtype=pl.String), pl.Series("detail", detail, dtype=pl.String)
 
 
 def _with_acts(decided: pl.DataFrame, scored: pl.DataFrame) -> Iterator[tuple[Decided, list[Act]]]:
     """
     Each account with its acts, the latest first.
     """
-    acts = map(Act._make, rows_of(sorted_by(scored, "account_id"), Act._fields))
+    acts = rows_of(sorted_by(scored, "account_id"), Act)
     groups = groupby(acts, key=_ACCOUNT)
     account_id, theirs = next(groups, (None, iter(())))
-    for account in map(Decided._make, rows_of(decided, Decided._fields)):
+    for account in rows_of(decided, Decided):
         while account_id is not None and account_id < account.account_id:
             account_id, theirs = next(groups, (None, iter(())))
         found = list(theirs) if account_id == account.account_id else []
@@ -104,27 +114,40 @@ def _with_acts(decided: pl.DataFrame, scored: pl.DataFrame) -> Iterator[tuple[De
         yield account, found
 
 
-def _sentence(account: Decided, acts: Sequence[Act], rules: EngagementRules) -> str:
+@lru_cache(maxsize=16)
+def _wording(rules: EngagementRules) -> Wording:
+    head = {
+        "rule_version": rules.version,
+        "window_days": rules.window_days,
+        "half_life_days": rules.half_life_days,
+        "enter_points_milli": milli(rules.enter_points),
+        "stay_points_milli": milli(rules.stay_points),
+    }
+    ages = [f'"age_days":{age},"age_factor":{factor / ONE:.9g}' for age, factor in enumerate(age_factors(rules))]
+    return Wording(rules.window_days, milli(rules.enter_points), rules.act_now, as_json(head)[:-1], ages)
+
+
+def _sentence(account: Decided, acts: Sequence[Act], wording: Wording) -> str:
     if account.excluded is not None:
         return f"Not engaged: left out ({account.excluded})."[:LONGEST]
     earning = [act for act in acts if act.points_milli > 0]
     tail = f". Lapses {_day(account.until_on)} if quiet." if account.engaged and account.until_on else "."
     if not earning:
-        return f"No counted act in {rules.window_days} days{tail}"
-    lead = "" if account.engaged else f"Not engaged, needs {_needs(account, rules)}. So far "
+        return f"No counted act in {wording.window_days} days{tail}"
+    lead = "" if account.engaged else f"Not engaged, needs {_needs(account, wording)}. So far "
     room = LONGEST - len(lead) - len(": ") - len(tail)
     bare, named = _who(account.people_count, _roles(earning))
     who = named if named and room - _length(named) >= _LEAST_ACTS else bare
-    return f"{lead}{who}: {_what(_labels(earning, rules), room - _length(who))}{tail}"
+    return f"{lead}{who}: {_what(_labels(earning, wording), room - _length(who))}{tail}"
 
 
-def _needs(account: Decided, rules: EngagementRules) -> str:
+def _needs(account: Decided, wording: Wording) -> str:
     """
     What the account lacks to enter, in words.
     """
     people_short = account.people_needed - account.people_count
     needs = [
-        "more activity" if account.points_milli < milli(rules.enter_points) else "",
+        "more activity" if account.points_milli < wording.enter_milli else "",
         "1 more person" if people_short == 1 else f"{people_short} more people" if people_short > 1 else "",
         "" if account.human_is_fresh else "a fresh act by a person",
         "a place in the customer profile or a target list" if account.is_no_target else "",
@@ -170,7 +193,7 @@ def _who(people_count: int, roles: Sequence[tuple[str, int]]) -> tuple[str, str]
 _Line = tuple[bool, int, str, date, int]
 
 
-def _labels(earning: Sequence[Act], rules: EngagementRules) -> list[str]:
+def _labels(earning: Sequence[Act], wording: Wording) -> list[str]:
     """
     What was done, requests first, then by points: each label once, with the day of a request and how often.
     """
@@ -178,7 +201,7 @@ def _labels(earning: Sequence[Act], rules: EngagementRules) -> list[str]:
     for act in earning:
         label = (act.label.strip() if act.label else "") or act.type.replace("_", " ")
         is_quiet, points, _, latest_on, count = lines.get(label) or (True, 0, label, act.occurred_on, 0)
-        is_quiet = is_quiet and act.type not in rules.act_now
+        is_quiet = is_quiet and act.type not in wording.act_now
         lines[label] = (is_quiet, points - act.points_milli, label, latest_on, count + 1)
     return [
         _clipped(label) + ("" if is_quiet else f" {_day(latest_on)}") + (f" {count}x" if count > 1 else "")
@@ -220,57 +243,48 @@ def _day(on: date) -> str:
     return f"{on:%-d %b %Y}"
 
 
-def _detail(account: Decided, acts: Sequence[Act], rules: EngagementRules) -> str:
-    missing = None
-    if not account.engaged:
-        missing = {
-            "points_milli": max(milli(rules.enter_points) - account.points_milli, 0),
-            "people": max(account.people_needed - account.people_count, 0),
-            "human_act": not account.human_is_fresh,
-            "target": account.is_no_target,
-        }
-    state = {
-        "points_milli": account.points_milli,
-        "people_count": account.people_count,
-        "people_needed": account.people_needed,
-        "excluded": account.excluded,
-        "missing": missing,
-        "lapses_on": account.until_on.isoformat() if account.until_on else None,
-        "capped_count": sum(act.capped for act in acts),
-    }
-    ages = _ages(rules)
-    listed = ",".join(
-        # Put together by hand, as there are a million acts.
+def _detail(account: Decided, acts: Sequence[Act], wording: Wording) -> str:
+    # Put together by hand, as there are a million acts.
+    lapses_on = account.until_on.isoformat() if account.until_on else None
+    state = (
+        f'"points_milli":{account.points_milli},"people_count":{account.people_count},'
+        f'"people_needed":{account.people_needed},"excluded":{quoted(account.excluded)},'
+        f'"missing":{_missing(account, wording)},"lapses_on":{quoted(lapses_on)},'
+        f'"capped_count":{sum([act.capped for act in acts])}'
+    )
+    listed = [
         f'{{"act_id":{quoted(act.act_id)},"person_id":{"null" if act.person_id is None else act.person_id},'
-        f'"on":"{act.occurred_on.isoformat()}","raw_milli":{act.raw_milli},"weight_milli":{act.weight_milli},'
-        f'{ages[act.age_days]},"points_milli":{act.points_milli},{_words(act.type, act.label, act.screened)}}}'
+        f"{_day_as_json(act.occurred_on)},{_weighed(act.raw_milli, act.weight_milli)},{wording.ages[act.age_days]},"
+        f'"points_milli":{act.points_milli},{_words(act.type, act.label, act.screened)}}}'
         for act in acts
         if act.points_milli > 0 or act.screened is not None
+    ]
+    return f'{wording.head},{state},"acts":[{",".join(listed)}]}}'
+
+
+def _missing(account: Decided, wording: Wording) -> str:
+    """
+    What the account lacks to enter, as JSON: thousandths of a point, people, whether an act by a person, and whether a
+    place among the targets.
+    """
+    if account.engaged:
+        return "null"
+    return (
+        f'{{"points_milli":{max(wording.enter_milli - account.points_milli, 0)},'
+        f'"people":{max(account.people_needed - account.people_count, 0)},'
+        f'"human_act":{"false" if account.human_is_fresh else "true"},'
+        f'"target":{"true" if account.is_no_target else "false"}}}'
     )
-    return f'{_head(rules)},{as_json(state)[1:-1]},"acts":[{listed}]}}'
 
 
-@lru_cache(maxsize=16)
-def _head(rules: EngagementRules) -> str:
-    """
-    How the JSON begins: what is the same for all accounts.
-    """
-    head = {
-        "rule_version": rules.version,
-        "window_days": rules.window_days,
-        "half_life_days": rules.half_life_days,
-        "enter_points_milli": milli(rules.enter_points),
-        "stay_points_milli": milli(rules.stay_points),
-    }
-    return as_json(head)[:-1]
+@lru_cache(maxsize=1024)
+def _day_as_json(on: date) -> str:
+    return f'"on":"{on.isoformat()}"'
 
 
-@lru_cache(maxsize=16)
-def _ages(rules: EngagementRules) -> list[str]:
-    """
-    An act's age and factor as JSON, by age in days.
-    """
-    return [f'"age_days":{age},"age_factor":{factor / ONE:.9g}' for age, factor in enumerate(age_factors(rules))]
+@lru_cache(maxsize=1024)
+def _weighed(raw_milli: int, weight_milli: int) -> str:
+    return f'"raw_milli":{raw_milli},"weight_milli":{weight_milli}'
 
 
 @lru_cache(maxsize=10_000)

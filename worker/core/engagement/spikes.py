@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core.chain import run
 from worker.core.engagement.points import account_acts_limit
 from worker.core.engagement.rules import EngagementRules, milli
 
@@ -16,13 +17,13 @@ WEEK_DAYS: Final = 7
 WEEKS_BEFORE: Final = 4
 
 
-def spikes(inside: pl.DataFrame, rules: EngagementRules) -> pl.LazyFrame:
+def spikes(inside: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
     """
-    One row an account with acts: account_id, week_milli (this week's points, those of nobody up to their limit),
-    before_milli (the mean of the four weeks before), week_people, and is_spike: points and people enough, and at least
-    ``spike_times`` the mean. ``inside`` is what ``points.counted`` gives.
+    One row an account with acts, in the order of account_id: account_id, week_milli (this week's points, those of
+    nobody up to their limit), before_milli (the mean of the four weeks before), week_people, and is_spike: points and
+    people enough, and at least ``spike_times`` the mean. ``inside`` is what ``points.counted`` gives.
     """
-    return (
+    return run(
         inside.lazy()
         .select("account_id", "person_id", "base_milli", week=pl.col("age_days") // WEEK_DAYS)
         .filter(pl.col("week") <= WEEKS_BEFORE)
@@ -39,6 +40,7 @@ def spikes(inside: pl.DataFrame, rules: EngagementRules) -> pl.LazyFrame:
                 pl.col("week_milli") * 1000 >= pl.col("before_milli") * milli(rules.spike_times),
             )
         )
+        .sort("account_id")
     )
 
 

@@ -8,6 +8,7 @@ last *qualified*. Called by the engage flow, which hands in facts and saves what
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,8 +18,9 @@ from typing import Final
 import polars as pl
 
 from worker.core.chain import instant, run
+from worker.core.columns import absent, constant, filled, one, places, rows_where
 from worker.core.engagement import flags, in_market
-from worker.core.engagement.buying_group import GroupRules, with_parts
+from worker.core.engagement.buying_group import GroupRules, parts_of_acts
 from worker.core.engagement.conditions import EXTRA, Condition, extras_of
 from worker.core.engagement.fit import FitRules, LearntFit, factors_of
 from worker.core.engagement.fit import scored as fit_scored
@@ -131,21 +133,20 @@ def stand(
     companies = run(with_company(accounts, standing).with_columns(**fit).sort("account_id"))
     typed = flags.typed_accounts(companies)
     found = flags.score(typed, acts, engagement, now=now)
-    known = (
-        companies.lazy()
-        .join(_activity(found, standing, engagement), on="account_id", how="left", maintain_order="left")
-        .join(spikes(found.inside, engagement), on="account_id", how="left", maintain_order="left")
-        .join(_deals(deals, now), on="account_id", how="left", maintain_order="left")
-        .with_columns(_FILLED)
-        .with_columns(_COMPARED)
-        .with_columns(_AS_NAMED)
+    sums = flags.measured(
+        found.acts.hstack([parts_of_acts(found.acts, standing.group)]),
+        engagement,
+        marks=_marks(engagement),
+        sums=_SUMS,
     )
+    known = companies.hstack(_done_there(companies["account_id"], sums, found, engagement))
+    known = known.hstack(_deal_counts(companies["account_id"], deals, now))
     promising = _with_chance(known, acts, deals, engagement, learnt.in_market, now)
     facts = run(with_lists(with_stages(promising, standing.stages), standing.lists))
     if engagement.targets_only:
         targets = facts.select("account_id", is_target=pl.col("in_profile") | (pl.col("list").list.len() > 0))
         typed = typed.drop("is_target").join(targets, on="account_id", maintain_order="left")
-    decided = flags.decide(typed, found, engagement, now=now)
+    decided = flags.decide(typed, found, sums, engagement, now=now)
     last = qualified(facts, decided["why"], (engagement, standing.qualified, standing.group), learnt.told, now=now)
     columns = {each.name: each for each in (*facts.get_columns(), *last)}
     standings = pl.DataFrame([columns[name].cast(dtype) for name, dtype in STANDING.items()])
@@ -160,14 +161,6 @@ def with_company(accounts: pl.DataFrame, rules: StandingRules) -> pl.LazyFrame:
     """
     own = [pl.col("extra").str.json_path_match(f"$['{name}']").alias(f"{EXTRA}{name}") for name in rules.extras()]
     return flags.with_types(accounts, FACTS).with_columns(own).with_columns(tier=tier(rules.lists.tiers))
-
-
-def _activity(found: Scored, rules: StandingRules, engagement: EngagementRules) -> pl.LazyFrame:
-    """
-    account_id, points_milli, people_count, intent_milli, requests_count, high_value_count, parts of those who earned.
-    """
-    marked = with_parts(found.acts, rules.group).with_columns(_marks(engagement))
-    return marked.group_by("account_id").agg(_SUMS)
 
 
 @lru_cache(maxsize=16)
@@ -185,8 +178,6 @@ def _marks(engagement: EngagementRules) -> list[pl.Expr]:
 
 
 _SUMS: Final = (
-    pl.col("points_milli").sum(),
-    pl.col("person_id").filter("earns").drop_nulls().n_unique().alias("people_count"),
     pl.col("points_milli").filter("intends").sum().alias("intent_milli"),
     pl.col("label").filter(pl.col("intends") & pl.col("earns")).unique().sort().head(5).alias("topics"),
     pl.col("asks").sum().alias("requests_count"),
@@ -195,50 +186,61 @@ _SUMS: Final = (
 )
 
 
-def _deals(deals: pl.DataFrame, now: datetime) -> pl.LazyFrame:
-    today = now.astimezone(UTC).date()
-    counts = [(pl.col("outcome") == each).sum().alias(f"{each}_deals_count") for each in ("open", "won", "lost")]
-    return deals.lazy().filter(pl.col("created_on") <= today).group_by("account_id").agg(counts)
+def _done_there(
+    account_ids: pl.Series, sums: pl.DataFrame, found: Scored, engagement: EngagementRules
+) -> list[pl.Series]:
+    """
+    What was done at each account, in numbers, and whether that is a peak.
+    """
+    rows = places(account_ids, sums["account_id"])
+    weeks = spikes(found.inside, engagement)
+    rows_of_weeks = places(account_ids, weeks["account_id"])
+    counts = [filled(sums[name][rows], 0) for name in _COUNTS]
+    weekly = [filled(weeks[name][rows_of_weeks], 0) for name in ("week_milli", "before_milli", "week_people")]
+    is_spike = filled(weeks["is_spike"][rows_of_weeks], value=False)
+    parts, topics = (_listed(sums[name][rows]) for name in ("parts", "topics"))
+    this_week, before = weekly[:2]
+    thousand = one(1000, pl.Int64)
+    times = this_week / before.zip_with(before > thousand, thousand)
+    trend = constant("flat", account_ids.len(), pl.String)
+    for word, holds in (("rising", this_week > before), ("falling", this_week < before), ("spike", is_spike)):
+        trend = one(word, pl.String).zip_with(holds, trend)
+    return [
+        *counts,
+        *weekly,
+        is_spike,
+        parts,
+        topics,
+        (counts[0] / thousand).alias("points"),
+        (counts[2] / thousand).alias("intent_points"),
+        parts.list.len().alias("group_count"),
+        times.zip_with(is_spike, one(None, pl.Float64)).alias("spike_times"),
+        trend.alias("trend"),
+    ]
 
 
-_COUNTS: Final = (
-    "points_milli",
-    "people_count",
-    "intent_milli",
-    "requests_count",
-    "high_value_count",
-    "week_milli",
-    "before_milli",
-    "week_people",
-    "open_deals_count",
-    "won_deals_count",
-    "lost_deals_count",
-)
+_COUNTS: Final = ("points_milli", "people_count", "intent_milli", "requests_count", "high_value_count")
+_EMPTY_LIST: Final = pl.Series([[]], dtype=pl.List(pl.String))
 
 
-# Expressions that hang on no rule are made once: making them takes longer than running them on one account.
-_FILLED: Final = (
-    pl.col(_COUNTS).fill_null(0),
-    pl.col("is_spike").fill_null(value=False),
-    pl.coalesce("parts", pl.lit([], pl.List(pl.String))),
-    pl.coalesce("topics", pl.lit([], pl.List(pl.String))),
-)
-_COMPARED: Final = (
-    (pl.col("week_milli") / pl.max_horizontal("before_milli", pl.lit(1000))).alias("times"),
-    (pl.col("week_milli") - pl.col("before_milli")).alias("more_milli"),
-)
-_AS_NAMED: Final = (
-    (pl.col("points_milli") / 1000).alias("points"),
-    (pl.col("intent_milli") / 1000).alias("intent_points"),
-    pl.col("parts").list.len().alias("group_count"),
-    pl.when("is_spike").then("times").alias("spike_times"),
-    pl.coalesce(
-        pl.when("is_spike").then(pl.lit("spike")),
-        pl.when(pl.col("more_milli") > 0).then(pl.lit("rising")),
-        pl.when(pl.col("more_milli") < 0).then(pl.lit("falling")),
-        pl.lit("flat"),
-    ).alias("trend"),
-)
+def _listed(values: pl.Series) -> pl.Series:
+    """
+    The lists with an empty one in the place of null.
+    """
+    return _EMPTY_LIST.zip_with(absent(values), values).alias(values.name) if values.null_count() else values
+
+
+def _deal_counts(account_ids: pl.Series, deals: pl.DataFrame, now: datetime) -> list[pl.Series]:
+    """
+    How many deals of each outcome that were created by today each account has.
+    """
+    there = deals[rows_where(deals["created_on"] <= one(now.astimezone(UTC).date(), pl.Date))]
+    counts = Counter(zip(there["account_id"].to_list(), there["outcome"].to_list(), strict=True))
+    ids = account_ids.to_list()
+    return [
+        pl.Series(f"{outcome}_deals_count", [counts[each, outcome] for each in ids], dtype=pl.Int64)
+        for outcome in ("open", "won", "lost")
+    ]
 
 
 _NO_CHANCE: Final = (
@@ -250,7 +252,7 @@ _NO_CHANCE: Final = (
 
 
 def _with_chance(
-    known: pl.LazyFrame,
+    facts: pl.DataFrame,
     acts: pl.DataFrame,
     deals: pl.DataFrame,
     engagement: EngagementRules,
@@ -261,11 +263,8 @@ def _with_chance(
     The facts with in_market (null without a model, with an open opportunity, and for excluded types), in percent, in
     times the average, and in_market_why.
     """
-    if model is None:
-        return known.with_columns(_NO_CHANCE)
-    facts = run(known)
-    if facts.is_empty():
-        return known.with_columns(_NO_CHANCE)
+    if model is None or facts.is_empty():
+        return facts.lazy().with_columns(_NO_CHANCE)
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
     past = acts.filter(pl.col("occurred_at") <= instant(now)).select(
         "account_id", "person_id", "level", "type", occurred_on=pl.col("occurred_at").dt.date()
