@@ -8,14 +8,14 @@ condition can only weaken while nothing happens, which is why the day of lapse c
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
 
 from worker.core import columns
 from worker.core.chain import run
-from worker.core.columns import absent, constant, filled, known, one, places
+from worker.core.columns import absent, constant, filled, known, one, places, sorted_by
 from worker.core.engagement.points import Scored, account_acts_limit, aged, scored
 from worker.core.engagement.reasons import reasons
 from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
@@ -54,7 +54,7 @@ def typed_accounts(accounts: pl.DataFrame) -> pl.DataFrame:
     """
     The accounts with every column that ``decide`` reads, in the order of account_id.
     """
-    known = run(_typed(accounts, ENGAGEMENT_ACCOUNT, ACCOUNT_EXTRAS).sort("account_id"))
+    known = sorted_by(_typed(accounts, ENGAGEMENT_ACCOUNT, ACCOUNT_EXTRAS), "account_id")
     if known["account_id"].n_unique() != known.height:
         raise Fatal("HW-901", "engagement was given an account more than once")
     return known
@@ -62,12 +62,17 @@ def typed_accounts(accounts: pl.DataFrame) -> pl.DataFrame:
 
 def score(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> Scored:
     """
-    What the acts of these accounts (account_id, tier) are worth at ``now``.
+    What the acts of these accounts (account_id, in its order, and tier) are worth at ``now``.
     """
     if now.tzinfo is None:
         raise Fatal("HW-901", "engagement was asked for an instant without a time zone")
-    tiers = accounts.lazy().select("account_id", "tier")
-    return scored(_typed(acts, ACT, ACT_EXTRAS).join(tiers, on="account_id", maintain_order="left"), rules, now=now)
+    acts = _typed(acts, ACT, ACT_EXTRAS)
+    tiers = accounts["tier"]
+    if tiers.null_count() < tiers.len():
+        tier = tiers[places(acts["account_id"], accounts["account_id"])]
+    else:
+        tier = constant(None, acts.height, pl.String)
+    return scored(acts.hstack([tier.alias("tier")]).lazy(), rules, now=now)
 
 
 def decide(
@@ -77,11 +82,8 @@ def decide(
     The second half of ``flag``: the decisions on acts whose worth and ``sums`` are known, in the order of ``accounts``.
     """
     decided = with_lapses(conclude(accounts, sums, rules, now=now), found, rules, now=now)
-    why, detail = reasons(decided, found.acts, rules)
-    return run(typed(decided.lazy().with_columns(until_at=_UNTIL_AT, why=why, detail=detail), FLAG))
-
-
-_UNTIL_AT: Final = pl.col("until_on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    until_at = decided["until_on"].cast(INSTANT).alias("until_at")
+    return typed(decided.hstack([until_at, *reasons(decided, found.acts, rules)]), FLAG)
 
 
 def measured(
@@ -144,7 +146,7 @@ def with_lapses(decided: pl.DataFrame, found: Scored, rules: EngagementRules, *,
     What ``conclude`` decided with ``until_on``, the first day on which it is over if nothing happens.
     """
     if not decided["engaged"].any():
-        return decided.with_columns(until_on=pl.lit(None, pl.Date))
+        return decided.hstack([constant(None, decided.height, pl.Date).alias("until_on")])
     lapses = _lapses(decided, found.inside, rules, found.factors, now.astimezone(UTC).date())
     return decided.join(lapses, on="account_id", how="left", maintain_order="left")
 
@@ -159,36 +161,31 @@ def until_to_write(written_on: date | None, until_on: date | None, rules: Engage
     return written_on
 
 
-def _typed(frame: pl.DataFrame, schema: Schema, extras: Schema) -> pl.LazyFrame:
+def _typed(frame: pl.DataFrame, schema: Schema, extras: Schema) -> pl.DataFrame:
     missing = sorted(set(schema) - set(frame.columns))
     if missing:
         raise Fatal("HW-901", f"a frame for engagement lacks the columns {', '.join(missing)}")
     return typed(frame, schema | extras)
 
 
-def typed(frame: pl.DataFrame | pl.LazyFrame, schema: Schema) -> pl.LazyFrame:
+def typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """
     The columns of ``schema`` with its types; nulls where the frame has none of that name.
     """
-    return with_types(frame, schema).select(list(schema))
+    had = set(frame.columns)
+    return pl.DataFrame(
+        [
+            frame[name].cast(dtype) if name in had else constant(None, frame.height, dtype).alias(name)
+            for name, dtype in schema.items()
+        ]
+    )
 
 
-def with_types(frame: pl.DataFrame | pl.LazyFrame, schema: Schema) -> pl.LazyFrame:
+def with_types(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """
     The frame with every column of ``schema`` in its type, beside those that it has.
     """
-    had = frame.collect_schema()
-    wanting = [
-        pl.col(name).cast(dtype) if name in had else _nothing(name, dtype)
-        for name, dtype in schema.items()
-        if had.get(name) != dtype
-    ]
-    return frame.lazy().with_columns(wanting) if wanting else frame.lazy()
-
-
-@cache
-def _nothing(name: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Expr:
-    return pl.lit(None, dtype).alias(name)
+    return typed(frame, {**frame.schema, **schema})
 
 
 @lru_cache(maxsize=16)

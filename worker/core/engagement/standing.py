@@ -160,7 +160,7 @@ def with_company(accounts: pl.DataFrame, rules: StandingRules) -> pl.LazyFrame:
     The accounts with every column of FACTS, the customer's own fields that rules look at (``extra.<name>``), and tier.
     """
     own = [pl.col("extra").str.json_path_match(f"$['{name}']").alias(f"{EXTRA}{name}") for name in rules.extras()]
-    return flags.with_types(accounts, FACTS).with_columns(own).with_columns(tier=tier(rules.lists.tiers))
+    return flags.with_types(accounts, FACTS).lazy().with_columns(own).with_columns(tier=tier(rules.lists.tiers))
 
 
 @lru_cache(maxsize=16)
