@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -195,7 +196,8 @@ def factors_of(rules: FitRules, learnt: LearntFit | None) -> tuple[Factor, ...]:
     return (Factor("every account", rules.start, ()), *rules.factors) if rules.start else rules.factors
 
 
-def scored(rules: FitRules, factors: Sequence[Factor]) -> dict[str, pl.Expr]:
+@lru_cache(maxsize=16)
+def scored(rules: FitRules, factors: tuple[Factor, ...]) -> dict[str, pl.Expr]:
     """
     Expressions over a frame of facts: ``fit`` (0 to 100, null where nothing can be told), ``fit_band`` and
     ``fit_factors``, a JSON list of [name, points] of the factors that hold, which sum to the score before it is cut.

@@ -72,7 +72,7 @@ def score(accounts: pl.DataFrame, acts: pl.DataFrame, rules: EngagementRules, *,
         tier = tiers[places(acts["account_id"], accounts["account_id"])]
     else:
         tier = constant(None, acts.height, pl.String)
-    return scored(acts.hstack([tier.alias("tier")]).lazy(), rules, now=now)
+    return scored(acts.hstack([tier.alias("tier")]), rules, now=now)
 
 
 def decide(
@@ -172,10 +172,10 @@ def typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """
     The columns of ``schema`` with its types; nulls where the frame has none of that name.
     """
-    had = set(frame.columns)
+    had = {column.name: column for column in frame.get_columns()}
     return pl.DataFrame(
         [
-            frame[name].cast(dtype) if name in had else constant(None, frame.height, dtype).alias(name)
+            had[name].cast(dtype) if name in had else constant(None, frame.height, dtype).alias(name)
             for name, dtype in schema.items()
         ]
     )

@@ -8,6 +8,7 @@ accounts flow in and out as that changes. One may be both. The store keeps who c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
@@ -49,7 +50,8 @@ class ListRules:
     lists: tuple[TargetList, ...] = ()
 
 
-def tier(tiers: Sequence[Tier]) -> pl.Expr:
+@lru_cache(maxsize=16)
+def tier(tiers: tuple[Tier, ...]) -> pl.Expr:
     """
     The first tier that fits, null where none does.
     """

@@ -6,7 +6,7 @@ once for weight and once for age; ages count UTC days, so a score changes at mid
 new act. It decides no flag (``flags`` does, its only caller).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
@@ -35,7 +35,7 @@ class Scored:
     factors: pl.Series
 
 
-def scored(acts: pl.LazyFrame, rules: EngagementRules, *, now: datetime) -> Scored:
+def scored(acts: pl.DataFrame, rules: EngagementRules, *, now: datetime) -> Scored:
     """
     Everything that the acts (with the ``tier`` of their account) are worth at ``now``. Raises Fatal HW-901 for an act
     that is there twice.
@@ -45,29 +45,31 @@ def scored(acts: pl.LazyFrame, rules: EngagementRules, *, now: datetime) -> Scor
     return Scored(inside, trimmed(inside, rules), factors)
 
 
-def counted(acts: pl.LazyFrame, rules: EngagementRules, factors: pl.Series, *, now: datetime) -> pl.DataFrame:
+def counted(acts: pl.DataFrame, rules: EngagementRules, factors: pl.Series, *, now: datetime) -> pl.DataFrame:
     """
     The acts (with ``tier``) that lie in the window at ``now`` and whose type has points, each with raw_milli,
     weight_milli, base_milli (raw x weight; 0 where screened or over the cap), capped, age_days, occurred_on, and
     points_milli (at their age).
     """
-    window = run(
-        acts.filter(pl.col("occurred_at") <= instant(now))
+    window = (
+        acts.lazy()
+        .filter(pl.col("occurred_at") <= instant(now))
         .with_columns(occurred_on=_OCCURRED_ON, today=pl.lit(now.astimezone(UTC).date()))
         .with_columns(age_days=_AGE_DAYS)
         .filter(pl.col("age_days") < rules.window_days)
         .join(_priced(rules).lazy(), on="type", maintain_order="left")
         .with_columns(_weights(rules))
     )
-    if window["act_id"].n_unique() != window.height:
-        raise Fatal("HW-901", "engagement was given an act more than once")
-    return run(
-        _capped(window)
+    found = run(
+        _capped(window, set(acts["type"].to_list()), rules)
         .with_columns(weight_milli=_WEIGHT)
         .with_columns(base_milli=_BASE)
         .with_columns(points_milli=aged(pl.col("base_milli"), pl.col("age_days"), factors))
         .drop("today", "weight_of_level", "weight_of_role", "weight_of_tier")
     )
+    if found["act_id"].n_unique() != found.height:
+        raise Fatal("HW-901", "engagement was given an act more than once")
+    return found
 
 
 _OCCURRED_ON: Final = pl.col("occurred_at").dt.date()
@@ -176,15 +178,16 @@ _WHOSE: Final = (
 _WEIGHT: Final = (_WHOSE * pl.col("weight_of_tier") + 500_000) // 1_000_000
 
 
-def _capped(acts: pl.DataFrame) -> pl.LazyFrame:
+def _capped(window: pl.LazyFrame, types: Collection[str], rules: EngagementRules) -> pl.LazyFrame:
     """
-    The acts with ``capped``, whether one is beyond its type's cap (``most``).
+    The acts, which are of these ``types``, with ``capped``, whether one is beyond its type's cap (``most``).
 
     The latest of a day or week are kept. So an act that leaves the window never lets in one that was over the cap: a
     score cannot rise by passing time.
     """
-    if acts["most"].null_count() == acts.height:
-        return acts.lazy().with_columns(capped=pl.lit(value=False))
+    if all(act.cap is None for name, act in rules.acts.items() if name in types):
+        return window.with_columns(capped=pl.lit(value=False))
+    acts = run(window)
     # A screened act earns nothing and must not use up the room of one that does.
     beyond = run(
         acts.lazy()

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from worker.core.chain import instant, run
-from worker.core.columns import absent, constant, filled, one, places, rows_where
+from worker.core.columns import absent, constant, filled, one, places, sorted_by
 from worker.core.engagement import flags, in_market
 from worker.core.engagement.buying_group import GroupRules, parts_of_acts
 from worker.core.engagement.conditions import EXTRA, Condition, extras_of
@@ -130,7 +130,7 @@ def stand(
     engagement, standing = rules
     fit = fit_scored(standing.fit, factors_of(standing.fit, learnt.fit))
     # All that follows keeps this order, as ``flags`` does, so that columns need no join.
-    companies = run(with_company(accounts, standing).with_columns(**fit).sort("account_id"))
+    companies = sorted_by(run(with_company(accounts, standing).with_columns(**fit)), "account_id")
     typed = flags.typed_accounts(companies)
     found = flags.score(typed, acts, engagement, now=now)
     sums = flags.measured(
@@ -234,8 +234,9 @@ def _deal_counts(account_ids: pl.Series, deals: pl.DataFrame, now: datetime) -> 
     """
     How many deals of each outcome that were created by today each account has.
     """
-    there = deals[rows_where(deals["created_on"] <= one(now.astimezone(UTC).date(), pl.Date))]
-    counts = Counter(zip(there["account_id"].to_list(), there["outcome"].to_list(), strict=True))
+    today = now.astimezone(UTC).date()
+    rows = zip(*(deals[name].to_list() for name in ("account_id", "outcome", "created_on")), strict=True)
+    counts = Counter((account, outcome) for account, outcome, created_on in rows if created_on <= today)
     ids = account_ids.to_list()
     return [
         pl.Series(f"{outcome}_deals_count", [counts[each, outcome] for each in ids], dtype=pl.Int64)
