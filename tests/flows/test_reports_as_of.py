@@ -175,6 +175,20 @@ def test_a_report_as_it_was_known_then_is_the_one_that_was_printed(service: Runn
     assert_the_same(all_then(service, at, known_then=True), kept)
 
 
+def test_an_account_decided_again_without_an_act_is_told_as_it_was_printed(service: Running) -> None:
+    town = Town(service)
+    service.advance(6 * DAY)
+    service.colleague.update("Opportunity", [{"Id": town.deals[0], "Amount": 1_000}])
+    service.cycle()
+    service.advance(3_600)
+    kept, at = now_of(service, "engagement"), town.maple.now - timedelta(minutes=30)
+    service.advance(8 * DAY)
+    town.maple.form(town.people[0][0], 1, "cpc")
+    service.cycle()
+    service.advance(3_600)
+    assert_the_same({"engagement": then_of(service, "engagement", at, known_then=True)}, {"engagement": kept})
+
+
 def test_every_moment_of_a_busy_month_is_told_as_it_was_printed(service: Running) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201 - to bring a failure back
