@@ -292,10 +292,10 @@ def _days_until_quiet(
     limit, is_quiet = account_acts_limit(rules), pl.col("score") < milli(rules.stay_points)
     for _ in range(rules.window_days.bit_length() + 1):
         middle = (span["low"] + span["high"]) // 2
+        later = acts["age_days"] + middle[acts["place"]]
         sums = (
             acts.lazy()
-            .with_columns(later=acts["age_days"] + middle[acts["place"]])
-            .select("place", "lone", points=aged(pl.col("base_milli"), pl.col("later"), factors))
+            .with_columns(points=aged(acts["base_milli"], later, factors))
             .group_by("place")
             .agg(own=pl.col("points").filter(~pl.col("lone")).sum(), lone=pl.col("points").filter("lone").sum())
         )

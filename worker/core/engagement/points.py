@@ -6,17 +6,17 @@ once for weight and once for age; ages count UTC days, so a score changes at mid
 new act. It decides no flag (``flags`` does, its only caller).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
 from typing import Final
 
 import polars as pl
 
-from worker.core.chain import instant, run
-from worker.core.columns import constant
+from worker.core.chain import run
+from worker.core.columns import absent, constant, instant, known, mapped, one, rows_where
 from worker.core.engagement.rules import EngagementRules, Number, milli
 from worker.core.errors import Fatal
 
@@ -51,48 +51,48 @@ def counted(acts: pl.DataFrame, rules: EngagementRules, factors: pl.Series, *, n
     weight_milli, base_milli (raw x weight; 0 where screened or over the cap), capped, age_days, occurred_on, and
     points_milli (at their age).
     """
-    window = (
-        acts.lazy()
-        .filter(pl.col("occurred_at") <= instant(now))
-        .with_columns(occurred_on=_OCCURRED_ON, today=pl.lit(now.astimezone(UTC).date()))
-        .with_columns(age_days=_AGE_DAYS)
-        .filter(pl.col("age_days") < rules.window_days)
-        .join(_priced(rules).lazy(), on="type", maintain_order="left")
-        .with_columns(_weights(rules))
-    )
-    found = run(
-        _capped(window, set(acts["type"].to_list()), rules)
-        .with_columns(weight_milli=_WEIGHT)
-        .with_columns(base_milli=_BASE)
-        .with_columns(points_milli=aged(pl.col("base_milli"), pl.col("age_days"), factors))
-        .drop("today", "weight_of_level", "weight_of_role", "weight_of_tier")
-    )
-    if found["act_id"].n_unique() != found.height:
+    today = (now.astimezone(UTC).date() - date(1970, 1, 1)).days
+    occurred_on = acts["occurred_at"].cast(pl.Date)
+    age_days = one(today, pl.Int64) - occurred_on.cast(pl.Int64)
+    raw_milli = mapped(acts["type"], _raw_milli(rules), 0, pl.Int64)
+    is_inside = (acts["occurred_at"] <= instant(now)) & (age_days < one(rules.window_days, pl.Int64))
+    rows = rows_where(is_inside & (raw_milli > one(0, pl.Int64)))
+    found = {"occurred_on": occurred_on, "age_days": age_days, "raw_milli": raw_milli}
+    window = acts[rows].hstack([column[rows].alias(name) for name, column in found.items()])
+    if window["act_id"].n_unique() != window.height:
         raise Fatal("HW-901", "engagement was given an act more than once")
-    return found
-
-
-_OCCURRED_ON: Final = pl.col("occurred_at").dt.date()
-_AGE_DAYS: Final = (pl.col("today") - pl.col("occurred_on")).dt.total_days()
-_BASE: Final = (
-    pl.when(pl.col("capped") | pl.col("screened").is_not_null())
-    .then(0)
-    .otherwise((pl.col("raw_milli") * pl.col("weight_milli") + 500) // 1000)
-)
+    weight_milli, capped = _weight_milli(window, rules), _capped(window, rules)
+    # Of whole thousandths, rounded half up.
+    weighed = (window["raw_milli"] * weight_milli + one(500, pl.Int64)) // one(1000, pl.Int64)
+    base_milli = weighed.zip_with(~capped & absent(window["screened"]), one(0, pl.Int64))
+    points_milli = aged(base_milli, window["age_days"], factors)
+    worth = {"weight_milli": weight_milli, "capped": capped, "base_milli": base_milli, "points_milli": points_milli}
+    return window.hstack([column.alias(name) for name, column in worth.items()])
 
 
 @lru_cache(maxsize=16)
-def _priced(rules: EngagementRules) -> pl.DataFrame:
+def _raw_milli(rules: EngagementRules) -> Mapping[str, int]:
     """
-    type, raw_milli of the types that have points; ``most`` acts a ``per`` that their cap lets in, null without one.
+    Thousandths of a point by type, of the types that have points.
     """
-    types = [
-        (name, milli(act.points), None if act.cap is None else int(milli(act.cap) // milli(act.points)), act.per)
-        for name, act in rules.acts.items()
-        if act.points > 0
-    ]
-    schema = {"type": pl.String, "raw_milli": pl.Int64, "most": pl.Int64, "per": pl.String}
-    return pl.DataFrame(types, schema=schema, orient="row")
+    return {name: milli(act.points) for name, act in rules.acts.items() if act.points > 0}
+
+
+def _weight_milli(acts: pl.DataFrame, rules: EngagementRules) -> pl.Series:
+    """
+    Level x role x tier in thousandths; an unknown one weighs 1. An act without a person has neither level nor role.
+    """
+    level = _looked_up(acts["level"], rules.level_weights)
+    role = _looked_up(acts["role_label"], rules.role_weights)
+    of_whom = (level * role).zip_with(known(acts["person_id"]), one(1_000_000, pl.Int64))
+    of_tier = of_whom * _looked_up(acts["tier"], rules.tier_weights)
+    return (of_tier + one(500_000, pl.Int64)) // one(1_000_000, pl.Int64)
+
+
+def _looked_up(words: pl.Series, weights: Mapping[str, Number]) -> pl.Series:
+    if not weights:
+        return constant(1000, words.len(), pl.Int64)
+    return mapped(words, {name: milli(weight) for name, weight in weights.items()}, 1000, pl.Int64)
 
 
 def age_factors(rules: EngagementRules) -> pl.Series:
@@ -113,13 +113,13 @@ def _age_factors(half_life_days: int, window_days: int) -> pl.Series:
     return pl.Series("factor", [*factors, 0], dtype=pl.Int64)
 
 
-def aged(base: pl.Expr, age: pl.Expr, factors: pl.Series) -> pl.Expr:
+def aged(base: pl.Series, age: pl.Series, factors: pl.Series) -> pl.Series:
     """
     Points in thousandths of acts with ``base`` thousandths at ``age`` days; beyond the table they are 0.
     """
-    last = len(factors) - 1
-    factor = pl.lit(factors).gather(pl.min_horizontal(age, pl.lit(last)))
-    return (base * factor + ONE // 2) // ONE
+    last = one(factors.len() - 1, pl.Int64)
+    factor = factors[age.zip_with(age < last, last)]
+    return (base * factor + one(ONE // 2, pl.Int64)) // one(ONE, pl.Int64)
 
 
 def account_acts_limit(rules: EngagementRules) -> int:
@@ -150,57 +150,43 @@ def trimmed(acts: pl.DataFrame, rules: EngagementRules) -> pl.DataFrame:
 _BEFORE: Final = pl.col("points_milli").cum_sum().over("account_id") - pl.col("points_milli")
 
 
-@lru_cache(maxsize=16)
-def _weights(rules: EngagementRules) -> list[pl.Expr]:
+def _capped(window: pl.DataFrame, rules: EngagementRules) -> pl.Series:
     """
-    The weights of level, role and tier in thousandths. An unknown one weighs 1.
-    """
-    return [
-        _looked_up("level", rules.level_weights).alias("weight_of_level"),
-        _looked_up("role_label", rules.role_weights).alias("weight_of_role"),
-        _looked_up("tier", rules.tier_weights).alias("weight_of_tier"),
-    ]
-
-
-def _looked_up(column: str, weights: Mapping[str, Number]) -> pl.Expr:
-    if not weights:
-        return pl.lit(1000, pl.Int64)
-    known = {name: milli(weight) for name, weight in weights.items()}
-    return pl.col(column).replace_strict(known, default=1000, return_dtype=pl.Int64)
-
-
-# Level x role x tier in thousandths; an act without a person has neither level nor role.
-_WHOSE: Final = (
-    pl.when(pl.col("person_id").is_null())
-    .then(1_000_000)
-    .otherwise(pl.col("weight_of_level") * pl.col("weight_of_role"))
-)
-_WEIGHT: Final = (_WHOSE * pl.col("weight_of_tier") + 500_000) // 1_000_000
-
-
-def _capped(window: pl.LazyFrame, types: Collection[str], rules: EngagementRules) -> pl.LazyFrame:
-    """
-    The acts, which are of these ``types``, with ``capped``, whether one is beyond its type's cap (``most``).
+    Whether an act is beyond its type's cap.
 
     The latest of a day or week are kept. So an act that leaves the window never lets in one that was over the cap: a
     score cannot rise by passing time.
     """
-    if all(act.cap is None for name, act in rules.acts.items() if name in types):
-        return window.with_columns(capped=pl.lit(value=False))
-    acts = run(window)
+    none = constant(value=False, times=window.height, dtype=pl.Boolean)
+    caps = _caps(rules)
+    if set(window["type"].to_list()).isdisjoint(caps["type"]):
+        return none
     # A screened act earns nothing and must not use up the room of one that does.
     beyond = run(
-        acts.lazy()
+        window.lazy()
         .with_row_index("row")
-        .filter(pl.col("screened").is_null() & pl.col("most").is_not_null())
+        .filter(pl.col("screened").is_null())
+        .join(caps.lazy(), on="type")
         .with_columns(bucket=_BUCKET)
         .sort("occurred_at", "act_id", descending=True)
         .with_columns(place=pl.int_range(pl.len()).over("account_id", "person_id", "type", "bucket"))
         .filter(pl.col("place") >= pl.col("most"))
         .select("row")
     )
-    none = constant(value=False, times=acts.height, dtype=pl.Boolean)
-    return acts.lazy().with_columns(capped=none.scatter(beyond["row"], values=True))
+    return none.scatter(beyond["row"], values=True)
+
+
+@lru_cache(maxsize=16)
+def _caps(rules: EngagementRules) -> pl.DataFrame:
+    """
+    Of the types with points and a cap: type, and ``most`` acts a ``per`` that it lets in.
+    """
+    types = [
+        (name, int(milli(act.cap) // milli(act.points)), act.per)
+        for name, act in rules.acts.items()
+        if act.points > 0 and act.cap is not None
+    ]
+    return pl.DataFrame(types, schema={"type": pl.String, "most": pl.Int64, "per": pl.String}, orient="row")
 
 
 _BUCKET: Final = pl.when(pl.col("per") == "week").then(pl.col("occurred_on").dt.truncate("1w")).otherwise("occurred_on")
