@@ -9,7 +9,7 @@ called on: only a column made on the spot may be. Called by ``deals``, ``attribu
 attribution flow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -46,6 +46,13 @@ def constant(value: Any, times: int, dtype: DType) -> pl.Series:
     The same value (or null) so many times.
     """
     return one(value, dtype).new_from_index(0, times)
+
+
+def joined(columns: Iterable[pl.Series]) -> pl.Series:
+    """
+    Columns one under the other, in one piece: every step on a column of many pieces takes several times as long.
+    """
+    return pl.concat(columns, rechunk=True)
 
 
 def known(values: pl.Series) -> pl.Series:

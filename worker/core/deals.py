@@ -6,7 +6,7 @@ CloseDate, so that serves for periods and rates only, and for the close where th
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -14,7 +14,8 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.columns import constant, filled, mapped
+from worker.core import chain
+from worker.core.columns import filled, mapped
 from worker.core.frames import DEAL, INSTANT, Schema
 
 # One row an entry into a stage.
@@ -146,45 +147,60 @@ def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
     The reason a deal earns no credit, null where it may: for deals with name, type, record_type_ref, record_type (its
     API name; null where it is not known), stage and amount. Rules name a record type either way.
     """
-    reasons = _reasons(rules)
-    if not reasons:
-        return constant(None, deals.height, pl.String).alias("reason")
-    return deals.select(reason=pl.coalesce(reasons)).to_series()
+    columns = [deals[name].to_list() for name in ("type", "record_type", "record_type_ref", "stage", "amount")]
+    facts = zip(_words_said(deals, rules.exclude_names), *columns, strict=True)
+    return pl.Series("reason", [next(_reasons(rules, *each), None) for each in facts], dtype=pl.String)
+
+
+def _words_said(deals: pl.DataFrame, barred: tuple[str, ...]) -> list[str | None]:
+    """
+    The first of these words that each deal's name says, in small letters; None where it says none.
+    """
+    if not barred:
+        return [None] * deals.height
+    return chain.run(deals.lazy().select(_barred(barred))).to_series().to_list()
 
 
 @lru_cache(maxsize=8)
-def _reasons(rules: DealRules) -> tuple[pl.Expr, ...]:
+def _barred(names: tuple[str, ...]) -> pl.Expr:
+    words = "|".join(re.escape(words) for words in names)
+    return pl.col("name").str.extract(rf"(?i)\b({words})\b", 1).str.to_lowercase()
+
+
+def _reasons(
+    rules: DealRules,
+    said: str | None,
+    kind: str | None,
+    record_type: str | None,
+    record_type_ref: str | None,
+    stage: str | None,
+    amount: Decimal | None,
+) -> Iterator[str]:
     """
-    Of each rule that excludes deals its reason, null where it does not hold; the first that does is the deal's.
+    Why a deal earns no credit, the first reason first.
     """
-    return (*_by_kind(rules), *_by_words(rules), *_by_amount(rules))
+    if _is_among(kind, rules.exclude_types):
+        yield f"type {kind}"
+    if any(_is_among(name, rules.exclude_record_types) for name in (record_type, record_type_ref)):
+        yield f"record type {record_type_ref if record_type is None else record_type}"
+    if _is_among(stage, rules.exclude_stages):
+        yield f"stage {stage}"
+    if said is not None:
+        yield f"name says {said}"
+    if amount is not None:
+        if amount == 0 and not rules.include_zero_amount:
+            yield "zero amount"
+        if rules.minimum_amount is not None and abs(amount) < rules.minimum_amount:
+            yield "amount below the minimum"
 
 
-def _by_kind(rules: DealRules) -> Iterator[pl.Expr]:
-    def among(column: str, names: Collection[str]) -> pl.Expr:
-        return pl.col(column).str.to_lowercase().is_in([name.lower() for name in names])
-
-    if rules.exclude_types:
-        yield pl.when(among("type", rules.exclude_types)).then(pl.lit("type ") + pl.col("type"))
-    if named := rules.exclude_record_types:
-        record_type = pl.lit("record type ") + pl.coalesce("record_type", "record_type_ref")
-        yield pl.when(among("record_type", named) | among("record_type_ref", named)).then(record_type)
-    if rules.exclude_stages:
-        yield pl.when(among("stage", rules.exclude_stages)).then(pl.lit("stage ") + pl.col("stage"))
+def _is_among(name: str | None, names: tuple[str, ...]) -> bool:
+    return name is not None and name.lower() in _in_small_letters(names)
 
 
-def _by_words(rules: DealRules) -> Iterator[pl.Expr]:
-    if rules.exclude_names:
-        words = "|".join(re.escape(words) for words in rules.exclude_names)
-        yield pl.lit("name says ") + pl.col("name").str.extract(rf"(?i)\b({words})\b", 1).str.to_lowercase()
-
-
-def _by_amount(rules: DealRules) -> Iterator[pl.Expr]:
-    amount = pl.col("amount")
-    if not rules.include_zero_amount:
-        yield pl.when(amount == 0).then(pl.lit("zero amount"))
-    if rules.minimum_amount is not None:
-        yield pl.when(amount.abs() < rules.minimum_amount).then(pl.lit("amount below the minimum"))
+@lru_cache(maxsize=32)
+def _in_small_letters(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
 
 def created_in_crm(members: pl.DataFrame, lead_stream: str, contact_stream: str) -> pl.DataFrame:

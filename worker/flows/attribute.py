@@ -4,6 +4,7 @@ source, marketing's share and its sentence.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -11,11 +12,12 @@ from typing import Final
 import polars as pl
 from sqlalchemy import Connection
 
+from worker.core import chain
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.explain import sentences
 from worker.core.attribution.path import PathSet, build_paths
 from worker.core.attribution.sourcing import OVERRIDE, in_force, overridden, with_openings
-from worker.core.columns import constant, filled, known, mapped, one, places, rows_where, sorted_by, spread
+from worker.core.columns import constant, filled, known, mapped, one, places, rows_where, sorted_by
 from worker.core.deals import as_deals, why_not_credited
 from worker.core.rules import Rules
 from worker.flows.computed import computed
@@ -53,10 +55,7 @@ ATTRIBUTION_COLUMNS: Final = (
     "overridden",
 )
 
-# Expressions and frames that hang on no data are put together once: for a single deal that takes longer than their use.
 _NO_OVERRIDES: Final = pl.DataFrame(schema=OVERRIDE)
-_QUOTIENT: Final = pl.col("share").list.get(0).cast(pl.Float64) / pl.col("share").list.get(1).cast(pl.Float64)
-_IN_PERCENT: Final = (_QUOTIENT.sum() * 100).round(4)
 
 
 def attribute(run: Run) -> None:
@@ -92,17 +91,26 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
     earning, out = facts[rows_where(~has_reason)], facts.hstack([reasons.alias("reason")])[rows_where(has_reason)]
     before = adjustments.settled_as(connection, facts["opportunity_id"].to_list())
     now = max([run.now, *_learnt_at(rules)])
-    deals, touches, paths = paths_of(connection, earning, rules, now)
-    rates = rates_for(connection, deals, rules)
-    credited, rate_refs, differing = computed(lambda: _credited(deals, paths, rules, rates, before))
+    told = _told(connection, earning, rules)
+    rates = rates_for(connection, told.deals, rules)
+    stated = before["has_statement"].any()
+    set_by_hand = overrides_of(connection, told.deals, told.touches, rules, now) if stated else _NO_OVERRIDES
+
+    def decide() -> tuple[pl.DataFrame, pl.DataFrame, dict[int, str | None], pl.DataFrame]:
+        paths = told.paths(rules, now)
+        credited, rate_refs, differing = _credited(told.deals, paths, rules, rates, before)
+        decided = attributions(told.deals, paths, credited, told.touches, rules, set_by_hand)
+        return credited, rate_refs, differing, decided
+
+    credited, rate_refs, differing, decided = computed(decide)
     credits, locked = settled(run, connection, differing, credited, facts, before)
+    if credits is not credited:
+        share = _marketing_share(decided["opportunity_id"], credits, rules.write_model)
+        decided = decided.with_columns(share.alias("marketing_share"))
     if differing:
         all_differ = len(differing) == before.height
         changed = credits if all_differ else credits.filter(pl.col("opportunity_id").is_in(list(differing)))
         decisions.save_credits(connection, differing, changed)
-    stated = before["has_statement"].any()
-    set_by_hand = overrides_of(connection, deals, touches, rules, now) if stated else _NO_OVERRIDES
-    decided = computed(lambda: attributions(deals, paths, credits, touches, rules, set_by_hand))
     rated = places(decided["opportunity_id"], rate_refs["opportunity_id"])
     decided = decided.hstack([rate_refs[name][rated] for name in ("pipeline_rate_ref", "revenue_rate_ref")])
     if locked:
@@ -134,6 +142,32 @@ def _credited(
 TouchesOf = Callable[[Connection, Sequence[int]], pl.DataFrame]
 
 
+@dataclass(frozen=True)
+class _Told:
+    """
+    What the paths of some deals are made of: DEAL, DEAL_PERSON, TOUCH, and the deals' stages where positions need them.
+    """
+
+    deals: pl.DataFrame
+    people: pl.DataFrame
+    touches: pl.DataFrame
+    stages: pl.DataFrame | None
+
+    def paths(self, rules: Rules, as_of: datetime) -> PathSet:
+        return build_paths(self.deals, self.people, self.touches, rules.attribution, as_of=as_of, stages=self.stages)
+
+
+def _told(
+    connection: Connection, earning: pl.DataFrame, rules: Rules, touches_of: TouchesOf = decisions.touches_of
+) -> _Told:
+    deals = as_deals(earning, rules.currency)
+    ids = deals["opportunity_id"].to_list()
+    people = decisions.deal_people(connection, ids, always_account=rules.attribution.path == "account")
+    touches = touches_of(connection, sorted(set(people["person_id"].to_list())))
+    stages = decisions.stage_entries(connection, ids) if rules.attribution.positions else None
+    return _Told(deals, people, touches, stages)
+
+
 def paths_of(
     connection: Connection,
     earning: pl.DataFrame,
@@ -145,13 +179,8 @@ def paths_of(
     DEAL and TOUCH of these deals (DEAL_FACTS), and their paths as of an instant. ``touches_of`` gives the TOUCH of
     persons: the stored ones, or what other rules would make of their acts.
     """
-    deals = as_deals(earning, rules.currency)
-    ids = deals["opportunity_id"].to_list()
-    people = decisions.deal_people(connection, ids, always_account=rules.attribution.path == "account")
-    touches = touches_of(connection, sorted(set(people["person_id"].to_list())))
-    stages = decisions.stage_entries(connection, ids) if rules.attribution.positions else None
-    paths = computed(lambda: build_paths(deals, people, touches, rules.attribution, as_of=as_of, stages=stages))
-    return deals, touches, paths
+    told = _told(connection, earning, rules, touches_of)
+    return told.deals, told.touches, computed(lambda: told.paths(rules, as_of))
 
 
 def overrides_of(
@@ -211,27 +240,29 @@ def attributions(
     decided = pl.DataFrame([found["opportunity_id"], *(column.alias(name) for name, column in columns.items())])
     if not set_by_hand.is_empty():
         set_by_hand = set_by_hand.with_columns(mapped(set_by_hand["team"], TEAM, None).alias("team"))
-    return overridden(decided, set_by_hand)[list(ATTRIBUTION_COLUMNS)]
+    return overridden(decided, set_by_hand)
 
 
 def _marketing_share(deals: pl.Series, credits: pl.DataFrame, model: str) -> pl.Series:
     """
-    What marketing's touches get of these deals' revenue under a model, in percent; ``deals`` are sorted.
+    What marketing's touches get of these deals' revenue under a model, in percent.
     """
-    touches = rows_where((credits["clock"] == "revenue") & (credits["item"] == "touch"))
-    shares = credits["models"][touches].to_frame().select(_share(model)).to_series()
-    sums = pl.DataFrame([credits["opportunity_id"][touches], shares]).group_by("opportunity_id").agg(_IN_PERCENT)
-    place = places(sums["opportunity_id"], deals)
-    share = spread(sums["share"].filter(known(place)), place.filter(known(place)), deals.len())
-    return filled(share, 0.0)
+    is_earned = (credits["clock"] == one("revenue", pl.String)) & (credits["item"] == one("touch", pl.String))
+    shares = chain.run(credits["models"].filter(is_earned).to_frame().lazy().select(_share(model))).to_series()
+    sums = dict.fromkeys(deals.to_list(), 0.0)
+    for deal, share in zip(credits["opportunity_id"].filter(is_earned).to_list(), shares.to_list(), strict=True):
+        if share is not None and deal in sums:
+            numerator, denominator = share.split("/")
+            sums[deal] += float(numerator) / float(denominator)
+    return pl.Series([round(share * 100 * 10_000) / 10_000 for share in sums.values()], dtype=pl.Float64)
 
 
 @lru_cache(maxsize=8)
 def _share(model: str) -> pl.Expr:
     """
-    A model's share as it is stored, "3/10", in its two parts.
+    A model's share as it is stored: "3/10".
     """
-    return pl.col("models").str.json_path_match(f"$.{model}.share").str.split("/").alias("share")
+    return pl.col("models").str.json_path_match(f"$.{model}.share")
 
 
 def _left_out(out: pl.DataFrame, rules: Rules) -> pl.DataFrame:

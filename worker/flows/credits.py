@@ -14,16 +14,19 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlalchemy import Connection
 
+from worker.core import chain
 from worker.core.attribution.adjust import SETTLING, STANDING, may_be_late, settle
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.path import CLOCKS, PathSet
-from worker.core.columns import constant, filled, known, one, places, rows_where, sorted_by
+from worker.core.columns import constant, filled, joined, one, places
 from worker.core.rules import Rules
 from worker.flows.run import Run
 from worker.store import adjustments
 
 CLOSED = ("Final", "Lost")  # the states of ``attribution`` in which a deal's revenue shares are settled
+
+_FINALITY: Final = {name: kind for name, kind in SETTLING.items() if name != "period_on"}
 
 _NO_REFS: Final = pl.DataFrame(
     schema={"opportunity_id": pl.Int64, "pipeline_rate_ref": pl.String, "revenue_rate_ref": pl.String}
@@ -100,9 +103,9 @@ def settled(
     if len(ids) < before.height:
         before = before.filter(pl.col("opportunity_id").is_in(ids))
     finality = _finality_of(before, facts, run.rules)
-    held = finality if locked.height else may_be_late(finality)
+    held = constant(True, finality.height, pl.Boolean) if locked.height else may_be_late(finality)
     key = ["opportunity_id", "clock"]
-    groups = set(held[key].iter_rows())
+    groups = set(zip(*(finality[name].filter(held).to_list() for name in key), strict=True))
     was, now = (_standing(each, groups) for each in (stored, computed))
     if locked.is_empty() and set(was) == set(now):
         return computed, []
@@ -145,31 +148,16 @@ def _days(zone: str) -> tuple[pl.Expr, ...]:
 
 def _finality_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """
-    SETTLING without its days, which are needed only where something moved.
+    SETTLING without its days, which are needed only where something moved: all of pipeline, then all of revenue.
     """
-    facts = sorted_by(facts[["opportunity_id", "outcome"]], "opportunity_id")
-    place = places(as_stored["opportunity_id"], facts["opportunity_id"])
-    both = rows_where(known(place))
-    told, outcome = as_stored[both], facts["outcome"][place[both]]
-    state = told["state"]
-    final, lost = (state == one(closed, pl.String) for closed in CLOSED)
-    always = constant(value=True, times=told.height, dtype=pl.Boolean)
-    return pl.concat(
-        pl.DataFrame(
-            [
-                told["opportunity_id"],
-                constant(clock, told.height, pl.String).alias("clock"),
-                filled(was, value=False).alias("was_settled"),
-                now.alias("is_settled"),
-                told["rule_version"].alias("was_version"),
-                constant(rules.version, told.height, pl.Int64).alias("is_version"),
-            ]
-        )
-        for clock, was, now in (
-            ("pipeline", known(state), always),
-            ("revenue", final | lost, outcome != one("open", pl.String)),
-        )
-    )
+    outcomes = dict(zip(facts["opportunity_id"].to_list(), facts["outcome"].to_list(), strict=True))
+    known_of = zip(*(as_stored[name].to_list() for name in ("opportunity_id", "state", "rule_version")), strict=True)
+    told = [each for each in known_of if each[0] in outcomes]
+    pipeline = [(deal, "pipeline", state is not None, True, was, rules.version) for deal, state, was in told]
+    revenue = [
+        (deal, "revenue", state in CLOSED, outcomes[deal] != "open", was, rules.version) for deal, state, was in told
+    ]
+    return pl.DataFrame(pipeline + revenue, schema=_FINALITY, orient="row")
 
 
 def _standing(stored: pl.DataFrame, groups: Collection[tuple[int, str]]) -> list[tuple[Any, ...]]:
@@ -197,7 +185,7 @@ def stored_credits(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     learning that decided, where the model's weights are learnt.
     """
     names = [model.name for model in rules.attribution.models]
-    written = pl.DataFrame(_written(wide, names)).select(_together(tuple(names))).to_series()
+    written = chain.run(pl.DataFrame(_written(wide, names)).lazy().select(_together(tuple(names)))).to_series()
     described = ("opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions")
     return pl.DataFrame([*(wide[name] for name in described), written])
 
@@ -210,7 +198,7 @@ def _written(wide: pl.DataFrame, models: Sequence[str]) -> list[pl.Series]:
 
     def stacked(column: str) -> pl.Series:
         columns = (f"{column}:{model}" for model in models)
-        return pl.concat(wide[name] if name in wide.columns else nothing for name in columns).cast(pl.String)
+        return joined(wide[name] if name in given else nothing for name in columns).cast(pl.String)
 
     def number(column: str) -> pl.Series:
         """
@@ -218,12 +206,12 @@ def _written(wide: pl.DataFrame, models: Sequence[str]) -> list[pl.Series]:
         """
         return filled(one(f',"{column}":', pl.String) + stacked(column), "")
 
-    nothing = constant(None, wide.height, pl.Int64)
-    text = pl.concat(constant(f'"{model}":{{"share":"', wide.height, pl.String) for model in models)
+    given, nothing = set(wide.columns), constant(None, wide.height, pl.Int64)
+    text = joined(constant(f'"{model}":{{"share":"', wide.height, pl.String) for model in models)
     text = text + stacked("share_num") + one("/", pl.String) + stacked("share_den")
     text = text + one('","units":', pl.String) + filled(stacked("amount_units"), "null")
     for column in ("corporate_units", "learnt"):
-        if any(f"{column}:{model}" in wide.columns for model in models):
+        if any(f"{column}:{model}" in given for model in models):
             text = text + number(column)
     text = text + one("}", pl.String)
     return [text.slice(place * wide.height, wide.height).alias(model) for place, model in enumerate(models)]

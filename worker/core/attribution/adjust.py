@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.columns import filled, rows_where
+from worker.core.columns import filled
 from worker.core.errors import Fatal
 from worker.core.frames import Schema
 
@@ -109,9 +109,8 @@ def settle(
         ]
     )
     changed = _changes(seen, computed).join(settling, on=_GROUP)
-    late = may_be_late(changed.join(shut, on=_GROUP, how="anti")).filter(
-        pl.col("same_learning") & _shares_of_touches_moved()
-    )
+    free = changed.join(shut, on=_GROUP, how="anti")
+    late = free.filter(may_be_late(free)).filter(pl.col("same_learning") & _shares_of_touches_moved())
     shown = pl.concat(
         [
             late.filter(pl.col("share_before") != pl.col("share_after")).with_columns(kind=pl.lit("restated")),
@@ -129,13 +128,13 @@ def settle(
     return Settlement(keep=shut, adjustments=adjustments.sort(_ITEM, nulls_last=True))
 
 
-def may_be_late(settling: pl.DataFrame) -> pl.DataFrame:
+def may_be_late(settling: pl.DataFrame) -> pl.Series:
     """
-    What of SETTLING late data may have changed where nothing is locked: shares that were final and are, by one version
-    of the rules.
+    Which rows of SETTLING late data may have changed where nothing is locked: shares that were final and are, by one
+    version of the rules.
     """
     same_rules = filled(settling["was_version"] == settling["is_version"], value=True)
-    return settling[rows_where(settling["was_settled"] & settling["is_settled"] & same_rules)]
+    return settling["was_settled"] & settling["is_settled"] & same_rules
 
 
 def in_locked_periods(settling: pl.DataFrame, locked: pl.DataFrame) -> pl.DataFrame:

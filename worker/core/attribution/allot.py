@@ -9,22 +9,25 @@ Both answers hold the same; the wide one has one row an item and three columns a
 fifth of the rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
 
+from worker.core import chain
 from worker.core.attribution.channels import decided_by, weigh_channels
 from worker.core.attribution.decay import decayed
 from worker.core.attribution.money import FINEST, integer_for, largest_remainders
 from worker.core.attribution.path import PathSet, position_bits
-from worker.core.attribution.rules import MIDDLE, AttributionRules, Model, NoTouchRule
-from worker.core.attribution.shares import Held, divide_weights
+from worker.core.attribution.rules import AttributionRules, Model, NoTouchRule
+from worker.core.attribution.shares import divide_weights, situations, weighed_positions
 from worker.core.columns import (
     constant,
     filled,
     group_sums,
+    joined,
     known,
     numbers,
     one,
@@ -106,7 +109,7 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
     ``positions`` names all that the touch holds. Items that get nothing under any model are left out.
     """
     items = _lay_out(deals, paths)
-    held = paths.paths.select(_POSITIONS_TEXT).to_series()[items.touch_row]
+    held = chain.run(paths.paths.lazy().select(_POSITIONS_TEXT)).to_series()[items.touch_row]
     columns = [filled(held, "").alias("positions")]
     gets = constant(value=False, times=items.group.len(), dtype=pl.Boolean)
     for model, division in _divisions(items, rules.models, rules.no_touch):
@@ -133,12 +136,15 @@ class _Items:
     """
     Everything that may get a share, group by group: the touches in path order, then pending, then unassigned.
 
-    ``groups``: ``PathSet.clocks`` with the amount and ``start``, the group's first item. ``group`` and ``index``: each
-    item's group row and place within. ``touch_row``: its row in ``paths.paths``, null for pending and unassigned.
+    ``groups``: ``PathSet.clocks``, with their ``amounts`` and ``starts``, the first item of each. ``group`` and
+    ``index``: each item's group row and place within. ``touch_row``: its row in ``paths.paths``, null for pending and
+    unassigned.
     """
 
     groups: pl.DataFrame
     paths: PathSet
+    amounts: pl.Series
+    starts: pl.Series
     group: pl.Series
     index: pl.Series
     touch_row: pl.Series
@@ -165,7 +171,7 @@ class _Items:
         """
         Which of these positions each item holds, the first name as bit 0.
         """
-        return position_bits(self.groups, self.groups["start"], names, self.group.len())
+        return position_bits(self.groups, self.starts, names, self.group.len())
 
     def ages_us(self) -> pl.Series:
         """
@@ -200,38 +206,45 @@ class _Division:
 
 
 def _lay_out(deals: pl.DataFrame, paths: PathSet) -> _Items:
-    amounts = sorted_by(deals[["opportunity_id", "amount_units"]], "opportunity_id")
-    of_deal = places(paths.clocks["opportunity_id"], amounts["opportunity_id"])
-    if of_deal.null_count():
-        strangers = paths.clocks["opportunity_id"].filter(~filled(known(of_deal), value=False)).n_unique()
+    amounts = sorted_by(deals, "opportunity_id")
+    of_deal = places(paths.deals["opportunity_id"], amounts["opportunity_id"])
+    if strangers := of_deal.null_count():
         raise Fatal("HW-903", f"the paths of {strangers} deals came without the deals")
     # The paths' rows stand in the same order, so a touch's place is its row and two more for each group before.
     every, two = numbers(paths.clocks.height), one(2, pl.UInt32)
-    group, starts = pl.concat([paths.group, every, every]).sort(), paths.starts + every * two
+    group, starts = joined([paths.group, every, every]).sort(), paths.starts + every * two
     place = numbers(group.len())
     index = place - starts[group]
     is_touch = index < paths.clocks["touch_count"].cast(pl.UInt32)[group]
     touch_row = (place - group * two).zip_with(is_touch, one(None, pl.UInt32))
-    groups = paths.clocks.hstack([amounts["amount_units"][of_deal], starts.alias("start")])
-    return _Items(groups, paths, group, index, touch_row)
+    return _Items(
+        paths.clocks, paths, amounts["amount_units"][of_deal][paths.deal_rows], starts, group, index, touch_row
+    )
 
 
 def _divisions(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> Iterator[tuple[Model, _Division]]:
+    positions = weighed_positions(models)
+    different, situation = situations(items.groups, positions)
     together = max(1, STACKED_ITEMS // max(1, items.group.len()))
     for start in range(0, len(models), together):
         some = models[start : start + together]
-        yield from zip(some, _divided(items, some, no_touch), strict=True)
+        parts = divide_weights(some, positions, different, no_touch)
+        row = _stacked(situation, len(some), len(different))
+        yield from zip(some, _divided(items, some, parts[row], positions), strict=True)
 
 
-def _divided(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> Iterator[_Division]:
+def _divided(
+    items: _Items, models: Sequence[Model], parts: pl.DataFrame, positions: Sequence[str]
+) -> Iterator[_Division]:
     """
     The divisions of some models, their items stacked: a step costs the same for one model as for eight of few items.
+    ``parts`` are those of each model and group.
     """
-    numerators, denominators = _shares(items, models, no_touch)
-    gets, group = numerators > 0, _stacked(items.group, len(models), items.groups.height)
+    group = _stacked(items.group, len(models), items.groups.height)
+    numerators, denominators = _shares(items, models, parts, positions, group)
+    gets = numerators > one(0, numerators.dtype)
     some = numerators.filter(gets)
-    amounts = pl.concat([items.groups["amount_units"]] * len(models))
-    units = largest_remainders(amounts, some, denominators, group.filter(gets))
+    units = largest_remainders(joined([items.amounts] * len(models)), some, denominators, group.filter(gets))
     numerators, shared = numerators.cast(pl.Int128), denominators.cast(pl.Int128)[group]
     numerators, shared = (each.zip_with(gets, one(None, pl.Int128)) for each in (numerators, shared))
     units = spread(units, rows_where(gets), gets.len())
@@ -240,49 +253,69 @@ def _divided(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> I
         yield _Division(*(each.slice(number * size, size) for each in (gets, numerators, shared, units)))
 
 
-def _shares(items: _Items, models: Sequence[Model], no_touch: NoTouchRule) -> tuple[pl.Series, pl.Series]:
+def _shares(
+    items: _Items, models: Sequence[Model], parts: pl.DataFrame, positions: Sequence[str], group: pl.Series
+) -> tuple[pl.Series, pl.Series]:
     """
     Numerators an item and denominators a group, model after model; the numerators of a group add up to its denominator.
+    ``group`` is each item's.
     """
-    parts, positions = divide_weights(items.groups, models, no_touch, apart=items.paths.apart)
-    height, size = items.groups.height, items.group.len()
-    firsts = [number * height for number in range(len(models))]
+    height, size, times = items.groups.height, items.group.len(), len(models)
+    middle = parts["middle"]
+    counts = joined([items.groups["touch_count"].cast(pl.Int64)] * times) - parts["holder_count"]
+    firsts = [number * height for number in range(times)]
     middles = [
-        _middle(items, model, parts["middle_count"].slice(first, height), positions, first)
+        _middle(items, model, counts.slice(first, height), parts.slice(first, height), positions)
         for model, first in zip(models, firsts, strict=True)
     ]
-    together = pl.concat(together.cast(pl.Int128) for _, together in middles)
+    together = joined([sums for _, sums in middles])
     # Where the middle gets nothing, nothing is multiplied in vain.
-    together = together.zip_with(parts["middle"] > 0, one(1, pl.Int128))
-    bounds = (
-        _bound(items, model, parts["whole"].slice(first, height), together.slice(first, height))
-        for model, first in zip(models, firsts, strict=True)
+    together = together.zip_with(middle > one(0, middle.dtype), one(1, pl.Int128))
+    width = integer_for(
+        max(
+            _bound(items, model, parts["whole"].slice(first, height), together.slice(first, height))
+            for model, first in zip(models, firsts, strict=True)
+        )
     )
-    width = integer_for(max(bounds))
     together = together.cast(width)
-    numerator = parts["middle"].cast(width)[_stacked(items.group, len(models), height)]
+    numerator = middle.cast(width)[group]
     if any(each is not None for each, _ in middles):
         alike = constant(1, size, width)
-        numerator = numerator * pl.concat(alike if each is None else each.cast(width) for each, _ in middles)
-    starts = _stacked(items.groups["start"], len(models), size)
-    holding = [((starts + held.place).filter(held.stands), held) for held in positions.values()]
-    for rows, _ in holding:
-        numerator = numerator.scatter(rows, one(0, width))
-    for rows, held in holding:
-        part = (held.part.cast(width) * together).filter(held.stands)
-        numerator = numerator.scatter(rows, numerator[rows] + part)
-    ends = starts + pl.concat([items.groups["touch_count"].cast(pl.UInt32)] * len(models))
-    numerator = numerator.scatter(ends, parts["pending"].cast(width) * together)
-    numerator = numerator.scatter(ends + one(1, pl.UInt32), parts["unassigned"].cast(width) * together)
+        numerator = numerator * joined(alike if each is None else each.cast(width) for each, _ in middles)
+    rows, told = _outside_the_middle(items, parts, positions, times)
+    gets = told.cast(width) * joined([together] * (len(positions) + 2))
+    is_told = known(gets)
+    numerator = numerator.scatter(rows.filter(is_told), gets.filter(is_told))
     return numerator, parts["whole"].cast(width) * together
+
+
+def _outside_the_middle(
+    items: _Items, parts: pl.DataFrame, positions: Sequence[str], times: int
+) -> tuple[pl.Series, pl.Series]:
+    """
+    The rows of stacked items that are not shared out with the middle, and the part of each, null where it has none: of
+    all models and groups the holders of each position, then what is pending, then what is unassigned.
+    """
+    pending = items.groups["touch_count"].cast(pl.UInt32)
+    places = [items.groups[f"holder:{name}"].cast(pl.UInt32) for name in positions]
+    places += [pending, pending + one(1, pl.UInt32)]
+    starts = _stacked(items.starts, times, items.group.len())
+    rows = joined(place for place in places for _ in range(times)) + joined([starts] * len(places))
+    told = [parts[name] for name in (*(f"held:{name}" for name in positions), "pending", "unassigned")]
+    return rows, joined(told)
 
 
 def _stacked(rows: pl.Series, times: int, apart: int) -> pl.Series:
     """
     Row numbers as often as there are models, each model's ``apart`` rows behind the one's before.
     """
-    behind = pl.Series([number * apart for number in range(times)], dtype=pl.UInt32)
-    return pl.concat([rows] * times) + pl.concat(behind.new_from_index(number, rows.len()) for number in range(times))
+    return rows if times == 1 else joined([rows] * times) + _behind(times, apart, rows.len())
+
+
+# Small deals are mostly of the same sizes, and no more items are stacked than STACKED_ITEMS.
+@lru_cache(maxsize=32)
+def _behind(times: int, apart: int, count: int) -> pl.Series:
+    return joined(pl.Series([number * apart], dtype=pl.UInt32).new_from_index(0, count) for number in range(times))
 
 
 def _bound(items: _Items, model: Model, whole: pl.Series, together: pl.Series) -> int:
@@ -301,29 +334,31 @@ def _bound(items: _Items, model: Model, whole: pl.Series, together: pl.Series) -
 
 
 def _middle(
-    items: _Items, model: Model, counts: pl.Series, positions: Mapping[str, Held], first: int
+    items: _Items, model: Model, counts: pl.Series, parts: pl.DataFrame, positions: Sequence[str]
 ) -> tuple[pl.Series | None, pl.Series]:
     """
     How the groups' middles are divided under a model: what each item counts (None if all count one), and what a group's
-    middle touches count together. ``counts`` is how many they are, ``first`` the model's first row of ``positions``.
+    middle touches count together (Int128). ``counts`` is how many they are, ``parts`` what the groups' items get.
     """
+    counts = counts.cast(pl.Int128)
     if model.half_life_us is None and model.channel_weights is None and model.learn is None:
         return None, counts
-    starts, height = items.groups["start"], items.groups.height
-    weighed = [positions[name] for name in model.parts() if name != MIDDLE]
     held_rows = [
-        (starts + held.place.slice(first, height)).filter(held.stands.slice(first, height)) for held in weighed
+        (items.starts + items.groups[f"holder:{name}"].cast(pl.UInt32)).filter(known(parts[f"held:{name}"]))
+        for name in positions
+        if parts[f"held:{name}"].null_count() < parts.height
     ]
     if model.half_life_us is not None:
         each, sums = _decayed(items, held_rows, model.half_life_us)
     else:
         each = weigh_channels(items.middle_channels(held_rows), items.group, items.groups["at"], model)
-        sums = group_sums(each, starts)
+        sums = group_sums(each, items.starts)
+    sums = sums.cast(pl.Int128)
     # Where no channel is known, the touches count the same.
-    unknown = sums == 0
+    unknown = sums == one(0, sums.dtype)
     if unknown.any():
         each = one(1, each.dtype).zip_with(unknown[items.group], each)
-        sums = counts.cast(sums.dtype).zip_with(unknown, sums)
+        sums = counts.zip_with(unknown, sums)
     return each, sums
 
 
@@ -335,7 +370,7 @@ def _decayed(items: _Items, held_rows: Sequence[pl.Series], half_life_us: int) -
     Ages count from the clock's instant. Where every one of a group has faded to zero, what is left is their proportion,
     which is the same from wherever one counts: there ages count from the group's youngest touch in the middle.
     """
-    ages, starts = items.ages_us(), items.groups["start"]
+    ages, starts = items.ages_us(), items.starts
     for rows in held_rows:
         ages = ages.scatter(rows, one(None, ages.dtype))
     each = filled(decayed(ages, half_life_us), 0)

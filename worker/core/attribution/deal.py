@@ -214,7 +214,7 @@ def _placed(
         *(pl.lit(index, pl.Int32).alias(f"holder:{name}") for name, index in holder.items()),
     )
     exact = {name: Decimal(weight) for name, weight in weights.items()}
-    return replace(paths, clocks=clocks, apart=True), [replace(model, weights=exact)]
+    return replace(paths, clocks=clocks), [replace(model, weights=exact)]
 
 
 def _by_model(

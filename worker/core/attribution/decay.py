@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core import chain
 from worker.core.columns import rows_where
 
 UNIT: Final = 10**12
@@ -18,7 +19,12 @@ UNIT: Final = 10**12
 # each unit of exponent; the power and the product add at most three. Twice that is held to be doubtful.
 LAST_PLACE: Final = 2.0**-52
 
-_WEIGHT: Final = 2.0 ** -pl.col("half_lives") * UNIT
+_WEIGHT: Final = (2.0 ** -pl.col("half_lives") * UNIT).alias("weight")
+_WHOLE: Final = pl.col("weight").cast(pl.Int64).alias("whole")
+_FRACTION: Final = (pl.col("weight") - pl.col("whole").cast(pl.Float64)).alias("fraction")
+_ROUNDED: Final = pl.col("whole") + (pl.col("fraction") > 0.5).cast(pl.Int64)
+_IN_DOUBT: Final = pl.col("weight") * (pl.col("half_lives") + 6) * LAST_PLACE
+_IS_DOUBTFUL: Final = ((pl.col("fraction") - 0.5).abs() <= _IN_DOUBT).alias("is_doubtful")
 
 
 def decayed(ages_us: pl.Series, half_life_us: int) -> pl.Series:
@@ -26,14 +32,10 @@ def decayed(ages_us: pl.Series, half_life_us: int) -> pl.Series:
     For each age in microseconds (zero or more, null stays null) its weight in units of 10^-12, as Int64; the half-life
     is in microseconds too.
     """
-    half_lives = ages_us / half_life_us
-    weights = half_lives.to_frame("half_lives").select(_WEIGHT).to_series()
-    whole = weights.cast(pl.Int64)
-    fraction = weights - whole.cast(pl.Float64)
-    rounded = whole + (fraction > 0.5).cast(pl.Int64)
-    from_half = fraction - 0.5
-    from_half = from_half.zip_with(from_half >= 0, 0 - from_half)
-    doubtful = rows_where(from_half <= weights * (half_lives + 6) * LAST_PLACE)
+    half_lives = (ages_us / half_life_us).alias("half_lives").to_frame().lazy()
+    weights = half_lives.with_columns(_WEIGHT).with_columns(_WHOLE).with_columns(_FRACTION)
+    rounded, is_doubtful = chain.run(weights.select(_ROUNDED, _IS_DOUBTFUL))
+    doubtful = rows_where(is_doubtful)
     if doubtful.is_empty():
         return rounded
     exact = [_exactly(age, half_life_us) for age in ages_us[doubtful]]

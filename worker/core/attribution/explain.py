@@ -12,13 +12,15 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import polars as pl
 
+from worker.core import chain
 from worker.core.attribution.path import PathSet
 from worker.core.attribution.rules import AttributionRules, Model
-from worker.core.columns import known, rows_where
+from worker.core.columns import one, rows_where
 
 # Salesforce's Text(255); characters beyond the basic plane count twice there, as in UTF-16.
 LONGEST_SENTENCE: Final = 255
@@ -143,35 +145,34 @@ def sentences(
     weighed = [name for name in rules.position_names if name in chosen.parts()]
     if paths.deals.is_empty():
         return pl.DataFrame(schema={"opportunity_id": pl.Int64, "why": pl.String})
-    clock = paths.clocks["clock"].max()
-    latest = rows_where(paths.clocks["clock"] == clock)
-    held = _holders(paths, latest, weighed)
-    openings = paths.opening_rows.to_list()
-    told = _told({row for rows in (openings, *held.values()) for row in rows if row is not None}, touches, zone)
+    clock = paths.clocks["clock"]
+    latest = rows_where(clock == one(str(clock.max()), pl.String))
+    holders, openings = _holders(paths, latest, weighed), paths.opening_rows.to_list()
+    told = _told({row for rows in (openings, *holders) for row in rows if row is not None}, touches, zone)
     set_by_hand = _set_by_hand(overrides, zone)
-    deals, on_clock = paths.deals.iter_rows(named=True), paths.clocks[latest].iter_rows(named=True)
-    why = []
-    for deal, group, opening in zip(deals, on_clock, openings, strict=True):
-        number = deal["opportunity_id"]
-        holders = [told[touch] for touch in held.get(number, []) if touch != opening]
-        facts = _facts({**deal, **group}, told.get(opening), holders, weighed, set_by_hand.get(number))
-        why.append(sentence(facts, _model_label(chosen), rules.version))
+    seen = ("outcome", "touch_count", "holder:OC", *(f"state:{name}" for name in weighed))
+    columns = {name: paths.deals[name] for name in ("opportunity_id", "people_count", "basis")}
+    columns |= {name: paths.clocks[name][latest] for name in seen}
+    rows = zip(*(column.to_list() for column in columns.values()), strict=True)
+    label, why = _model_label(chosen), []
+    for row, opening, holding in zip(rows, openings, holders, strict=True):
+        deal = dict(zip(columns, row, strict=True))
+        held = [told[touch] for touch in holding if touch != opening]
+        facts = _facts(deal, told.get(opening), held, weighed, set_by_hand.get(deal["opportunity_id"]))
+        why.append(sentence(facts, label, rules.version))
     return pl.DataFrame([paths.deals["opportunity_id"], pl.Series("why", why, dtype=pl.String)])
 
 
-def _holders(paths: PathSet, groups: pl.Series, names: Sequence[str]) -> dict[int, list[int]]:
+def _holders(paths: PathSet, groups: pl.Series, names: Sequence[str]) -> list[list[int]]:
     """
-    By deal the touches (rows as handed in), in path order, that hold one of these positions; of these rows of clocks.
+    Of each of these rows of clocks the touches (rows as handed in), in path order, that hold one of these positions.
     """
-    starts = paths.starts[groups]
-    holders = [paths.clocks[f"holder:{name}"][groups].cast(pl.UInt32) for name in names]
-    rows = {row for holder in holders for row in (starts + holder).filter(known(holder)).to_list()}
-    places = pl.Series(sorted(rows), dtype=pl.UInt32)
-    by_deal: dict[int, list[int]] = {}
-    deals, touches = paths.paths["opportunity_id"][places], paths.touch_rows[places]
-    for deal, touch in zip(deals.to_list(), touches.to_list(), strict=True):
-        by_deal.setdefault(deal, []).append(touch)
-    return by_deal
+    starts = paths.starts[groups].to_list()
+    held = zip(starts, *(paths.clocks[f"holder:{name}"][groups].to_list() for name in names), strict=True)
+    places = [sorted({start + place for place in holders if place is not None}) for start, *holders in held]
+    rows = pl.Series([place for each in places for place in each], dtype=pl.UInt32)
+    touches = iter(paths.touch_rows[rows].to_list())
+    return [list(islice(touches, len(each))) for each in places]
 
 
 def _set_by_hand(overrides: pl.DataFrame | None, zone: str) -> dict[int, tuple[str, date]]:
@@ -187,9 +188,10 @@ def _told(needed: set[int], touches: pl.DataFrame, zone: str) -> dict[int | None
     These touches as a sentence tells them, by row.
     """
     rows = sorted(needed)
-    chosen = touches[pl.Series(rows, dtype=pl.UInt32)]
-    local_days = chosen.select(_local_day(zone)).to_series().to_list()
-    columns = (chosen[name].to_list() for name in ("type", "offer", "campaign", "team"))
+    chosen = pl.Series(rows, dtype=pl.UInt32)
+    occurred = touches["occurred_at"][chosen].to_frame()
+    local_days = chain.run(occurred.lazy().select(_local_day(zone))).to_series().to_list()
+    columns = (touches[name][chosen].to_list() for name in ("type", "offer", "campaign", "team"))
     return {
         row: Told(TYPE_WORDS.get(kind, kind).replace("_", " "), _name(offer, campaign), team.replace("_", " "), day)
         for row, kind, offer, campaign, team, day in zip(rows, *columns, local_days, strict=True)

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core import chain
 from worker.core.attribution.rules import AttributionRules, Position
 from worker.core.columns import (
     constant,
@@ -21,6 +22,7 @@ from worker.core.columns import (
     numbers,
     one,
     places,
+    queried,
     rows_where,
     sorted_by,
     spread,
@@ -31,6 +33,8 @@ OUTCOMES: Final = ("open", "won", "lost")
 
 # One who comes in twice, say with two roles, counts once.
 _ONCE: Final = (pl.col("lead_created_at").min(), pl.col("by_account").first())
+
+_NUMBER: Final = pl.col("eligible").cum_sum().alias("number")
 
 
 def number_deals(deals: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
@@ -69,15 +73,25 @@ def find_candidates(numbered: pl.DataFrame, people: pl.DataFrame, rules: Attribu
         chosen = by_account
     else:
         # Where nobody has a role.
-        roleless = constant(True, numbered.height, pl.Boolean).scatter(row.filter(has_role & known(row)), False)
+        roleless = constant(True, numbered.height, pl.Boolean).scatter(
+            row.filter(has_role & known(row)), one(False, pl.Boolean)
+        )
         by_account = roleless[row]
         chosen = has_role | by_account
     columns = (row.alias("row"), people["person_id"], people["lead_created_at"], by_account.alias("by_account"))
     chosen = chosen & known(row)
-    candidates = pl.DataFrame([column.filter(chosen) for column in columns])
-    return (
-        candidates.group_by("row", "person_id").agg(_ONCE).sort("row", "lead_created_at", "person_id", nulls_last=True)
-    )
+    candidates = pl.DataFrame([column.filter(chosen) for column in columns]).lazy()
+    if _has_doubles(row.filter(chosen), people["person_id"].filter(chosen)):
+        candidates = candidates.group_by("row", "person_id").agg(_ONCE)
+    return chain.run(candidates.sort("row", "lead_created_at", "person_id", nulls_last=True))
+
+
+def _has_doubles(rows: pl.Series, persons: pl.Series) -> bool:
+    """
+    Whether a pair of row and person comes in twice.
+    """
+    pairs = rows.cast(pl.Int128) * one(2**64, pl.Int128) + persons.cast(pl.Int128)
+    return pairs.n_unique() < pairs.len()
 
 
 def follow(
@@ -90,10 +104,16 @@ def follow(
     ``occurred_at``, ``touch_id``, ``touch`` (its row in ``touches``), ``person_id``, ``eligible``, ``response``, and
     ``is:P`` for each position P whose milestone is the first touch of a type. Second frame: as ``candidates``.
     """
-    kinds = touches.select(_kinds(tuple(rules.eligible_types), tuple(rules.response_types), tuple(rules.positions)))
-    counting = rows_where(kinds["eligible"] | kinds["of_others"])
-    met = pl.DataFrame([counting.alias("touch"), touches["person_id"][counting]]).join(
-        pl.DataFrame([candidates["person_id"], numbers(candidates.height).alias("member")]), on="person_id"
+    number, asked = _kinds(tuple(rules.eligible_types), tuple(rules.response_types), tuple(rules.positions))
+    kind = queried(touches["type"].to_frame(), number)
+    is_marketing = touches["team"] == one("marketing", pl.String)
+    kinds = {name: asked[name][kind] for name in asked.columns}
+    kinds |= {name: is_marketing & kinds[name] for name in ("eligible", "response")}
+    counting = rows_where(kinds["eligible"] | ~is_marketing)
+    met = chain.run(
+        pl.LazyFrame([counting.alias("touch"), touches["person_id"][counting]]).join(
+            pl.LazyFrame([candidates["person_id"], numbers(candidates.height).alias("member")]), on="person_id"
+        )
     )
     touch, member = met["touch"], met["member"]
     row, at = candidates["row"][member], touches["occurred_at"][touch]
@@ -107,25 +127,23 @@ def follow(
         candidates, counts = candidates[rows_where(present)], counts & present[member]
     touch = touch.filter(counts)
     found = [row.filter(counts).alias("row"), at.filter(counts), touches["touch_id"][touch], touch]
-    own = [kinds[name][touch] for name in kinds.columns if name != "of_others"]
+    own = [column[touch].alias(name) for name, column in kinds.items()]
     return pl.DataFrame([*found, touches["person_id"][touch], *own]), candidates
 
 
 @lru_cache(maxsize=32)
 def _kinds(
     eligible_types: tuple[str, ...], response_types: tuple[str, ...], positions: tuple[Position, ...]
-) -> tuple[pl.Expr, ...]:
+) -> tuple[pl.Expr, pl.DataFrame]:
     """
-    What is asked of each touch. Put together once for the same rules: for a single deal that takes longer than what the
-    expressions compute.
+    The number of a touch's type, and what is asked of each: one row a type that the rules name, and a last one for
+    every other.
     """
-    marketing = pl.col("team") == "marketing"
-    return (
-        (marketing & pl.col("type").is_in(eligible_types)).alias("eligible"),
-        (marketing & pl.col("type").is_in(response_types)).alias("response"),
-        (pl.col("team") != "marketing").alias("of_others"),
-        *((pl.col("type") == p.value).alias(f"is:{p.name}") for p in positions if p.milestone == "first_touch_of_type"),
-    )
+    typed = [position for position in positions if position.milestone == "first_touch_of_type"]
+    types = list(dict.fromkeys((*eligible_types, *response_types, *(position.value for position in typed))))
+    asked = {"eligible": eligible_types, "response": response_types, **{f"is:{p.name}": (p.value,) for p in typed}}
+    number = pl.first().cast(pl.Enum(types), strict=False).to_physical().cast(pl.UInt32).fill_null(len(types))
+    return number, pl.DataFrame({name: [each in those for each in (*types, None)] for name, those in asked.items()})
 
 
 def earliest_leads(members: pl.DataFrame, height: int) -> list[pl.Series]:
@@ -141,13 +159,13 @@ def earliest_leads(members: pl.DataFrame, height: int) -> list[pl.Series]:
 
 def in_path_order(numbered: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """
-    The touches up to the later clock's instant, by deal, instant and touch id. Raises Fatal HW-902 for one that came in
-    twice, since it would earn twice.
+    The touches up to the later clock's instant, by deal, instant and touch id, with ``number``: how many eligible ones
+    there are from the first of all to each. Raises Fatal HW-902 for one that came in twice, since it would earn twice.
     """
     created, end = numbered["created_at"], numbered["end_at"]
     last = created.zip_with(created > end, end)
-    seen = rows_where(found["occurred_at"] <= last[found["row"]])
-    ordered = found[seen].sort("row", "occurred_at", "touch_id")
+    seen = found["occurred_at"] <= last[found["row"]]
+    ordered = chain.run(found.lazy().filter(seen).sort("row", "occurred_at", "touch_id").with_columns(_NUMBER))
     row, touch = ordered["row"], ordered["touch_id"]
     before = max(ordered.height - 1, 0)
     same = (row.slice(1) == row.slice(0, before)) & (touch.slice(1) == touch.slice(0, before))

@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.columns import constant, filled, group_starts, group_sums, numbers, one
+from worker.core.columns import constant, filled, group_starts, group_sums, numbers, one, queried
 
 FINEST: Final = 2**94
 DIGIT: Final = 2**32
@@ -85,7 +85,7 @@ def _first_of_each(rests: pl.Series, left_over: pl.Series, span: int, group: pl.
     width = integer_for(starts.len() * span)
     spans = pl.Series([span], dtype=width)
     keys = group.cast(width) * spans + (spans - one(1, width) - rests.cast(width))
-    order = keys.to_frame("key").select(_IN_ORDER).to_series()
+    order = queried(keys.to_frame("key"), _IN_ORDER)
     # Sorted by group first, every group keeps its rows' places, so a place within the group is a rank.
     rank = numbers(group.len()) - starts[group]
     return order.filter(rank < left_over.cast(pl.UInt32)[group])

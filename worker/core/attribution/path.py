@@ -8,7 +8,7 @@ Only marketing touches of eligible types are path touches; the other teams' touc
 the milestone of a position defined by rule.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +16,7 @@ from typing import Final
 
 import polars as pl
 
+from worker.core import chain
 from worker.core.attribution.journey import earliest_leads, find_candidates, follow, in_path_order, number_deals
 from worker.core.attribution.rules import AttributionRules, Position
 from worker.core.columns import (
@@ -26,9 +27,11 @@ from worker.core.columns import (
     group_ends,
     group_starts,
     instant,
+    joined,
     known,
     numbers,
     one,
+    places,
     spread,
     starts_of,
 )
@@ -40,6 +43,7 @@ CLOCKS: Final = ("pipeline", "revenue")
 # What became of a position on a clock. held: its milestone is reached and a touch holds it. bare: reached without an
 # eligible touch. unreached: not reached at the clock's instant. later: it can only come after that instant.
 STATE: Final = pl.Enum(["held", "bare", "unreached", "later"])
+HELD, BARE, UNREACHED, LATER = (pl.Series([state], dtype=STATE) for state in STATE.categories)
 
 NO_TEAM: Final = "none"
 
@@ -61,8 +65,8 @@ class PathSet:
     ``paths``.
     ``touch_rows``: of each row of ``paths``, its row among the touches that were handed in. ``opening_rows``: of each
     row of ``deals``, that of ``source_touch_id``; null where there is none.
+    ``deal_rows``: of each row of ``clocks``, its row of ``deals``.
     ``channels``: of each row of ``paths``, where a model of the rules weighs channels; else None.
-    ``apart``: whether no touch holds two positions of ``clocks``, which saves looking for those that do.
     """
 
     paths: pl.DataFrame
@@ -72,8 +76,8 @@ class PathSet:
     starts: pl.Series
     touch_rows: pl.Series
     opening_rows: pl.Series
+    deal_rows: pl.Series
     channels: pl.Series | None = None
-    apart: bool = False
 
     def only(self, clock: str, opportunity_ids: Sequence[int]) -> "PathSet":
         """
@@ -92,8 +96,8 @@ class PathSet:
             starts=starts_of(counts),
             touch_rows=self.touch_rows.filter(rows),
             opening_rows=self.opening_rows.filter(deals),
+            deal_rows=numbers(clocks.height),
             channels=None if self.channels is None else self.channels.filter(rows),
-            apart=self.apart,
         )
 
 
@@ -126,7 +130,7 @@ def build_paths(
     journeys = in_path_order(numbered, found)
     dated = _milestones(numbered, members, rules, stages)
     counted = _counted(dated, journeys, rules)
-    grouped, first = _groups(counted, [clock for clock in CLOCKS if clock in clocks], rules)
+    grouped, deal_rows, first = _groups(counted, [clock for clock in CLOCKS if clock in clocks], rules)
     at, row = found["occurred_at"], found["row"]
     late = row.filter(found["eligible"] & (at > numbered["end_at"][row]) & (at <= instant(as_of)))
     path_touches = journeys["touch"].filter(journeys["eligible"])
@@ -145,6 +149,7 @@ def build_paths(
         starts=starts,
         touch_rows=source,
         opening_rows=openings,
+        deal_rows=deal_rows,
         channels=touches["channel"][source] if weighs_channels else None,
     )
 
@@ -173,20 +178,25 @@ def _counted(dated: pl.DataFrame, journeys: pl.DataFrame, rules: AttributionRule
 
     The holder of a milestone is then the last of those counted: ``to_creation``, ``to_end``, ``to:P``; ``lead_before``
     and ``lead_after`` count up to the one touch of the earliest-created person that may hold LC; ``influenced``.
+    ``before`` counts the path touches of the deals before this one.
     """
     positions = tuple(rules.positions)
-    measures = pl.DataFrame([journeys["row"], *_measures(dated, journeys, rules)])
-    sums = measures.group_by("row", maintain_order=True).agg(_sums(positions))
-    # Where each deal's sums stand; a deal without a journey has none.
-    place = spread(numbers(sums.height), sums["row"], dated.height)
-    of_deals = {name: sums[name][place] for name in sums.columns}
+    measures = pl.LazyFrame([journeys["row"], *_measures(dated, journeys, rules)])
+    sums = chain.run(measures.group_by("row", maintain_order=True).agg(_sums(positions)))
+    if sums.height < dated.height:
+        # A deal without a journey has no sums.
+        sums = sums[spread(numbers(sums.height), sums["row"], dated.height)]
+    of_deals = {name: sums[name] for name in sums.columns}
     typed = [position.name for position in positions if position.milestone == "first_touch_of_type"]
     for name in ("lead_before", "lead_after", *(f"to:{name}" for name in typed)):
         of_deals[name] = (of_deals[name] - of_deals["before"]).cast(pl.Int32)
     for name in ("to_creation", "to_end", *(f"to:{position.name}" for position in positions)):
         of_deals[name] = filled(of_deals[name].cast(pl.Int32), 0)
-    of_deals["influenced"] = filled(of_deals["influenced"], value=False)
-    return dated.hstack([each.alias(name) for name, each in of_deals.items() if name not in ("row", "before")])
+    of_deals["before"], of_deals["influenced"] = (
+        filled(of_deals["before"], 0),
+        filled(of_deals["influenced"], value=False),
+    )
+    return dated.hstack([each.alias(name) for name, each in of_deals.items() if name != "row"])
 
 
 def _measures(dated: pl.DataFrame, journeys: pl.DataFrame, rules: AttributionRules) -> Iterator[pl.Series]:
@@ -196,7 +206,7 @@ def _measures(dated: pl.DataFrame, journeys: pl.DataFrame, rules: AttributionRul
     row, at, eligible = journeys["row"], journeys["occurred_at"], journeys["eligible"]
     created_at, end_at, lead_at = dated["created_at"], dated["end_at"], dated["lead_at"]
     created, end, lead = created_at[row], end_at[row], lead_at[row]
-    number = eligible.cum_sum()
+    number = journeys["number"]
     nothing = one(None, number.dtype)
     yield (number - eligible.cast(number.dtype)).alias("before")
     to_creation, to_end = at <= created, at <= end
@@ -238,25 +248,25 @@ def _sums(positions: tuple[Position, ...]) -> tuple[pl.Expr, ...]:
     )
 
 
-def _groups(counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRules) -> tuple[pl.DataFrame, pl.Series]:
+def _groups(
+    counted: pl.DataFrame, clocks: Sequence[str], rules: AttributionRules
+) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
     """
-    One row a deal and clock with the states and holders of all positions; and for each the first touch of its deal
-    among all deals' path touches.
+    One row a deal and clock with the states and holders of all positions; for each its deal's row, and the first touch
+    of its deal among all deals' path touches.
     """
-    to_creation, to_end = counted["to_creation"], counted["to_end"]
-    start = starts_of(to_end.zip_with(to_creation < to_end, to_creation))
     # The clocks' names are in the order of the alphabet, as the groups are to be.
     row = pl.concat([counted["row"]] * len(clocks)).sort()
     which = numbers(row.len()) - row * one(len(clocks), row.dtype)
     clock = pl.Series(clocks, dtype=pl.String)[which]
     is_pipeline = clock == one("pipeline", pl.String)
-    seen = {name: counted[name][row] for name in counted.columns}
+    seen = {name: counted[name][row] for name in counted.columns if name not in ("row", "lead_person", "influenced")}
     seen["is_pipeline"] = is_pipeline
     seen["at"] = seen["created_at"].zip_with(is_pipeline, seen["end_at"])
     seen["touch_count"] = seen["to_creation"].zip_with(is_pipeline, seen["to_end"])
     described = [seen["opportunity_id"], clock.alias("clock"), seen["at"].alias("at"), seen["outcome"]]
     described.append(seen["touch_count"].alias("touch_count"))
-    return pl.DataFrame([*described, *_positions(seen, rules.positions)]), start[row]
+    return pl.DataFrame([*described, *_positions(seen, rules.positions)]), row, seen["before"]
 
 
 def _positions(seen: dict[str, pl.Series], by_rule: Sequence[Position]) -> Iterator[pl.Series]:
@@ -265,38 +275,44 @@ def _positions(seen: dict[str, pl.Series], by_rule: Sequence[Position]) -> Itera
     ``seen``.
     """
     count, at, is_pipeline = seen["touch_count"], seen["at"], seen["is_pipeline"]
-    always = constant(True, count.len(), pl.Boolean)
-    still_to_come = constant("later", count.len(), STATE).zip_with(is_pipeline, one("unreached", STATE))
+    always, unreached = constant(True, count.len(), pl.Boolean), UNREACHED.new_from_index(0, count.len())
+    still_to_come = LATER.new_from_index(0, count.len()).zip_with(is_pipeline, UNREACHED)
 
     def up_to(counted: pl.Series) -> pl.Series:
         return counted.zip_with(counted < count, count)
 
-    yield from _position("FT", count > 0, up_to(constant(1, count.len(), count.dtype)))
     after = seen["lead_after"].zip_with(seen["lead_after"] <= count, one(None, count.dtype))
     lead = seen["lead_before"].zip_with(known(seen["lead_before"]), after)
-    yield from _position("LC", seen["lead_at"] <= at, lead)
-    if not any(position.name == "OC" for position in by_rule):
-        yield from _position("OC", always, up_to(seen["to_creation"]))
     # A deal closes after its creation, and enters its stages from creation on: what is not reached by then is later.
     closed = ~is_pipeline & (seen["outcome"] == one("won", pl.String))
-    yield from _position("CW", closed, count, still_to_come)
-    yield from _position("LT", count > 0, count)
+    # Of each position whether it is reached, how many touches there are up to its holder (zero or null where there is
+    # none), and the state of what is not reached.
+    milestones = {
+        "FT": (count > 0, up_to(constant(1, count.len(), count.dtype)), unreached),
+        "LC": (seen["lead_at"] <= at, lead, unreached),
+        "OC": (always, up_to(seen["to_creation"]), unreached),
+        "CW": (closed, count, still_to_come),
+        "LT": (count > 0, count, unreached),
+    }
     for position in by_rule:
         reached, held = seen[f"at:{position.name}"] <= at, up_to(seen[f"to:{position.name}"])
-        yield from _position(position.name, reached, held, still_to_come if position.milestone == "stage" else None)
+        milestones.pop(position.name, None)
+        milestones[position.name] = reached, held, still_to_come if position.milestone == "stage" else unreached
+    return _states(milestones)
 
 
-def _position(
-    name: str, reached: pl.Series, held: pl.Series, otherwise: pl.Series | None = None
-) -> Iterator[pl.Series]:
+def _states(milestones: Mapping[str, tuple[pl.Series, pl.Series, pl.Series]]) -> Iterator[pl.Series]:
     """
-    State and holder of a position. ``held`` counts the touches up to its holder, zero or null where there is none;
-    ``otherwise`` is the state of what is not reached.
+    State and holder of each position, found for all of them together.
     """
+    reached, held, otherwise = (joined(each) for each in zip(*milestones.values(), strict=True))
     somebody, nobody = held > one(0, held.dtype), one(None, held.dtype)
-    state = constant("held", held.len(), STATE).zip_with(somebody, one("bare", STATE))
-    yield state.zip_with(reached, one("unreached", STATE) if otherwise is None else otherwise).alias(f"state:{name}")
-    yield (held - one(1, held.dtype)).zip_with(reached & somebody, nobody).alias(f"holder:{name}")
+    state = HELD.new_from_index(0, held.len()).zip_with(somebody, BARE).zip_with(reached, otherwise)
+    holder = (held - one(1, held.dtype)).zip_with(reached & somebody, nobody)
+    height = held.len() // len(milestones)
+    for number, name in enumerate(milestones):
+        yield state.slice(number * height, height).alias(f"state:{name}")
+        yield holder.slice(number * height, height).alias(f"holder:{name}")
 
 
 def position_bits(groups: pl.DataFrame, starts: pl.Series, names: Sequence[str], height: int) -> pl.Series:
@@ -315,9 +331,15 @@ def _labels(bits: pl.Series, names: Sequence[str]) -> pl.Series:
     """
     The names of the positions held, of those that ``position_bits`` was asked for.
     """
-    held = bits.unique().sort()
+    held = sorted({0, *bits.filter(bits > one(0, bits.dtype)).to_list()})
+    masks, labels = _labels_of(tuple(held), tuple(names))
+    return labels[places(bits, masks)]
+
+
+@lru_cache(maxsize=64)
+def _labels_of(held: tuple[int, ...], names: tuple[str, ...]) -> tuple[pl.Series, pl.Series]:
     labels = [[name for number, name in enumerate(names) if mask >> number & 1] for mask in held]
-    return pl.Series(labels, dtype=PATH["positions"])[held.search_sorted(bits)]
+    return pl.Series(held, dtype=pl.UInt32), pl.Series(labels, dtype=PATH["positions"])
 
 
 def _paths(
