@@ -82,33 +82,32 @@ def attribute(run: Run) -> None:
 
 def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
     rules = taught(connection, run.rules)
-    facts = decisions.deal_facts(connection, ids)
+    facts = adjustments.deals_to_decide(connection, ids)
     facts = facts[rows_where(~facts["is_deleted"] & known(facts["created_at"]) & known(facts["outcome"]))]
     reasons = why_not_credited(facts, rules.deals)
     gone = sorted(set(ids) - set(facts["opportunity_id"].to_list()))
     decisions.drop_attribution(connection, gone)
     has_reason = filled(known(reasons), value=False)
     earning, out = facts[rows_where(~has_reason)], facts.hstack([reasons.alias("reason")])[rows_where(has_reason)]
-    before = adjustments.settled_as(connection, facts["opportunity_id"].to_list())
     now = max([run.now, *_learnt_at(rules)])
     told = _told(connection, earning, rules)
     rates = rates_for(connection, told.deals, rules)
-    stated = before["has_statement"].any()
+    stated = facts["has_statement"].any()
     set_by_hand = overrides_of(connection, told.deals, told.touches, rules, now) if stated else _NO_OVERRIDES
 
     def decide() -> tuple[pl.DataFrame, pl.DataFrame, dict[int, str | None], pl.DataFrame]:
         paths = told.paths(rules, now)
-        credited, rate_refs, differing = _credited(told.deals, paths, rules, rates, before)
+        credited, rate_refs, differing = _credited(told.deals, paths, rules, rates, facts)
         decided = attributions(told.deals, paths, credited, told.touches, rules, set_by_hand)
         return credited, rate_refs, differing, decided
 
     credited, rate_refs, differing, decided = computed(decide)
-    credits, locked = settled(run, connection, differing, credited, facts, before)
+    credits, locked = settled(run, connection, differing, credited, facts)
     if credits is not credited:
         share = _marketing_share(decided["opportunity_id"], credits, rules.write_model)
         decided = decided.with_columns(share.alias("marketing_share"))
     if differing:
-        all_differ = len(differing) == before.height
+        all_differ = len(differing) == facts.height
         changed = credits if all_differ else credits.filter(pl.col("opportunity_id").is_in(list(differing)))
         decisions.save_credits(connection, differing, changed)
     rated = places(decided["opportunity_id"], rate_refs["opportunity_id"])

@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from worker.core import chain
-from worker.core.attribution.adjust import SETTLING, STANDING, may_be_late, settle
+from worker.core.attribution.adjust import LOCKED, SETTLING, STANDING, may_be_late, settle
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.path import CLOCKS, PathSet
@@ -28,6 +28,7 @@ CLOSED = ("Final", "Lost")  # the states of ``attribution`` in which a deal's re
 
 _FINALITY: Final = {name: kind for name, kind in SETTLING.items() if name != "period_on"}
 
+_NONE_LOCKED: Final = pl.DataFrame(schema=LOCKED)
 _NO_REFS: Final = pl.DataFrame(
     schema={"opportunity_id": pl.Int64, "pipeline_rate_ref": pl.String, "revenue_rate_ref": pl.String}
 )
@@ -87,29 +88,28 @@ def settled(
     differing: Collection[int],
     computed: pl.DataFrame,
     facts: pl.DataFrame,
-    before: pl.DataFrame,
 ) -> tuple[pl.DataFrame, list[int]]:
     """
     The credits to go by: the computed, or where a deal's period is locked the stored; and the deals whose pipeline is
-    locked. ``differing`` are the deals whose credits come out otherwise than they did last, ``before`` is SETTLED_AS of
-    ``facts``. What late data changed of settled shares is kept as an adjustment of today.
+    locked. ``differing`` are the deals whose credits come out otherwise than they did last, ``facts`` is
+    DEAL_TO_DECIDE. What late data changed of settled shares is kept as an adjustment of today.
     """
-    locked = adjustments.locked_periods(connection)
+    locked = adjustments.locked_periods(connection) if facts["any_locked"].any() else _NONE_LOCKED
     # Where anything is locked, all deals are held against it, so that a deal's fields say what its credits say.
     ids = facts["opportunity_id"].to_list() if locked.height else list(differing)
     stored = adjustments.stored_credits(connection, ids) if ids else None
     if stored is None or (stored.is_empty() and locked.is_empty()):
         return computed, []
-    if len(ids) < before.height:
-        before = before.filter(pl.col("opportunity_id").is_in(ids))
-    finality = _finality_of(before, facts, run.rules)
+    if len(ids) < facts.height:
+        facts = facts.filter(pl.col("opportunity_id").is_in(ids))
+    finality = _finality_of(facts, facts, run.rules)
     held = constant(True, finality.height, pl.Boolean) if locked.height else may_be_late(finality)
     key = ["opportunity_id", "clock"]
     groups = set(zip(*(finality[name].filter(held).to_list() for name in key), strict=True))
     was, now = (_standing(each, groups) for each in (stored, computed))
     if locked.is_empty() and set(was) == set(now):
         return computed, []
-    settling = settling_of(before, facts, run.rules)
+    settling = settling_of(facts, facts, run.rules)
     settlement = settle(
         pl.DataFrame(was, schema=STANDING, orient="row"),
         pl.DataFrame(now, schema=STANDING, orient="row"),

@@ -16,6 +16,7 @@ from worker.core.attribution.conversion import RATE
 from worker.core.frames import INSTANT, Schema
 from worker.store import tables
 from worker.store.bulk import append, cursor_of, fetch
+from worker.store.decisions import DEAL_COLUMNS, DEAL_FACTS
 
 # Credits as stored: all models of an item in one JSON object.
 STORED: Final[Schema] = {
@@ -29,7 +30,7 @@ STORED: Final[Schema] = {
 }
 
 # Which period a deal belongs to, and as what its credits were stored; state and digest are null where they never were.
-# ``has_statement``: an administrator said something of its sourcing team.
+# ``has_statement``: an administrator said something of its sourcing team. ``any_locked``: some period is.
 SETTLED_AS: Final[Schema] = {
     "opportunity_id": pl.Int64,
     "created_at": INSTANT,
@@ -38,7 +39,20 @@ SETTLED_AS: Final[Schema] = {
     "rule_version": pl.Int64,
     "digest": pl.String,
     "has_statement": pl.Boolean,
+    "any_locked": pl.Boolean,
 }
+_SETTLED_COLUMNS: Final = """
+    o.close_on, a.state, a.rule_version, d.digest,
+    (SELECT count(v.id) > 0 FROM crosswalk k
+     JOIN sourcing_override v ON v.record_id = k.record_id AND v.source = k.source
+     WHERE k.kind = 'opportunity' AND k.golden_id = o.id),
+    EXISTS (SELECT FROM locked_period)
+    """
+_SETTLED_TABLES: Final = """
+    LEFT JOIN attribution a ON a.opportunity_id = o.id
+    LEFT JOIN credit_digest d ON d.opportunity_id = o.id
+    """
+DEAL_TO_DECIDE: Final[Schema] = {**DEAL_FACTS, **SETTLED_AS}
 
 
 def stored_credits(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
@@ -62,18 +76,25 @@ def settled_as(connection: Connection, opportunity_ids: Sequence[int]) -> pl.Dat
     """
     return fetch(
         connection,
-        """
-        SELECT o.id, o.created_at, o.close_on, a.state, a.rule_version, d.digest,
-               (SELECT count(v.id) > 0 FROM crosswalk k
-                JOIN sourcing_override v ON v.record_id = k.record_id AND v.source = k.source
-                WHERE k.kind = 'opportunity' AND k.golden_id = o.id)
-        FROM opportunity o
-        LEFT JOIN attribution a ON a.opportunity_id = o.id
-        LEFT JOIN credit_digest d ON d.opportunity_id = o.id
+        f"""
+        SELECT o.id, o.created_at, {_SETTLED_COLUMNS} FROM opportunity o {_SETTLED_TABLES}
         WHERE o.id = ANY(%(ids)s) ORDER BY o.id
         """,
         {"ids": list(opportunity_ids)},
         SETTLED_AS,
+    )
+
+
+def deals_to_decide(connection: Connection, opportunity_ids: Sequence[int]) -> pl.DataFrame:
+    """
+    DEAL_TO_DECIDE of these deals, ordered by id: DEAL_FACTS and SETTLED_AS.
+    """
+    return fetch(
+        connection,
+        f"SELECT {DEAL_COLUMNS}, {_SETTLED_COLUMNS} FROM opportunity o {_SETTLED_TABLES} "
+        "WHERE o.id = ANY(%(ids)s) ORDER BY o.id",
+        {"ids": list(opportunity_ids)},
+        DEAL_TO_DECIDE,
     )
 
 

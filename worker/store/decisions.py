@@ -66,6 +66,12 @@ DEAL_FACTS: Final[Schema] = {
     "stage": pl.String,
     "is_deleted": pl.Boolean,
 }
+# DEAL_FACTS of ``opportunity o``.
+DEAL_COLUMNS: Final = """
+    o.id, o.account_id, o.name, o.currency, o.amount, replace((trim_scale(o.amount))::text, '.', ''),
+    scale(trim_scale(o.amount)), o.created_at, o.closed_at, o.outcome, o.type, o.record_type_ref,
+    (SELECT l.api_name FROM source_label l WHERE l.record_id = o.record_type_ref), o.stage, o.is_deleted
+    """
 
 
 def account_facts(connection: Connection, account_ids: Sequence[int], *, with_records: bool) -> pl.DataFrame:
@@ -229,12 +235,7 @@ def deal_facts(connection: Connection, opportunity_ids: Sequence[int]) -> pl.Dat
     """
     return fetch(
         connection,
-        """
-        SELECT id, account_id, name, currency, amount, replace((trim_scale(amount))::text, '.', ''),
-               scale(trim_scale(amount)), created_at, closed_at, outcome, type, record_type_ref,
-               (SELECT l.api_name FROM source_label l WHERE l.record_id = record_type_ref), stage, is_deleted
-        FROM opportunity WHERE id = ANY(%(ids)s) ORDER BY id
-        """,
+        f"SELECT {DEAL_COLUMNS} FROM opportunity o WHERE o.id = ANY(%(ids)s) ORDER BY o.id",
         {"ids": list(opportunity_ids)},
         DEAL_FACTS,
     )
