@@ -177,16 +177,6 @@ class DealFile(Described):
         """
         return DealErrors([self._place.problem(path, words)])
 
-    def only_days(self, people: Collection[str]) -> bool:
-        """
-        Whether nothing told of the deal and these people says more of a time than its day.
-        """
-        deal = self.opportunity
-        told = [deal.created_at, deal.closed_at, *(entry.at for entry in deal.stages)]
-        told += [touch.at for touch in self.touchpoints if touch.person in people]
-        told += [person.lead_created_at for person in self.people if person.id in people]
-        return not any(isinstance(at, datetime) for at in told)
-
     @property
     def carries(self) -> bool:
         """
@@ -279,26 +269,59 @@ def instant(value: datetime | date, zone: str, *, ends: bool) -> datetime:
 @dataclass(frozen=True)
 class Days:
     """
-    Reads a day alone as an instant: as one of ``zone``, where there are instants beside it.
+    Reads the times of a deal's file, in which a day may stand alone, as instants.
 
-    ``alone``, where there are none, every day is the same second of UTC. What is done on the same day still counts as
-    done before; and ages are whole days, and windows of days count both their ends, whatever a clock's summer does.
+    Where the deal's creation is a day alone (``by_day``), all is counted by days of ``zone``: every day is the same
+    second of UTC, so that what is done on the same day counts as done before, ages are whole days, and windows of days
+    count both their ends, whatever a clock's summer does. Times of day then put a day's acts in order, and no more.
+
+    Else a day alone begins with its acts and ends with its milestones, but not after the deal's own creation or close
+    (``clocks``) of that day.
     """
 
     zone: str
-    alone: bool
+    by_day: bool
+    clocks: tuple[datetime, ...]
 
     def milestone(self, at: datetime | date) -> datetime:
         """
         The instant of what a deal or a person came to.
         """
-        return instant(at, "UTC" if self.alone else self.zone, ends=True)
+        if self.by_day or isinstance(at, datetime):
+            return self.moment(at)
+        return min((clock for clock in self.clocks if self._day(clock) == at), default=self.moment(at))
 
     def act(self, at: datetime | date) -> datetime:
         """
         The instant of what somebody did.
         """
-        return self.milestone(at) if self.alone else instant(at, self.zone, ends=False)
+        return self.moment(at) if self.by_day else instant(at, self.zone, ends=False)
+
+    def moment(self, at: datetime | date) -> datetime:
+        """
+        The instant as of which one asks: a day is over.
+        """
+        if self.by_day:
+            return instant(self._day(at), "UTC", ends=True)
+        return instant(at, self.zone, ends=True)
+
+    def time_of_day(self, at: datetime | date) -> datetime:
+        """
+        By what a day's acts are put in order; those without a time come first.
+        """
+        return instant(at, self.zone, ends=False)
+
+    def _day(self, at: datetime | date) -> date:
+        return at.astimezone(ZoneInfo(self.zone)).date() if isinstance(at, datetime) else at
+
+
+def days_of(deal: DealFile, zone: str) -> Days:
+    """
+    How the times of this file are to be read in an organisation of that time zone.
+    """
+    told = deal.opportunity
+    clocks = tuple(at for at in (told.created_at, told.closed_at) if isinstance(at, datetime))
+    return Days(zone, by_day=not isinstance(told.created_at, datetime), clocks=clocks)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from config.dealfile import Days, DealFile, read_deal
+from config.dealfile import Days, DealFile, days_of, read_deal
 from config.rulefiles import Rules, load_rules
 from config.settings import load_settings
 from worker.cli.instants import InstantType
@@ -26,6 +26,7 @@ from worker.core.attribution.rules import DEFAULT_MODELS, AttributionRules, Mode
 from worker.core.deals import CURRENCIES, MINOR_DIGITS
 from worker.core.errors import Fatal
 
+_PLACE = 6  # digits of a touch's place among all of the file's
 BAR_LENGTH = 30
 SHORTEST_BAR = 8
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -62,15 +63,12 @@ def command(file: Path, model_name: str | None, as_of: datetime | date | None, s
     rules = _rules(told, files)
     if model_name is not None:
         rules = _only(rules, model_name)
-    days = Days(files.service.org.timezone, alone=False)
-    standing = may_stand(_people(told, days), rules)
-    if not isinstance(as_of, datetime) and told.only_days(standing):
-        days = replace(days, alone=True)
+    days = days_of(told, files.service.org.timezone)
     deal, people, touches = _deal(told, files, days), _people(told, days), _touches(told, days)
     for line in _doubtful(told, deal, rules):
         speech.say(line)
-    seen = _latest(deal, people, touches, standing) if as_of is None else days.milestone(as_of)
-    credited = credit_deal(deal, people, touches, rules, as_of=seen)
+    seen = _latest(deal, people, touches, may_stand(people, rules)) if as_of is None else days.moment(as_of)
+    credited = _with_own_ids(credit_deal(deal, people, touches, rules, as_of=seen))
     if speech.as_json:
         click.echo(json.dumps(_as_json(told.opportunity.id, deal, credited), ensure_ascii=False))
     else:
@@ -170,17 +168,36 @@ def _people(told: DealFile, days: Days) -> list[Person]:
 
 
 def _touches(told: DealFile, days: Days) -> list[Touch]:
+    """
+    The touches with ids that keep a day's acts in their order, where only days are told apart.
+    """
+    in_order = sorted(told.touchpoints, key=lambda each: (days.time_of_day(each.at), each.id))
     return [
         Touch(
-            id=each.id,
+            id=f"{place:0{_PLACE}}{each.id}",
             person=each.person,
             at=days.act(each.at),
             type=each.type or "",
             channel=each.channel or "",
             positions=each.positions,
         )
-        for each in told.touchpoints
+        for place, each in enumerate(in_order)
     ]
+
+
+def _with_own_ids(credited: Mapping[str, Mapping[str, Divided]]) -> dict[str, dict[str, Divided]]:
+    """
+    What is credited, with the ids that the file gives.
+    """
+
+    def own(divided: Divided) -> Divided:
+        return replace(
+            divided,
+            credits={touch[_PLACE:]: part for touch, part in divided.credits.items()},
+            positions={touch[_PLACE:]: held for touch, held in divided.positions.items()},
+        )
+
+    return {model: {clock: own(each) for clock, each in clocks.items()} for model, clocks in credited.items()}
 
 
 def _latest(deal: Deal, people: Sequence[Person], touches: Sequence[Touch], standing: Collection[str]) -> datetime:
