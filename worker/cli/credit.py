@@ -16,13 +16,14 @@ from typing import Any
 import click
 
 from config.dealfile import Days, DealFile, days_of, read_deal
+from config.dealfile import Person as Told
 from config.rulefiles import Rules, load_rules
 from config.settings import load_settings
 from worker.cli.instants import InstantType
 from worker.cli.output import Speech, common, printable, table
 from worker.core.attribution.deal import Deal, Divided, Part, Person, Touch, credit_deal, may_stand
 from worker.core.attribution.explain import share_percent, share_text
-from worker.core.attribution.rules import DEFAULT_MODELS, AttributionRules, Model, Position
+from worker.core.attribution.rules import DEFAULT_MODELS, AttributionRules, Model, Position, channel_parts
 from worker.core.deals import CURRENCIES, MINOR_DIGITS
 from worker.core.errors import Fatal
 
@@ -58,9 +59,13 @@ def command(file: Path, model_name: str | None, as_of: datetime | date | None, s
     All touches are taken as eligible and marketing's. role null is no contact role. Touches may carry positions, as
     positions: [FT, LC]; then none are derived. Without models, those of the rule files. docs/rules.md explains it all.
     """  # noqa: E501 - click keeps lines behind \b as they are
+    from worker.wiring import rules_of
+
     files = load_rules(load_settings().rules)
-    told = read_deal(file, files.attribution.positions)
-    rules = _rules(told, files)
+    # What a model was learnt to weigh stands in the store, which is not asked here.
+    in_force = rules_of(files, 0).attribution.taught({})
+    told = read_deal(file, files.attribution.positions, lambda people: may_stand(_roles(people), in_force))
+    rules = _rules(told, in_force)
     if model_name is not None:
         rules = _only(rules, model_name)
     days = days_of(told, files.service.org.timezone)
@@ -92,15 +97,13 @@ def _doubtful(told: DealFile, deal: Deal, rules: AttributionRules) -> Iterator[s
         yield f'No model weighs the position "{printable(name)}": a touch that holds nothing else is in the middle.'
 
 
-def _rules(told: DealFile, files: Rules) -> AttributionRules:
+def _rules(told: DealFile, rules: AttributionRules) -> AttributionRules:
     """
     The rules in force with what the file says in their place. A position that no rule defines is known from the touches
     that carry it alone.
     """
-    from worker.wiring import models_of, positions_of, rules_of
+    from worker.wiring import models_of, positions_of
 
-    # What a model was learnt to weigh stands in the store, which is not asked here.
-    rules = rules_of(files, 0).attribution.taught({})
     own = rules.models
     defined = {position.name: position for position in (*rules.positions, *positions_of(told.positions))}
     for name in sorted(told.named_positions - set(rules.position_names) - set(defined)):
@@ -116,7 +119,23 @@ def _rules(told: DealFile, files: Rules) -> AttributionRules:
         with _said_of(told, "models", name):
             models += models_of({name: model})
             rules = replace(rules, models=models)
+        _require_nothing_lost(told, name, rules.models[-1])
     return rules
+
+
+def _require_nothing_lost(told: DealFile, name: str, taken: Model) -> None:
+    """
+    Weights so small beside the others that the engine rounds them away are refused, and not dropped.
+    """
+    given = (told.models or {})[name]
+    for key, weights, kept in (
+        ("weights", given.weights, taken.parts()),
+        ("channels", given.channels or {}, channel_parts(taken.channel_weights or {})),
+    ):
+        for part, weight in weights.items():
+            if weight and part not in kept:
+                words = f'"{part}" is too small beside the others to be divided exactly; give it more, or 0'
+                raise told.error_at(("models", name, key, part), words)
 
 
 @contextmanager
@@ -153,6 +172,13 @@ def _deal(told: DealFile, files: Rules, days: Days) -> Deal:
         outcome=said.outcome,
         stages=[(entry.stage, days.milestone(entry.at)) for entry in said.stages],
     )
+
+
+def _roles(people: Sequence[Told]) -> list[Person]:
+    """
+    The people by nothing but their part in the deal.
+    """
+    return [Person(each.id, each.role, is_primary=each.primary) for each in people]
 
 
 def _people(told: DealFile, days: Days) -> list[Person]:

@@ -7,6 +7,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -18,11 +19,13 @@ from worker.cli.credit import bar
 from worker.cli.output import Speech, common, table
 from worker.core.attribution.explain import share_percent, share_text
 from worker.core.attribution.learn import LEARNERS, Learnt, PathCount, learn
+from worker.core.errors import Fatal
 
 DAY: Final = click.DateTime(["%Y-%m-%d"])
 COLUMNS: Final = ("path", "conversions", "nulls")
 MOST_PROBLEMS: Final = 20  # of a wrong file the first lines tell what is wrong with the rest
 MOST_COUNT: Final = 10**15
+UTF_16: Final = ("\udcff\udcfe", "\udcfe\udcff")  # how its first two bytes are read, which are none of UTF-8
 
 
 @click.command("learn")
@@ -67,7 +70,13 @@ def command(
             paths = read_paths(opened, "standard input" if str(file) == "-" else str(file))
     elif since is not None and until is not None:
         paths = _own_paths(since, until)
-    learnt = learn(paths, model)
+    try:
+        learnt = learn(paths, model)
+    except Fatal as error:
+        if file is None or error.code != "HW-144":
+            raise
+        actions = ["add the paths that converted to the table, with their number under conversions"]
+        raise Fatal(error.code, error.message, actions=actions) from None
     if speech.as_json:
         click.echo(json.dumps(_as_json(learnt), ensure_ascii=False))
     else:
@@ -118,7 +127,11 @@ def read_paths(lines: Iterable[str], shown: str) -> list[PathCount]:
     """
     The rows of the table. Raises ``ConfigError`` HW-132 with the lines that are wrong, at most 20 of them.
     """
-    rows = csv.reader(lines, strict=True)
+    lines = iter(lines)
+    first = next(lines, "")
+    if first.startswith(UTF_16) or "\0" in first:
+        raise _unusable([f"{shown}:1: the file is UTF-16; save it as UTF-8"])
+    rows = csv.reader(chain((first,), lines), strict=True)
     paths: list[PathCount] = []
     problems: list[str] = []
     try:
@@ -168,8 +181,10 @@ def _path_count(values: Sequence[str], places: Mapping[str, int]) -> PathCount:
     channels = [channel.strip() for channel in row["path"].split(">")]
     if not all(channels):
         raise ValueError(f'"{row["path"]}" names no channel in one place; write paid_search > webinar')
-    if any(channel.endswith(("-", "=", "–", "—")) for channel in channels[:-1]):
+    if any(channel.endswith(("-", "=", "–", "—")) for channel in channels[:-1]) or "→" in row["path"]:
         raise ValueError(f'"{row["path"]}" is written with arrows; write paid_search > webinar')
+    if " | " in row["path"]:
+        raise ValueError(f'"{row["path"]}" is written with bars; write paid_search > webinar')
     return PathCount(channels, _count("conversions", row["conversions"]), _count("nulls", row.get("nulls", "0")))
 
 

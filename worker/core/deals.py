@@ -156,7 +156,8 @@ def _words_said(deals: pl.DataFrame, barred: tuple[str, ...]) -> list[str | None
     """
     The first of these words that each deal's name says, in small letters; None where it says none.
     """
-    if not barred:
+    names = [(name or "").lower() for name in deals["name"].to_list()]
+    if not any(word in name for word in _in_small_letters(barred) for name in names):
         return [None] * deals.height
     return chain.run(deals.lazy().select(_barred(barred))).to_series().to_list()
 

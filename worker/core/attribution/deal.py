@@ -6,7 +6,7 @@ are derived. All touches handed in are taken as eligible and marketing's. Called
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -97,7 +97,8 @@ def credit_deal(
 
     The deal is seen as of ``as_of``: what is dated later has not happened. If a touch of anybody who may stand on the
     path carries positions, none are derived; a position that several touches of a clock's path carry is divided equally
-    among them, and one that none carries is a milestone that is not reached.
+    among them, and one that none carries is a milestone that is not reached. Nor is one that the deal dates later than
+    ``as_of``, whatever a touch carries.
 
     Raises Fatal HW-131 for a deal that was created after ``as_of``.
     """
@@ -110,6 +111,7 @@ def credit_deal(
         )
     # Asked of all that is told, so that a later touch does not turn carried positions into derived ones.
     is_carried = _carry(people, touches, rules)
+    to_come = _yet_to_come(deal, people, rules, as_of)
     deal, people, touches = _as_it_stood(deal, people, touches, as_of)
     rules = replace(rules, eligible_types=sorted({touch.type for touch in touches}))
     deals = _deal_frame(deal)
@@ -130,7 +132,8 @@ def credit_deal(
             positions = dict(zip(on_path, paths.paths["positions"].to_list(), strict=True))
             credit = divide(deals, paths, rules.models, rules.no_touch)
         else:
-            held = _held(on_path, carried, clock, rules)
+            # On the pipeline clock, which stays as it was, the close is still to come, whatever a touch says.
+            held = _held(on_path, carried, rules, to_come if clock == "revenue" else {"CW"})
             positions = {touch: [name for name in rules.position_names if touch in held[name]] for touch in on_path}
             credit = pl.concat(divide(deals, *_placed(paths, on_path, held, model)) for model in rules.models)
         for model, divided in _by_model(credit, rules, deal, positions):
@@ -175,14 +178,29 @@ def _carry(people: Sequence[Person], touches: Sequence[Touch], rules: Attributio
     return any(touch.positions is not None and touch.person in standing for touch in touches)
 
 
+def _yet_to_come(deal: Deal, people: Sequence[Person], rules: AttributionRules, as_of: datetime) -> set[str]:
+    """
+    The positions whose milestone is told with a date after ``as_of``. One without a date is where a touch carries it.
+    """
+    standing = may_stand(people, rules)
+    dates = {
+        position.name: [at for stage, at in deal.stages if stage == position.value]
+        for position in rules.positions
+        if position.milestone == "stage"
+    }
+    dates["CW"] = [deal.closed_at] if deal.closed_at is not None and deal.outcome != "open" else []
+    dates["LC"] = [each.lead_created_at for each in people if each.lead_created_at and each.id in standing]
+    return {name for name, told in dates.items() if told and min(told) > as_of}
+
+
 def _held(
-    on_path: Sequence[str], carried: Mapping[str, Sequence[str]], clock: str, rules: AttributionRules
+    on_path: Sequence[str], carried: Mapping[str, Sequence[str]], rules: AttributionRules, to_come: Collection[str]
 ) -> dict[str, list[str]]:
     """
-    By position the touches that carry it. On the pipeline clock the close is still to come, whatever a touch says.
+    By position the touches that carry it; none those that are still to come.
     """
     return {
-        name: [touch for touch in on_path if name in carried[touch] and not (name == "CW" and clock == "pipeline")]
+        name: [touch for touch in on_path if name in carried[touch] and name not in to_come]
         for name in rules.position_names
     }
 
