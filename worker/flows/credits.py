@@ -121,6 +121,8 @@ def settled(
     adjustments.save(connection, settlement.adjustments, run.now, run.rules.version)
     run.count("credits adjusted", settlement.adjustments.height)
     keep = settlement.keep
+    if keep.is_empty():
+        return computed, []
     credits = pl.concat([computed.join(keep, on=key, how="anti"), stored.join(keep, on=key, how="semi")])
     return credits, keep.filter(clock="pipeline")["opportunity_id"].to_list()
 
