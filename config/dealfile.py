@@ -8,7 +8,7 @@ Checks its shape and that its names fit together; what it means the engine decid
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -23,15 +23,28 @@ from config.jsonfile import parse_json
 from config.ruleerrors import Problem, path_of, with_path, words_of
 from config.rulemodel import RuleModel, YesNo, as_list, spelt
 from config.rules_attribution import CREATION, MIDDLE, POSITIONS, Milestone, Model, Weight
-from config.yamlfile import Document, Flaw, YamlPath, parse_yaml
+from config.yamlfile import Document, Flaw, Plain, YamlPath, parse_yaml
 
 MAX_BYTES: Final = 16_777_216  # a deal of 50,000 touches; more is another file
 MAX_YAML_BYTES: Final = 4_194_304  # YAML is read at some 200 KB a second: what is longer takes more than half a minute
 MAX_UNITS: Final = 2**63  # money is counted in whole numbers of 63 bits, at least of ten-thousandths
+MAX_DIGITS: Final = 1_000  # of a number; fractions that are learnt from paths of 400 channels have fewer
+MAX_WHOLE: Final[int] = 10**MAX_DIGITS
+TOO_LONG: Final = "too large, or with too many digits, to be counted exactly"
 
 
 def _as_id(value: Any) -> Any:
     return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+
+
+def _as_positions(value: Any) -> Any:
+    """
+    A single word is a list of one; several without brackets would be one strange name.
+    """
+    if isinstance(value, str) and re.search("[,;]", value):
+        meant = ", ".join(name.strip() for name in re.split("[,;]", value) if name.strip())
+        raise ValueError(f'"{value}" is one text and not several positions; write [{meant}]')
+    return as_list(value)
 
 
 def _as_amount(value: Any) -> Any:
@@ -51,7 +64,7 @@ def _as_amount(value: Any) -> Any:
         amount = Decimal(format(amount, "f").rstrip("0").rstrip("."))
         exponent = int(amount.as_tuple().exponent)
     if exponent > 18 or exponent < -18 or abs(int(amount.scaleb(max(4, -exponent)))) >= MAX_UNITS:
-        raise ValueError("too large, or with too many digits, to be counted exactly")
+        raise ValueError(TOO_LONG)
     return amount
 
 
@@ -79,11 +92,12 @@ def read_instant(value: Any) -> datetime | date:
 
 # As ``datetime | date`` alone, pydantic would read text itself, and guess.
 Instant = Annotated[Any, BeforeValidator(read_instant)]
-Id = Annotated[str, BeforeValidator(_as_id), StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+# The constraints stand first: behind a validator, pydantic would count the letters before it takes away the blanks.
+Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), BeforeValidator(_as_id)]
 Label = Annotated[str, BeforeValidator(_as_id), StringConstraints(strip_whitespace=True, max_length=255)]
 Amount = Annotated[Any, BeforeValidator(_as_amount)]
 FreeName = Annotated[Id, spelt(r"[^:]{1,80}", "name; at most 80 letters, and no colon")]
-Positions = Annotated[tuple[FreeName, ...], BeforeValidator(as_list)]
+Positions = Annotated[tuple[FreeName, ...], BeforeValidator(_as_positions)]
 Currency = Annotated[Id, spelt(r"[A-Z]{3}", "currency; write its three letters, as EUR")]
 
 
@@ -170,6 +184,7 @@ class DealFile(Described):
     expected: Any = None
 
     _place: "_Place" = PrivateAttr()
+    _standing: frozenset[str] = PrivateAttr()
 
     def error_at(self, path: YamlPath, words: str) -> "DealErrors":
         """
@@ -178,25 +193,32 @@ class DealFile(Described):
         return DealErrors([self._place.problem(path, words)])
 
     @property
+    def standing(self) -> list[Touchpoint]:
+        """
+        The touches of those who may stand on the path. What the others carry says nothing.
+        """
+        return [touch for touch in self.touchpoints if touch.person in self._standing]
+
+    @property
     def carries(self) -> bool:
         """
         Whether the touches carry positions, so that none are derived.
         """
-        return any(touch.positions is not None for touch in self.touchpoints)
+        return any(touch.positions is not None for touch in self.standing)
 
     @property
     def named_positions(self) -> set[str]:
         """
         Every position that a touch carries or a model of the file weighs.
         """
-        carried = {name for touch in self.touchpoints for name in touch.positions or ()}
+        carried = {name for touch in self.standing for name in touch.positions or ()}
         return carried | {name for model in (self.models or {}).values() for name in model.weights if name != MIDDLE}
 
     def unknown_positions(self, weighed: Collection[str]) -> list[str]:
         """
         Positions that touches carry, and that are none of the five, nor defined, nor among ``weighed``.
         """
-        carried = {name for touch in self.touchpoints for name in touch.positions or ()}
+        carried = {name for touch in self.standing for name in touch.positions or ()}
         return sorted(carried - {*POSITIONS, *self.positions, *weighed})
 
 
@@ -213,9 +235,12 @@ class DealErrors(ConfigError):
         super().__init__("HW-130", f"{things} to correct in the deal's file\n{text}", ("headwater credit --help",))
 
 
-def read_deal(file: Path, known_positions: Mapping[str, object]) -> DealFile:
+def read_deal(
+    file: Path, known_positions: Mapping[str, object], may_stand: Callable[[tuple[Person, ...]], Collection[str]]
+) -> DealFile:
     """
-    The deal in this file; ``-`` is standard input. ``known_positions`` are those of the rules.
+    The deal in this file; ``-`` is standard input. ``known_positions`` are those of the rules, ``may_stand`` tells the
+    ids of those of its people whose touches may stand on the path.
 
     Raises ``DealErrors`` with everything that is wrong with it, HW-130.
     """
@@ -225,6 +250,9 @@ def read_deal(file: Path, known_positions: Mapping[str, object]) -> DealFile:
     if problems:
         raise DealErrors(problems)
     _keep_names_as_written(place.document)
+    problems = [place.problem(path, words) for path, words in _unreadable(place)]
+    if problems:
+        raise DealErrors(problems)
     try:
         deal = DealFile.model_validate(place.document.data)
     except ValidationError as error:
@@ -232,6 +260,7 @@ def read_deal(file: Path, known_positions: Mapping[str, object]) -> DealFile:
             [place.problem(path_of(found["loc"]), words_of(found, DealFile)) for found in error.errors()]
         ) from None
     deal._place = place  # noqa: SLF001 - set here once, for the lines of what is found later
+    deal._standing = frozenset(may_stand(deal.people))  # noqa: SLF001 - set here once; whose touches count rules say
     problems = [place.problem(path, words) for path, words in _disagreements(deal, known_positions, place)]
     if problems:
         raise DealErrors(problems)
@@ -250,6 +279,52 @@ def _keep_names_as_written(document: Document) -> None:
         for key in path[:-1]:
             holder = holder[key]
         holder[path[-1]] = text
+
+
+def _unreadable(place: "_Place") -> Iterator[tuple[YamlPath, str]]:
+    """
+    What would be lost, or take without end, before a model can look at it: of names that are the same but for the
+    blanks around them all but one, and numbers of millions of digits.
+    """
+    data = place.document.data
+    yield from _alike(data.get("models"), ("models",), place)
+    yield from _alike(data.get("positions"), ("positions",), place)
+    for name, model in _entries(data.get("models")).items():
+        for key, value in _entries(model).items():
+            path: YamlPath = ("models", name, key)
+            yield from _alike(value, path, place)
+            numbers: dict[YamlPath, Plain] = {(*path, part): each for part, each in _entries(value).items()}
+            for at, number in {path: value, **numbers}.items():
+                if _is_endless(number):
+                    yield at, f'"{at[-1]}": {TOO_LONG}'
+
+
+def _entries(value: Plain) -> dict[str, Plain]:
+    return value if isinstance(value, dict) else {}
+
+
+def _alike(names: Plain, path: YamlPath, place: "_Place") -> Iterator[tuple[YamlPath, str]]:
+    first: dict[str, str] = {}
+    for name in _entries(names):
+        plain = name.strip()
+        other = first.setdefault(plain, name)
+        if not plain:
+            yield (*path, name), f'"{name}" is no name; it must not be empty'
+        elif other != name:
+            line = place.document.lines.get((*path, other), 1)
+            yield (*path, name), f'"{name}" and "{other}" are the same name; the first is on line {line}'
+
+
+def _is_endless(number: Plain) -> bool:
+    """
+    Whether a number, or a text that might be one, is longer than anybody counts.
+    """
+    if isinstance(number, Decimal):
+        told = number.as_tuple()
+        return len(told.digits) > MAX_DIGITS or abs(int(told.exponent)) > MAX_DIGITS
+    if isinstance(number, int):
+        return not -MAX_WHOLE < number < MAX_WHOLE
+    return isinstance(number, str) and len(number) > MAX_DIGITS
 
 
 def instant(value: datetime | date, zone: str, *, ends: bool) -> datetime:
@@ -365,7 +440,7 @@ def _document(file: Path) -> Document:
         words = f"larger than {MAX_YAML_BYTES // 1_048_576} MB; a deal of so many touches is read as JSON"
         return Document(flaws=[Flaw(1, words)])
     else:
-        document = parse_yaml(text)
+        document = parse_yaml(text, such_as="opportunity: {id: o1, outcome: open}")
     if not document.data and not document.flaws:
         document.flaws = [Flaw(1, "the file says nothing of a deal")]
     return document
@@ -373,7 +448,7 @@ def _document(file: Path) -> Document:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        json.loads(text, parse_int=str)  # any number of digits
     except (ValueError, RecursionError):
         return False
     return True
@@ -421,32 +496,63 @@ def _positions(deal: DealFile, known_positions: Mapping[str, object]) -> Iterato
     for name, milestone in deal.positions.items():
         if name in (*POSITIONS, MIDDLE) and not (name == CREATION and milestone.stage):
             yield ("positions", name), f'"{name}" is a position already; choose another name'
+    yield from _weighed(deal, defined)
+    yield from _carried(deal, defined)
+
+
+def _weighed(deal: DealFile, defined: Collection[str]) -> Iterator[tuple[YamlPath, str]]:
+    carried = {name for touch in deal.standing for name in touch.positions or ()}
+    known = {*defined, MIDDLE}
     for model, rule in (deal.models or {}).items():
         for name in rule.weights:
-            if name in defined or name == MIDDLE:
+            if name in known:
                 continue
             # Where positions are carried, any may be: one that no touch carries is not reached.
-            meant = _meant(name, {*defined, MIDDLE})
+            if name in carried:
+                meant = _misspelt(name, known)
+            else:
+                meant = _meant(name, _not_by_number(name, known) if deal.carries else known)
             if meant or not deal.carries:
                 yield ("models", model, "weights", name), f'unknown position "{name}"{meant}'
+
+
+def _carried(deal: DealFile, defined: Collection[str]) -> Iterator[tuple[YamlPath, str]]:
     for number, touch in enumerate(deal.touchpoints):
         names = touch.positions or ()
         for index, name in enumerate(names):
             path: YamlPath = ("touchpoints", number, "positions", index)
-            if name == MIDDLE:
+            if _letters(name) == MIDDLE:
                 yield path, '"middle" is no position: a touch is in the middle where it holds none; write []'
-            elif name not in defined and (meant := _meant(name, defined)):
+            elif name not in defined and (meant := _misspelt(name, defined)):
                 yield path, f'unknown position "{name}"{meant}'
             elif name in names[:index]:
                 yield path, f'"{name}" stands twice on one touch'
+
+
+def _letters(name: str) -> str:
+    return "".join(name.split()).lower()
+
+
+def _misspelt(name: str, known: Collection[str]) -> str:
+    """
+    The known name that is the same but for case and blanks, as a question.
+    """
+    same = [other for other in sorted(known) if _letters(other) == _letters(name)]
+    return f'. Did you mean "{same[0]}"?' if same else ""
+
+
+def _not_by_number(name: str, known: Collection[str]) -> list[str]:
+    """
+    The names that differ from this one by more than a number: stage2 is no slip of stage1.
+    """
+    return [other for other in known if re.sub(r"\d", "", other) != re.sub(r"\d", "", name)]
 
 
 def _meant(name: str, known: Collection[str]) -> str:
     """
     The known name that was meant, as a question: names are short, so another case is looked for first.
     """
-    for other in sorted(known):
-        if other.lower() == name.lower():
-            return f'. Did you mean "{other}"?'
+    if misspelt := _misspelt(name, known):
+        return misspelt
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     return f'. Did you mean "{close[0]}"?' if close else ""

@@ -83,7 +83,7 @@ class _Reader:
             if self.text.startswith(word, place):
                 self.end = place + len(word)
                 return meant
-        return self._number(place)
+        return self._number(path, place)
 
     def _object(self, path: YamlPath, place: int) -> dict[str, Plain]:
         data: dict[str, Plain] = {}
@@ -126,12 +126,18 @@ class _Reader:
             raise JSONDecodeError("half a character, which no text can hold", self.text, place)
         return text
 
-    def _number(self, place: int) -> Plain:
+    def _number(self, path: YamlPath, place: int) -> Plain:
         found = _NUMBER.match(self.text, place)
         if found is None:
             raise JSONDecodeError("a value is expected", self.text, place)
         self.end = found.end()
-        return Decimal(found[0]) if found[1] or found[2] else int(found[0])
+        self.document.written[path] = found[0]
+        try:
+            return Decimal(found[0]) if found[1] or found[2] else int(found[0])
+        except ValueError:
+            return Decimal(found[0])  # more digits than Python reads as a whole number
+        except ArithmeticError:
+            return found[0]  # an exponent that no number has: only words, which the model will refuse
 
     def _past(self, sign: str, words: str) -> int:
         """

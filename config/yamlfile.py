@@ -68,9 +68,9 @@ def read_yaml(path: Path) -> Document:
     return parse_yaml(text)
 
 
-def parse_yaml(text: str) -> Document:
+def parse_yaml(text: str, such_as: str = "window_days: 90") -> Document:
     """
-    The text's content; see ``read_yaml``.
+    The text's content; see ``read_yaml``. ``such_as`` is a key and value that such a file may hold.
     """
     document = Document()
     document.flaws = _flaws_of_layout(text)
@@ -82,9 +82,7 @@ def parse_yaml(text: str) -> Document:
     if root is None or (isinstance(root, ScalarNode) and root.tag == _TAG + "null"):
         return document
     if not isinstance(root, MappingNode):
-        document.flaws = [
-            Flaw(root.start_mark.line + 1, "the file must hold keys and values, such as  window_days: 90")
-        ]
+        document.flaws = [Flaw(root.start_mark.line + 1, f"the file must hold keys and values, such as  {such_as}")]
         return document
     data = _plain(root, (), document)
     if isinstance(data, dict):

@@ -490,3 +490,209 @@ def test_an_error_does_not_steer_the_terminal_either(described: Any, bare: Termi
     assert said.code == 2
     assert 'is of "\\x1b[2Jnobody", who is not among the people' in said.err
     assert "\x1b" not in said.err
+
+
+def test_a_close_that_comes_after_the_instant_asked_for_is_pending_whatever_a_touch_carries(
+    described: Any, bare: Terminal
+) -> None:
+    parts: dict[str, Any] = {
+        "opportunity.amount": "1000.00",
+        "opportunity.closed_at": "2020-06-01T12:00:00Z",
+        "opportunity.outcome": "won",
+        "touchpoints": [
+            {"id": "t1", "person": "p1", "at": "2020-01-01T12:00:00Z", "positions": ["FT", "LC"]},
+            {"id": "t2", "person": "p1", "at": "2020-01-02T12:00:00Z", "positions": ["OC"]},
+            {"id": "t3", "person": "p1", "at": "2020-05-20T12:00:00Z", "positions": ["CW"]},
+        ],
+        "models": {"w": {"weights": {"FT": 22.5, "LC": 22.5, "OC": 22.5, "CW": 22.5, "middle": 10}}},
+    }
+    shared = {"t1": "500.00", "t2": "250.00", "t3": "250.00"}
+    before = {"t1": "450.00", "t2": "225.00", "t3": "100.00", "pending": "225.00"}
+    for outcome in ("won", "lost"):
+        file = described(parts | {"opportunity.outcome": outcome})
+        assert amounts(bare("credit", file, "--json"), clock="revenue") == shared
+        assert amounts(bare("credit", file, "--json", "--as-of", "2020-06-01T12:00:00Z"), clock="revenue") == shared
+        earlier = bare("credit", file, "--json", "--as-of", "2020-05-25T00:00:00Z")
+        assert amounts(earlier, clock="revenue") == before
+        assert earlier.data["models"]["w"]["revenue"]["credits"][2]["positions"] == []
+    # The same deal with its positions derived says the same.
+    plain = [{key: value for key, value in each.items() if key != "positions"} for each in parts["touchpoints"]]
+    twin = bare("credit", described(parts | {"touchpoints": plain}), "--json", "--as-of", "2020-05-25T00:00:00Z")
+    assert amounts(twin, clock="revenue") == before
+    # A deal that was never closed has no date of a close: there the touch says it.
+    still_open = described(parts | {"opportunity.outcome": "open", "opportunity.closed_at": None})
+    for asked in ([], ["--as-of", "2020-05-25T00:00:00Z"]):
+        assert amounts(bare("credit", still_open, "--json", *asked), clock="revenue") == shared
+
+
+@pytest.mark.parametrize("weighed", ["FT", "demo"])
+@pytest.mark.parametrize("carried", [["demo"], [f"P{n}" for n in range(40)], []])
+def test_what_a_person_without_a_role_carries_names_no_position(
+    described: Any, bare: Terminal, weighed: str, carried: list[str]
+) -> None:
+    touches = [
+        {"id": "t1", "person": "p1", "at": "2020-01-01T12:00:00Z", "type": "form"},
+        {"id": "t2", "person": "p1", "at": "2020-01-02T12:00:00Z", "type": "demo"},
+    ]
+    parts = {
+        "people": [DEAL["people"][0], {"id": "p2", "role": None}],
+        "models": {"w": {"weights": {weighed: 30, "LC": 30, "OC": 30, "middle": 10}}},
+    }
+    stranger = {"id": "x1", "person": "p2", "at": "2020-01-02T13:00:00Z", "type": "form", "positions": carried}
+    alone = bare("credit", described(parts | {"touchpoints": touches}), "--json")
+    beside = bare("credit", described(parts | {"touchpoints": [*touches, stranger]}), "--json")
+    assert alone.code == (0 if weighed == "FT" else 2)
+    if alone.code == 0:
+        assert (beside.code, beside.data, beside.err) == (0, alone.data, alone.err)
+    else:
+        assert (beside.code, 'unknown position "demo"' in beside.err) == (2, True)
+    # Where nobody has a role, everybody may stand, and what they carry counts.
+    nobody = parts | {"people": [{"id": "p1"}, {"id": "p2"}], "touchpoints": [*touches, stranger]}
+    assert bare("credit", described(nobody), "--json").code == (2 if len(carried) == 40 else 0)
+
+
+def test_positions_without_brackets_are_asked_for_with_them(bare: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "deal.yaml"
+    text = (
+        "opportunity: {id: o1, amount: 10, created_at: 2020-01-03, outcome: open}\n"
+        "people: [{id: p1, role: User}]\n"
+        "touchpoints:\n  - id: t1\n    person: p1\n    at: 2020-01-01\n    positions: POSITIONS\n"
+    )
+    for written in ("FT, LC", "FT,LC", "FT; LC"):
+        file.write_text(text.replace("POSITIONS", written))
+        said = bare("credit", str(file))
+        assert said.code == 2
+        assert f'{file}:7: "positions": "{written}" is one text and not several positions; write [FT, LC]' in said.err
+    file.write_text(text.replace("POSITIONS", "FT"))
+    told = bare("credit", str(file), "--model", "first", "--json").data["models"]["first"]["pipeline"]["credits"]
+    assert told[0]["positions"] == ["FT"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "{weights: {FT: NUMBER, LC: 30}}",
+        "{weights: {FT: 1, middle: 1}, half_life_days: NUMBER}",
+        "{channels: {web: NUMBER, fair: 1}}",
+    ],
+)
+@pytest.mark.parametrize("number", ["1e99999", "1e-99999", "1e99999999", "1e-99999999", "0." + "3" * 5000])
+def test_a_number_without_end_is_refused_at_once(bare: Terminal, tmp_path: Path, model: str, number: str) -> None:
+    text = (
+        "opportunity: {id: o1, amount: 10, created_at: 2020-01-03, outcome: open}\n"
+        "people: [{id: p1, role: User}]\n"
+        "touchpoints: [{id: t1, person: p1, at: 2020-01-01, channel: web}]\n"
+    )
+    file = tmp_path / "deal.yaml"
+    for written in (number, f'"{"0" * 1000}{number}"'):
+        file.write_text(f"{text}models:\n  m: {model.replace('NUMBER', written)}\n")
+        said = bare("credit", str(file))
+        assert (said.code, said.out) == (2, "")
+        assert f"{file}:5: " in said.err
+        assert "too large, or with too many digits, to be counted exactly" in said.err
+
+
+@pytest.mark.parametrize(
+    ("models", "name"),
+    [
+        ({"w": {"weights": {"FT": 1e-30, "LC": 30, "middle": 10}}}, "FT"),
+        ({"w": {"weights": {"FT": 1, "LC": 1e-13, "middle": 10}, "half_life_days": 7}}, "LC"),
+        ({"w": {"channels": {"web": 1, "fair": 1e-30}}}, "fair"),
+    ],
+)
+def test_a_weight_too_small_to_be_divided_is_refused_and_not_dropped(
+    described: Any, bare: Terminal, models: dict[str, Any], name: str
+) -> None:
+    file = described({"models": models})
+    said = bare("credit", file)
+    assert (said.code, said.out) == (2, "")
+    (line,) = (n for n, text in enumerate(Path(file).read_text().splitlines(), start=1) if f'"{name}": ' in text)
+    assert f'{file}:{line}: "{name}" is too small beside the others' in said.err
+
+
+def test_a_weight_may_be_a_billionth_of_the_others_and_a_channels_a_million_times_less(
+    described: Any, bare: Terminal
+) -> None:
+    exact = {"w": {"weights": {"FT": 0.001, "OC": 900_000, "middle": 99_999.999}}}
+    told = bare("credit", described({"models": exact | {"c": {"channels": {"web": 10**15 - 1, "fair": 1}}}}), "--json")
+    assert told.code == 0, told.err
+    assert told.data["models"]["w"]["pipeline"]["credits"][0]["share"] == "0.000000001"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1e" + "9" * 30])
+def test_a_number_in_json_that_no_computer_counts_is_told_by_its_line(
+    described: Any, bare: Terminal, number: str
+) -> None:
+    file = described()
+    text = Path(file).read_text().replace('"84000.00"', number)
+    Path(file).write_text(text)
+    said = bare("credit", file)
+    assert said.code == 2
+    assert f"{file}:4: " in said.err
+    assert '"amount"' in said.err
+    Path(file).write_text(Path(described()).read_text().replace('"FT": 30', f'"FT": {number}'))
+    weighed = bare("credit", file)
+    assert (weighed.code, '"FT"' in weighed.err) == (2, True)
+
+
+def test_ids_in_json_stay_as_they_are_written_too(bare: Terminal, described: Any) -> None:
+    file = described({"touchpoints.0.person": 1, "people.0.id": 1, "touchpoints.0.id": 2, "opportunity.id": 3})
+    text = Path(file).read_text().replace('"id": 1,', '"id": 1e5,').replace('"person": 1,', '"person": 1e5,')
+    long = "8" * 5000
+    Path(file).write_text(text.replace('"id": 2,', '"id": 1.50,').replace('"id": 3,', '"id": 1E2,'))
+    told = bare("credit", file, "--json").data
+    assert told["opportunity"] == "1E2"
+    assert told["models"]["w"]["pipeline"]["credits"][0]["touchpoint"] == "1.50"
+    Path(file).write_text(text.replace('"id": 2,', f'"id": {long},'))
+    assert "must not be longer than 255" in bare("credit", file).err
+
+
+@pytest.mark.parametrize(
+    ("changes", "line_of", "words"),
+    [
+        ({"models.w ": {"half_life_days": 7}}, '"w "', '"w " and "w" are the same name; the first is on line'),
+        ({"models.w.weights.FT ": 5}, '"FT "', '"FT " and "FT" are the same name; the first is on line'),
+        ({"models.c": {"channels": {"web": 1, " web": 2}}}, '" web"', '" web" and "web" are the same name'),
+        ({"models.c": {"channels": {"web": 1, "  ": 2}}}, '"  "', '"  " is no name; it must not be empty'),
+        (
+            {"positions": {"d": {"milestone": "stage A"}, "d ": {"milestone": "stage B"}}},
+            '"d "',
+            '"d " and "d" are the same name',
+        ),
+        ({"touchpoints.0.positions": ["FT", "FT "]}, '"FT "', '"FT" stands twice on one touch'),
+        ({"opportunity.id": "  "}, '"id": "  "', '"id": must not be empty'),
+        ({"opportunity.id": ""}, '"id": ""', '"id": must not be empty'),
+        ({"people.0.id": " \t"}, '"id": " \\t"', '"id": must not be empty'),
+        ({"touchpoints.0.positions": [" "]}, '" "', "must not be empty"),
+        ({"touchpoints.0.positions": ["F t"]}, '"F t"', 'unknown position "F t". Did you mean "FT"?'),
+        ({"touchpoints.0.positions": ["Lt "]}, '"Lt "', 'unknown position "Lt". Did you mean "LT"?'),
+        ({"touchpoints.0.positions": ["Middle"]}, '"Middle"', "write []"),
+        ({"models.w.weights.lc": 5}, '"lc"', 'unknown position "lc". Did you mean "LC"?'),
+    ],
+)
+def test_names_that_are_the_same_or_empty_once_trimmed_are_told_by_their_line(
+    bare: Terminal, described: Any, changes: dict[str, Any], line_of: str, words: str
+) -> None:
+    test_what_is_wrong_is_told_by_its_line(bare, described, changes, line_of, words)
+
+
+def test_a_carried_position_that_differs_by_more_than_case_is_ones_own(described: Any, bare: Terminal) -> None:
+    file = described(
+        {
+            "touchpoints.0.positions": ["FT1", "LT2", "stage2"],
+            "positions": {"stage1": {"milestone": "stage Negotiation"}},
+            "models": {"own": {"weights": {"FT1": 1, "LT2": 1, "stage2": 1, "stage3": 1}}},
+        }
+    )
+    said = bare("credit", file, "--json")
+    assert (said.code, said.err) == (0, "")
+    assert amounts(said, "own") == {"t1": "63000.00", "pending": "21000.00"}
+
+
+@pytest.mark.parametrize("text", ["- opportunity\n", "opportunity\n"])
+def test_a_file_without_keys_is_told_a_key_that_a_deal_has(bare: Terminal, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "deal.yaml"
+    file.write_text(text)
+    said = bare("credit", str(file))
+    assert said.code == 2
+    assert f"{file}:1: the file must hold keys and values, such as  opportunity: {{" in said.err

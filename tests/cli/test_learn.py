@@ -99,6 +99,16 @@ def test_a_table_in_another_encoding_says_so(bare: Terminal, tmp_path: Path) -> 
     assert f"{file}:2: not UTF-8" in bare("learn", str(file), "--model", "markov").err
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_a_table_in_utf_16_is_told_by_that_name(bare: Terminal, tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "paths.csv"
+    file.write_bytes(TABLE.encode(encoding))
+    said = bare("learn", str(file), "--model", "markov")
+    assert said.code == 2
+    assert "one thing to correct" in said.err
+    assert f"{file}:1: the file is UTF-16; save it as UTF-8" in said.err
+
+
 @pytest.mark.slow
 def test_with_nothing_at_all_it_shows_what_is_learnt_by_itself(headwater: Terminal) -> None:
     said = headwater("learn")
@@ -142,15 +152,25 @@ def test_without_a_conversion_there_is_nothing_to_learn(bare: Terminal, tmp_path
     file.write_text("path,conversions,nulls\na,0,7\n")
     said = bare("learn", str(file), "--model", "shapley", "--json")
     assert (said.code, said.data["name"]) == (1, "HW-144")
+    assert said.data["actions"] == ["add the paths that converted to the table, with their number under conversions"]
     assert bare("learn", str(file)).code == 2
 
 
-def test_arrows_are_not_taken_for_names(bare: Terminal, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("webinar -> demo", "is written with arrows; write paid_search > webinar"),
+        ("webinar → demo", "is written with arrows; write paid_search > webinar"),
+        ("webinar→demo", "is written with arrows; write paid_search > webinar"),
+        ("webinar | demo", "is written with bars; write paid_search > webinar"),
+    ],
+)
+def test_arrows_and_bars_are_not_taken_for_names(bare: Terminal, tmp_path: Path, path: str, words: str) -> None:
     file = tmp_path / "paths.csv"
-    file.write_text("path,conversions\nwebinar -> demo,3\n")
+    file.write_text(f"path,conversions\n{path},3\n")
     said = bare("learn", str(file), "--model", "markov")
     assert said.code == 2
-    assert "is written with arrows" in said.err
+    assert f'{file}:2: "{path}" {words}' in said.err
 
 
 def test_markov_weights_add_up_to_one_exactly(bare: Terminal, tmp_path: Path) -> None:

@@ -117,6 +117,22 @@ def test_a_deal_that_was_created_later_has_nothing_to_divide() -> None:
     assert caught.value.code == "HW-131"
 
 
+def test_a_milestone_that_is_dated_later_is_not_reached_whatever_a_touch_carries() -> None:
+    people = [replace(BUYER, lead_created_at=CREATED + timedelta(days=20))]
+    deal = replace(DEAL, stages=[("Negotiation", CREATED + timedelta(days=30))])
+    touches = [touch("a", -30, "FT"), touch("b", -20, "LC"), touch("c", -10, "OC"), touch("d", -5, "nego", "CW")]
+    own = Model("own", {name: Decimal(1) for name in ("FT", "LC", "OC", "CW", "nego")})
+    rules = AttributionRules(positions=POSITIONS, models=[own])
+
+    def at(day: float) -> dict[str, str]:
+        return shares(credit_deal(deal, people, touches, rules, as_of=CREATED + timedelta(days=day))["own"]["revenue"])
+
+    assert at(10) == {"a": "1/5", "c": "1/5", "pending": "3/5"}
+    assert at(20) == {"a": "1/5", "b": "1/5", "c": "1/5", "pending": "2/5"}
+    assert at(30) == {"a": "1/5", "b": "1/5", "c": "1/5", "d": "1/5", "pending": "1/5"}
+    assert at(60) == {"a": "1/5", "b": "1/5", "c": "1/5", "d": "2/5"}
+
+
 def test_two_hundred_touches_may_carry_one_position() -> None:
     touches = [touch(f"t{number:03}", -number / 10, "FT") for number in range(200)]
     divided = credited(touches, Model("first", {"FT": Decimal(1)}))["revenue"]
@@ -303,3 +319,23 @@ def test_neither_the_outcome_nor_the_day_of_the_close_moves_a_touchs_pipeline_sh
     moved = told(story | {"deal": replace(story["deal"], outcome=outcome, closed_at=closed_at)})
     for model, clocks in told(story).items():
         assert moved[model]["pipeline"].credits == clocks["pipeline"].credits
+
+
+@USUAL
+@given(stories(), st.integers(0, 39), st.integers(1, 90), st.sampled_from(["won", "lost"]))
+def test_what_a_deal_came_to_later_is_not_seen_before(
+    story: dict[str, Any], day: int, later: int, outcome: str
+) -> None:
+    as_of = CREATED + timedelta(days=day)
+    deals = [
+        replace(story["deal"], outcome="won", closed_at=as_of + timedelta(seconds=1)),
+        replace(story["deal"], outcome=outcome, closed_at=as_of + timedelta(days=later)),
+    ]
+    people = [
+        replace(each, lead_created_at=each.lead_created_at + timedelta(days=later))
+        if each.lead_created_at is not None and each.lead_created_at > as_of
+        else each
+        for each in story["people"]
+    ]
+    before = credit_deal(deals[0], story["people"], story["touches"], story["rules"], as_of=as_of)
+    assert credit_deal(deals[1], people, story["touches"], story["rules"], as_of=as_of) == before
