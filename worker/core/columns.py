@@ -22,6 +22,8 @@ DType = pl.DataType | type[pl.DataType]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+# Beyond this many rows a query costs less than a step for each of several kinds.
+_MANY: Final = 1_000
 _NUMBERS: Final = pl.int_range(50_000, dtype=pl.UInt32, eager=True)
 
 _AS_WRITTEN: Final = pl.QueryOptFlags.none()
@@ -157,10 +159,19 @@ def mapped(values: pl.Series, to: Mapping[str, Any], otherwise: Any, dtype: DTyp
     """
     What each of the values, texts of a few kinds, stands for.
     """
+    if values.len() > _MANY and to:
+        return values.replace_strict(to, default=otherwise, return_dtype=dtype)
     found = constant(otherwise, values.len(), dtype)
-    for value in to.keys() & set(values.to_list()):
+    for value in to.keys() & kinds_of(values):
         found = one(to[value], dtype).zip_with(values == one(value, pl.String), found)
     return found
+
+
+def kinds_of(values: pl.Series) -> set[Any]:
+    """
+    The different values, of which there are few.
+    """
+    return set(values.unique().to_list() if values.len() > _MANY else values.to_list())
 
 
 def expand(counts: pl.Series) -> pl.Series:

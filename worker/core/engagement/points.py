@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from worker.core.chain import run
-from worker.core.columns import absent, constant, instant, known, mapped, one, rows_where
+from worker.core.columns import absent, constant, instant, kinds_of, known, mapped, one, rows_where
 from worker.core.engagement.rules import EngagementRules, Number, milli
 from worker.core.errors import Fatal
 
@@ -159,7 +159,7 @@ def _capped(window: pl.DataFrame, rules: EngagementRules) -> pl.Series:
     """
     none = constant(value=False, times=window.height, dtype=pl.Boolean)
     caps = _caps(rules)
-    if set(window["type"].to_list()).isdisjoint(caps["type"]):
+    if kinds_of(window["type"]).isdisjoint(caps["type"]):
         return none
     # A screened act earns nothing and must not use up the room of one that does.
     beyond = run(
