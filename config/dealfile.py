@@ -21,16 +21,13 @@ from pydantic import BeforeValidator, Field, PrivateAttr, StringConstraints, Val
 from config.errors import ConfigError
 from config.jsonfile import parse_json
 from config.ruleerrors import Problem, path_of, with_path, words_of
-from config.rulemodel import RuleModel, YesNo, as_list, spelt
+from config.rulemodel import TOO_LONG, RuleModel, YesNo, as_list, is_endless, spelt
 from config.rules_attribution import CREATION, MIDDLE, POSITIONS, Milestone, Model, Weight
 from config.yamlfile import Document, Flaw, Plain, YamlPath, parse_yaml
 
 MAX_BYTES: Final = 16_777_216  # a deal of 50,000 touches; more is another file
 MAX_YAML_BYTES: Final = 4_194_304  # YAML is read at some 200 KB a second: what is longer takes more than half a minute
 MAX_UNITS: Final = 2**63  # money is counted in whole numbers of 63 bits, at least of ten-thousandths
-MAX_DIGITS: Final = 1_000  # of a number; fractions that are learnt from paths of 400 channels have fewer
-MAX_WHOLE: Final[int] = 10**MAX_DIGITS
-TOO_LONG: Final = "too large, or with too many digits, to be counted exactly"
 
 
 def _as_id(value: Any) -> Any:
@@ -295,7 +292,7 @@ def _unreadable(place: "_Place") -> Iterator[tuple[YamlPath, str]]:
             yield from _alike(value, path, place)
             numbers: dict[YamlPath, Plain] = {(*path, part): each for part, each in _entries(value).items()}
             for at, number in {path: value, **numbers}.items():
-                if _is_endless(number):
+                if is_endless(number):
                     yield at, f'"{at[-1]}": {TOO_LONG}'
 
 
@@ -313,18 +310,6 @@ def _alike(names: Plain, path: YamlPath, place: "_Place") -> Iterator[tuple[Yaml
         elif other != name:
             line = place.document.lines.get((*path, other), 1)
             yield (*path, name), f'"{name}" and "{other}" are the same name; the first is on line {line}'
-
-
-def _is_endless(number: Plain) -> bool:
-    """
-    Whether a number, or a text that might be one, is longer than anybody counts.
-    """
-    if isinstance(number, Decimal):
-        told = number.as_tuple()
-        return len(told.digits) > MAX_DIGITS or abs(int(told.exponent)) > MAX_DIGITS
-    if isinstance(number, int):
-        return not -MAX_WHOLE < number < MAX_WHOLE
-    return isinstance(number, str) and len(number) > MAX_DIGITS
 
 
 def instant(value: datetime | date, zone: str, *, ends: bool) -> datetime:

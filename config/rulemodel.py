@@ -7,12 +7,16 @@ A word where a list is expected is a list of one; a number where text is expecte
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo
 
 # Context for reading back what ``model_dump(mode="json")`` wrote: JSON has no decimals, so there they are text.
 STORED = "stored"
+
+MAX_DIGITS: Final = 1_000  # of a number; fractions that are learnt from paths of 400 channels have fewer
+MAX_WHOLE: Final[int] = 10**MAX_DIGITS
+TOO_LONG: Final = "too large, or with too many digits, to be counted exactly"
 
 
 class RuleModel(BaseModel):
@@ -36,11 +40,25 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int | Decimal) else value
 
 
+def is_endless(number: object) -> bool:
+    """
+    Whether a number, or a text that might be one, is longer than anybody counts.
+    """
+    if isinstance(number, Decimal):
+        told = number.as_tuple()
+        return len(told.digits) > MAX_DIGITS or abs(int(told.exponent)) > MAX_DIGITS
+    if isinstance(number, int):
+        return not -MAX_WHOLE < number < MAX_WHOLE
+    return isinstance(number, str) and len(number) > MAX_DIGITS
+
+
 def _as_number(value: Any, info: ValidationInfo) -> Any:
     if info.context == STORED and isinstance(value, str):
         return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("a number is expected")  # noqa: TRY004 - pydantic reports only ValueError
+    if is_endless(value):
+        raise ValueError(TOO_LONG)
     return value
 
 
@@ -50,7 +68,8 @@ def _as_day(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_as_text), StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+# The constraints stand first: behind a validator, pydantic would count the letters before it takes away the blanks.
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), BeforeValidator(_as_text)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(as_list)]
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[Decimal, BeforeValidator(_as_number), Field(allow_inf_nan=False)]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from config.rulemodel import Days, Name, Number, Percent, RuleModel, Text, Texts, Whole, YesNo
+from config.rulemodel import TOO_LONG, Days, Name, Number, Percent, RuleModel, Text, Texts, Whole, YesNo, is_endless
 from config.rules_touches import (
     Attributes,
     ChannelRule,
@@ -42,6 +42,8 @@ def _as_part(value: Any) -> Any:
     """
     A number, or one over another as "1/3".
     """
+    if is_endless(value):
+        raise ValueError(TOO_LONG)
     if isinstance(value, str) and _PART.fullmatch(value.strip()):
         value = Fraction(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | Decimal | Fraction):

@@ -125,6 +125,9 @@ def test_all_errors_of_all_files_come_at_once_by_file_and_line(tmp_path: Path) -
         ("attribution", "touches: [{from: marketo.activity, type: from}]\n", 'Did you mean "form"?'),
         ("attribution", "channels: [{types: [form]}]\n", 'exactly one of "channel" and "take"'),
         ("attribution", "channels: [{channel: A, take: medium}]\n", 'exactly one of "channel" and "take"'),
+        ("attribution", "models: {w: {channels: {x: 1e-99999999, y: 1}}}\n", "too many digits, to be counted exactly"),
+        ("attribution", "models: {w: {weights: {FT: 1e-99999999, LT: 1}}}\n", "too many digits, to be counted exactly"),
+        ("attribution", 'models: {w: {channels: {"  ": 1, y: 1}}}\n', "must not be empty"),
         (
             "attribution",
             "touches:\n  - {from: marketo.activity, type: form, where: [{attribute: Link, like: x}]}\n",

@@ -125,17 +125,13 @@ def _rules(told: DealFile, rules: AttributionRules) -> AttributionRules:
 
 def _require_nothing_lost(told: DealFile, name: str, taken: Model) -> None:
     """
-    Weights so small beside the others that the engine rounds them away are refused, and not dropped.
+    Channels' weights so small beside the others that the engine rounds them away are refused, and not dropped.
     """
-    given = (told.models or {})[name]
-    for key, weights, kept in (
-        ("weights", given.weights, taken.parts()),
-        ("channels", given.channels or {}, channel_parts(taken.channel_weights or {})),
-    ):
-        for part, weight in weights.items():
-            if weight and part not in kept:
-                words = f'"{part}" is too small beside the others to be divided exactly; give it more, or 0'
-                raise told.error_at(("models", name, key, part), words)
+    kept = channel_parts(taken.channel_weights or {})
+    for channel, weight in ((told.models or {})[name].channels or {}).items():
+        if weight and channel not in kept:
+            words = f'"{channel}" is too small beside the others to be divided exactly; give it more, or 0'
+            raise told.error_at(("models", name, "channels", channel), words)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ def test_the_default_models_are_the_stated_ones() -> None:
         ({"FT": "much"}, "is no number"),
         ({"FT": float("nan")}, "the weight of FT is nan"),
         ({"FT": "0.0000000001", "LT": 1}, "finer than a billionth"),
+        ({"FT": "1e-30", "LT": 1}, "finer than a billionth"),
     ],
 )
 def test_weights_that_cannot_divide_are_refused(weights: dict[str, object], words: str) -> None:

@@ -106,7 +106,8 @@ class Model:
             whole = sum(Fraction(weight) for weight in self.weights.values())
             exact = {name: Fraction(weight) / whole for name, weight in self.weights.items()}
             simple = {name: share.limit_denominator(1_000) for name, share in exact.items()}
-            if sum(simple.values()) == 1 and all(abs(simple[name] - exact[name]) < NO_MATTER for name in exact):
+            near = all(abs(simple[name] - exact[name]) < NO_MATTER for name in exact)
+            if near and sum(simple.values()) == 1 and all(simple[name] for name in exact if exact[name]):
                 parts = _smallest_whole(simple)
                 return replace(self, weights={name: Decimal(part) for name, part in parts.items()})
             raise Fatal(
