@@ -107,6 +107,15 @@ def test_a_row_that_is_put_off_waits_its_time(connection: Connection) -> None:
     assert 290 < waits <= 300
 
 
+def test_rows_that_one_transaction_puts_off_are_due_together(connection: Connection) -> None:
+    drawn(connection, "approved", alder=[change("Low")], birch=[change("High")])
+    rows, later = outbox.ready(connection, "Account", 100), timedelta(seconds=5)
+    for row in rows:
+        outbox.put_off(connection, row, state="planned", code="LOCK", message="a lock", after=later)
+    dues = connection.execute(text("SELECT not_before, count(*) FROM outbox GROUP BY not_before")).all()
+    assert [count for _, count in dues] == [len(rows)] == [2]
+
+
 def test_a_parked_row_waits_until_its_record_changes(connection: Connection) -> None:
     drawn(connection, "approved", alder=[change("Low")])
     found = outbox.ready(connection, "Account", 100)

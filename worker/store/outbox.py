@@ -422,14 +422,15 @@ def put_off(
 ) -> bool:
     """
     Keep a row for later: planned or unknown for a while, parked or refused until something changes. Whether a row that
-    rests now was decided again while it was on its way.
+    rests now was decided again while it was on its way. Rows that one transaction puts off alike are due again together,
+    so that what went out in one job does not trickle out in several.
     """
     found = (
         cursor_of(connection)
         .execute(
             """
             UPDATE outbox SET state = %(state)s, code = %(code)s, message = %(message)s, bulk_job_id = NULL,
-                not_before = clock_timestamp() + make_interval(secs => %(after)s)
+                not_before = now() + make_interval(secs => %(after)s)
             WHERE object = %(object)s AND record_id = %(record_id)s AND generation = %(generation)s
             RETURNING decided_again AND state IN ('parked', 'refused')
             """,
