@@ -15,7 +15,8 @@ from typing import Any
 
 import click
 
-from config.dealfile import Days, DealFile, days_of, read_deal
+from config.days import Days
+from config.dealfile import DealFile, days_of, read_deal
 from config.dealfile import Person as Told
 from config.rulefiles import Rules, load_rules
 from config.settings import load_settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from config.dealfile import read_instant
+from config.days import read_instant
 
 
 class InstantType(click.ParamType["datetime | date"]):

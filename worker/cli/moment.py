@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from config.dealfile import instant
+from config.days import instant
 from config.rulefiles import load_rules
 from config.settings import Settings
 from worker.cli.instants import InstantType

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from config.dealfile import instant
+from config.days import instant
 from config.settings import Settings
 from worker.cli.ground import ground
 from worker.cli.instants import InstantType
