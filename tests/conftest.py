@@ -138,15 +138,22 @@ def empty_database_url(parts: EmbeddedParts) -> Iterator[str]:
     drop_database(parts.database_url, name)
 
 
+@pytest.fixture(scope="session")
+def valkey_url(parts: EmbeddedParts, valkey_number: int) -> str:
+    """
+    This worker's own Valkey, for redis-py.
+    """
+    return parts.redis_url.replace("?db=0", f"?db={valkey_number}")
+
+
 @pytest.fixture
-def redis_url(parts: EmbeddedParts, valkey_number: int) -> str:
+def redis_url(valkey_url: str) -> str:
     """
-    An empty Valkey, for redis-py.
+    The same, emptied.
     """
-    url = parts.redis_url.replace("?db=0", f"?db={valkey_number}")
-    with redis.from_url(url) as client:
+    with redis.from_url(valkey_url) as client:
         client.flushdb()
-    return url
+    return valkey_url
 
 
 @pytest.fixture

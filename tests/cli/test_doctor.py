@@ -204,7 +204,9 @@ def test_doctor_logs_in_for_itself_and_leaves_the_shared_session_alone(
     mark = service.mark()
     said = headwater("sync")
     assert said.code == 0
-    assert [entry for entry in org.journal("salesforce", mark) if entry["kind"] == "token"] == [], said
+    journal = org.journal("salesforce", mark)
+    calls = [(entry["method"], entry["path"], entry["status"]) for entry in journal]
+    assert not [entry for entry in journal if entry["kind"] == "token"], (said, calls)
 
 
 def test_a_refresh_token_is_tried_without_being_lost(headwater: Terminal, org: PracticeOrg) -> None:

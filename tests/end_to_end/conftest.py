@@ -8,7 +8,6 @@ import pytest
 
 from tests.practice_org import PracticeOrg
 from tests.service import Running, fresh_database, practice_org, running
-from worker.embedded.parts import EmbeddedParts
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +17,8 @@ def org() -> Iterator[PracticeOrg]:
 
 
 @pytest.fixture(scope="module")
-def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
-    with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
+def service(org: PracticeOrg, server_url: str, valkey_url: str) -> Iterator[Running]:
+    with fresh_database(server_url) as database_url, running(org, database_url, valkey_url) as built:
         yield built
 
 

@@ -63,7 +63,7 @@ def emptied(url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(server_url: str, parts: Any, moment: datetime) -> State:
+def undisturbed(server_url: str, valkey_url: str, moment: datetime) -> State:
     """
     What a run in this process comes to: no worker, no broker message, no fault.
     """
@@ -71,7 +71,7 @@ def undisturbed(server_url: str, parts: Any, moment: datetime) -> State:
     with filled_organisation(moment) as org:
         url = create_database(server_url, name, template=TEMPLATE)
         given = {variable.lower(): value for variable, value in org.env().items()}
-        service = build(load_settings(database_url=url, redis_url=parts.redis_url, **given))
+        service = build(load_settings(database_url=url, redis_url=valkey_url, **given))
         for approved in (False, True, True):
             with service.engine.begin() as connection:
                 if approved:
@@ -91,7 +91,7 @@ Opened = Callable[..., Scene]
 
 @pytest.fixture
 def open_scene(
-    server_url: str, parts: Any, valkey_number: int, moment: datetime, tmp_path: Path, request: pytest.FixtureRequest
+    server_url: str, valkey_url: str, moment: datetime, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Opened]:
     """
     Opens a scene: a filled organisation, an empty store, no process yet. PostgreSQL (``own_parts``) and Valkey
@@ -111,7 +111,7 @@ def open_scene(
             environment = {
                 **org.env(),
                 "DATABASE_URL": url,
-                "REDIS_URL": redis_url or emptied(parts.redis_url.replace("?db=0", f"?db={valkey_number}")),
+                "REDIS_URL": redis_url or emptied(valkey_url),
                 "HEADWATER_LEASE_SECONDS": str(LEASE_SECONDS),
                 "HEADWATER_TICK_SECONDS": str(TICK_SECONDS),
                 "HEADWATER_LOG": "json",

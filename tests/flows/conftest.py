@@ -10,7 +10,6 @@ import pytest
 
 from tests.practice_org import PracticeOrg
 from tests.service import Running, fresh_database, practice_org, running
-from worker.embedded.parts import EmbeddedParts
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +19,8 @@ def org() -> Iterator[PracticeOrg]:
 
 
 @pytest.fixture(scope="module")
-def service(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
-    with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
+def service(org: PracticeOrg, server_url: str, valkey_url: str) -> Iterator[Running]:
+    with fresh_database(server_url) as database_url, running(org, database_url, valkey_url) as built:
         yield built
 
 
@@ -34,14 +33,14 @@ def own_rules() -> Path | None:
 
 
 @pytest.fixture
-def own_service(server_url: str, parts: EmbeddedParts, own_rules: Path | None) -> Iterator[Running]:
+def own_service(server_url: str, valkey_url: str, own_rules: Path | None) -> Iterator[Running]:
     """
     An org of each test's own, with a clock of its own, and a service of that org alone.
     """
     with (
         practice_org() as org,
         fresh_database(server_url) as database_url,
-        running(org, database_url, parts.redis_url, own_rules) as built,
+        running(org, database_url, valkey_url, own_rules) as built,
     ):
         yield built
 

@@ -16,7 +16,6 @@ from tests.practice_org import PracticeOrg
 from tests.service import Running, fresh_database, running, settings_of
 from worker.connectors.salesforce.doctor import examine
 from worker.connectors.salesforce.findings import Finding
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.drain import drain, start_cycle
 from worker.wiring import build, salesforce_client, write_fields
 
@@ -26,11 +25,11 @@ PEOPLE = "SELECT count(*) FROM source_person WHERE stream = 'salesforce.lead' AN
 
 
 @pytest.fixture
-def fresh(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
+def fresh(org: PracticeOrg, server_url: str, valkey_url: str) -> Iterator[Running]:
     """
     A service that has never read anything, on the module's org.
     """
-    with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
+    with fresh_database(server_url) as database_url, running(org, database_url, valkey_url) as built:
         yield built
 
 

@@ -17,7 +17,6 @@ from tests.practice_org import PracticeOrg
 from tests.service import MACHINERY, Running, fresh_database, moved, running
 from worker.cli.sync import work_until_quiet
 from worker.cli.why_account import flag
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.backtest import backtest
 from worker.store import jobs
 
@@ -57,7 +56,7 @@ def standing_of(world: World, account: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def listed(
-    org: PracticeOrg, server_url: str, parts: EmbeddedParts, tmp_path_factory: pytest.TempPathFactory
+    org: PracticeOrg, server_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """
     The service with lists, tiers and fields of the customer's own.
@@ -65,7 +64,7 @@ def listed(
     folder: Path = tmp_path_factory.mktemp("rules")
     for name, content in RULES.items():
         (folder / name).write_text(content, encoding="utf-8")
-    with fresh_database(server_url) as url, running(org, url, parts.redis_url, folder) as built:
+    with fresh_database(server_url) as url, running(org, url, valkey_url, folder) as built:
         yield built
 
 

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Connection, text
 
 from config.settings import load_settings
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.attribute import attribute
 from worker.flows.engage import engage
 from worker.flows.run import Run, Service
@@ -59,8 +58,8 @@ COMPANIES = """
 
 
 @pytest.fixture
-def service(database_url: str, parts: EmbeddedParts) -> Iterator[Service]:
-    built = build(load_settings(database_url=database_url, redis_url=parts.redis_url), sources=False)
+def service(database_url: str, valkey_url: str) -> Iterator[Service]:
+    built = build(load_settings(database_url=database_url, redis_url=valkey_url), sources=False)
     yield built
     built.engine.dispose()
 

@@ -15,7 +15,6 @@ from tests.service import PAST_THE_OVERLAP, Running, fresh_database, running
 from worker.cli.status import told
 from worker.cli.sync import work_until_quiet
 from worker.connectors.salesforce.streams import ReadLimits
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.drain import drain, start_sweep
 
 pytestmark = pytest.mark.slow
@@ -26,12 +25,12 @@ FINDINGS = "SELECT code, message FROM finding WHERE key LIKE 'sweep:%' OR key LI
 
 
 @pytest.fixture
-def swept(org: PracticeOrg, server_url: str, parts: EmbeddedParts) -> Iterator[Running]:
+def swept(org: PracticeOrg, server_url: str, valkey_url: str) -> Iterator[Running]:
     """
     A service with a store of its own, in which nothing waits and nothing lies within the overlap.
     """
     org.control("POST", "salesforce/reset", {})
-    with fresh_database(server_url) as database_url, running(org, database_url, parts.redis_url) as built:
+    with fresh_database(server_url) as database_url, running(org, database_url, valkey_url) as built:
         yield built
 
 

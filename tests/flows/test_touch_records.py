@@ -18,7 +18,6 @@ from tests.service import PACKAGE, Running, fresh_database, practice_org, runnin
 from worker.cli.plan import decide_and_show, told
 from worker.cli.sync import work_until_quiet
 from worker.connectors.salesforce.doctor import examine
-from worker.embedded.parts import EmbeddedParts
 from worker.wiring import salesforce_client, write_fields
 
 pytestmark = pytest.mark.slow
@@ -337,12 +336,10 @@ def test_many_deals_at_once_wait_for_a_person_in_a_plan_of_their_own_and_show_th
     assert all(len(beneath(writing, deal)) == 1 for deal in deals)
 
 
-def test_an_organisation_without_the_object_is_told_so_and_the_rest_goes_on(
-    server_url: str, parts: EmbeddedParts
-) -> None:
+def test_an_organisation_without_the_object_is_told_so_and_the_rest_goes_on(server_url: str, valkey_url: str) -> None:
     with practice_org() as org, fresh_database(server_url) as database_url:
         org.control("DELETE", "salesforce/objects", {"object": "HW_Touch__c"})
-        with running(org, database_url, parts.redis_url) as service:
+        with running(org, database_url, valkey_url) as service:
             deal, _, _ = a_deal(World(service, "olive"))
             service.cycle()
             service.approve()

@@ -19,7 +19,6 @@ from tests.flows.world import World
 from tests.practice_org import PracticeOrg
 from tests.service import PACKAGE, Running, fresh_database, practice_org, running
 from worker.cli.plan import decide_and_show
-from worker.embedded.parts import EmbeddedParts
 from worker.flows.drain import follow_up
 from worker.store import outbox
 
@@ -47,7 +46,7 @@ def database_url(server_url: str) -> Iterator[str]:
 
 @contextmanager
 def by_rules(
-    org: PracticeOrg, database_url: str, parts: EmbeddedParts, folder: Path, **changes: tuple[str, str]
+    org: PracticeOrg, database_url: str, valkey_url: str, folder: Path, **changes: tuple[str, str]
 ) -> Iterator[Running]:
     """
     A service by the shipped rules with a text of ``FILE.yaml`` replaced, as after a restart.
@@ -59,7 +58,7 @@ def by_rules(
         text = (rules / f"{name}.yaml").read_text()
         assert old in text
         (rules / f"{name}.yaml").write_text(text.replace(old, new))
-    with running(org, database_url, parts.redis_url, rules) as service:
+    with running(org, database_url, valkey_url, rules) as service:
         yield service
 
 
@@ -149,15 +148,15 @@ OFF = ("touch_records: {enabled: true", "touch_records: {enabled: false")
 
 
 def test_touch_records_from_the_first_fill_to_the_last_deletion(
-    org: PracticeOrg, database_url: str, parts: EmbeddedParts, tmp_path: Path
+    org: PracticeOrg, database_url: str, valkey_url: str, tmp_path: Path
 ) -> None:
-    with by_rules(org, database_url, parts, tmp_path, fields=OFF) as service:
+    with by_rules(org, database_url, valkey_url, tmp_path, fields=OFF) as service:
         filled(service)
         service.settle()
         assert records(service) == []
 
     # An installation that has been writing for long is switched over.
-    with by_rules(org, database_url, parts, tmp_path, service=BY_JOBS) as service:
+    with by_rules(org, database_url, valkey_url, tmp_path, service=BY_JOBS) as service:
         mark = service.mark()
         service.cycle()
         assert touch_writes(service, mark) == {}
@@ -187,7 +186,7 @@ def test_touch_records_from_the_first_fill_to_the_last_deletion(
         assert records(service) == first
 
     # A rule that moves all credit waits too, and its deletions and creations are two jobs.
-    with by_rules(org, database_url, parts, tmp_path, service=BY_JOBS, fields=FEWER) as service:
+    with by_rules(org, database_url, valkey_url, tmp_path, service=BY_JOBS, fields=FEWER) as service:
         mark = service.mark()
         service.cycle()
         assert touch_writes(service, mark) == {}
