@@ -182,19 +182,26 @@ class DealFile(Described):
         return any(touch.positions is not None for touch in self.standing)
 
     @property
+    def carried_positions(self) -> set[str]:
+        """
+        Every position that a touch carries.
+        """
+        return {name for touch in self.standing for name in touch.positions or ()}
+
+    @property
     def named_positions(self) -> set[str]:
         """
         Every position that a touch carries or a model of the file weighs.
         """
-        carried = {name for touch in self.standing for name in touch.positions or ()}
-        return carried | {name for model in (self.models or {}).values() for name in model.weights if name != MIDDLE}
+        return self.carried_positions | {
+            name for model in (self.models or {}).values() for name in model.weights if name != MIDDLE
+        }
 
     def unknown_positions(self, weighed: Collection[str]) -> list[str]:
         """
         Positions that touches carry, and that are none of the five, nor defined, nor among ``weighed``.
         """
-        carried = {name for touch in self.standing for name in touch.positions or ()}
-        return sorted(carried - {*POSITIONS, *self.positions, *weighed})
+        return sorted(self.carried_positions - {*POSITIONS, *self.positions, *weighed})
 
 
 class DealErrors(ConfigError):
@@ -401,7 +408,7 @@ def _positions(deal: DealFile, known_positions: Mapping[str, object]) -> Iterato
 
 
 def _weighed(deal: DealFile, defined: Collection[str]) -> Iterator[tuple[YamlPath, str]]:
-    carried = {name for touch in deal.standing for name in touch.positions or ()}
+    carried = deal.carried_positions
     known = {*defined, MIDDLE}
     for model, rule in (deal.models or {}).items():
         for name in rule.weights:

@@ -10,8 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.columns import microseconds
 from worker.core.frames import INSTANT
+from worker.core.instants import microseconds
 
 _AS_WRITTEN: Final = pl.QueryOptFlags.none()
 
@@ -21,6 +21,13 @@ def run(steps: pl.LazyFrame) -> pl.DataFrame:
     The rows that the steps give. What two chains share is best run once and given to both.
     """
     return steps.collect(engine="in-memory", optimizations=_AS_WRITTEN)
+
+
+def queried(frame: pl.DataFrame, column: pl.Expr) -> pl.Series:
+    """
+    The one column that an expression makes of a frame.
+    """
+    return run(frame.lazy().select(column)).to_series()
 
 
 def instant(at: datetime) -> pl.Expr:

@@ -10,23 +10,22 @@ attribution flow.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
 
+from worker.core.chain import queried
 from worker.core.frames import INSTANT
+from worker.core.instants import microseconds
 
 DType = pl.DataType | type[pl.DataType]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 # Beyond this many rows a query costs less than a step for each of several kinds.
 _MANY: Final = 1_000
 _NUMBERS: Final = pl.int_range(50_000, dtype=pl.UInt32, eager=True)
 
-_AS_WRITTEN: Final = pl.QueryOptFlags.none()
 _REPEATED: Final = (
     pl.int_range(pl.len(), dtype=pl.UInt32).repeat_by(pl.first()).explode(empty_as_null=False).alias("group")
 )
@@ -100,13 +99,6 @@ def instant(at: datetime) -> pl.Series:
     return pl.Series([microseconds(at)], dtype=pl.Int64).cast(INSTANT)
 
 
-def microseconds(at: datetime) -> int:
-    """
-    An aware instant as polars keeps it: microseconds since 1970.
-    """
-    return (at - _EPOCH) // _MICROSECOND
-
-
 def sorted_by(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     """
     The frame in the order of a column, which it often is in already.
@@ -126,13 +118,6 @@ def spread(values: pl.Series, rows: pl.Series, height: int) -> pl.Series:
     A column of that height with these values at these rows, and null elsewhere.
     """
     return constant(None, height, values.dtype).scatter(rows, values)
-
-
-def queried(columns: pl.DataFrame, query: pl.Expr) -> pl.Series:
-    """
-    What a query makes of columns, which is quickest run as it is written.
-    """
-    return columns.lazy().select(query).collect(engine="in-memory", optimizations=_AS_WRITTEN).to_series()
 
 
 def running(values: pl.Series) -> pl.Series:

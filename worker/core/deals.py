@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core import chain
+from worker.core.chain import queried
 from worker.core.columns import filled, mapped
 from worker.core.frames import DEAL, INSTANT, Schema
 
@@ -159,7 +159,7 @@ def _words_said(deals: pl.DataFrame, barred: tuple[str, ...]) -> list[str | None
     names = [(name or "").lower() for name in deals["name"].to_list()]
     if not any(word in name for word in _in_small_letters(barred) for name in names):
         return [None] * deals.height
-    return chain.run(deals.lazy().select(_barred(barred))).to_series().to_list()
+    return queried(deals, _barred(barred)).to_list()
 
 
 @lru_cache(maxsize=8)

@@ -1,9 +1,14 @@
 """
-Writes instants: to the minute for people, on pages and in tables; to the second where no more is known. Pure. What is
-exact stays exact in JSON and does not come here; how a platform wants its instants is that platform's connector's.
+Writes instants: to the minute for people, on pages and in tables; to the second where no more is known; in microseconds
+as frames keep them. Pure. What is exact stays exact in JSON and does not come here; how a platform wants its instants
+is that platform's connector's.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def to_the_minute(instant: datetime | str | None) -> str:
@@ -32,3 +37,10 @@ def to_the_second(instant: datetime) -> str:
     An aware instant as ``2026-11-22T13:52:07Z``; what there is of a second is cut off.
     """
     return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def microseconds(at: datetime) -> int:
+    """
+    An aware instant as polars keeps it: microseconds since 1970.
+    """
+    return (at - _EPOCH) // _MICROSECOND

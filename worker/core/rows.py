@@ -1,6 +1,6 @@
 """
 A frame's rows as Python's own values, for what is decided or said row by row: words, and JSON. A row costs a
-microsecond or two, and a single one no more than that. Called by ``engagement``.
+microsecond or two, and a single one no more than that. Called by ``engagement`` and the engage flow.
 """
 
 from collections.abc import Iterator, Sequence

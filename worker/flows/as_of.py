@@ -162,7 +162,7 @@ class Hindsight:
 @dataclass(frozen=True)
 class Credited:
     """
-    One deal as it stood: its facts (DEAL_FACTS as a mapping), what is said of it (ATTRIBUTION_COLUMNS, None where it
+    One deal as it stood: its facts (DEAL_FACTS as a mapping), what is said of it (of ``attributions``, None where it
     earned nothing by rule: then ``reason`` says which), its credits as stored, with the touches.
     """
 
@@ -178,7 +178,7 @@ class Credited:
 class CreditedSet:
     """
     Deals as they stood. ``facts``: DEAL_FACTS with ``close_on``, ``reason`` (why it earned nothing by rule, null where
-    it may) and ``digits``; ``attributions``: what is said of those that may (ATTRIBUTION_COLUMNS and the rates' ids);
+    it may) and ``digits``; ``attributions``: what is said of those that may (and the rates' ids);
     ``credits``: theirs as the store keeps them, with person_id, type, team, channel, offer, campaign and label of the
     touch; ``roles_gone``: opportunity_id and roles_gone, how many contact roles were taken away nobody knows when;
     ``locked_count``: of how many the credits are those of a locked period.

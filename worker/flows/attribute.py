@@ -12,11 +12,11 @@ from typing import Final
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core import chain
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.explain import sentences
 from worker.core.attribution.path import PathSet, build_paths
 from worker.core.attribution.sourcing import OVERRIDE, in_force, overridden, with_openings
+from worker.core.chain import queried
 from worker.core.columns import constant, filled, known, mapped, one, places, rows_where, sorted_by
 from worker.core.deals import as_deals, why_not_credited
 from worker.core.rules import Rules
@@ -39,22 +39,6 @@ REMARKS: Final = {
     "after_creation": "marketing's first touch came after the deal was created",
     "after_close": "closed before marketing's first touch",
 }
-ATTRIBUTION_COLUMNS: Final = (
-    "opportunity_id",
-    "source_team",
-    "source_channel",
-    "source_offer",
-    "influenced",
-    "assisted",
-    "marketing_share",
-    "basis",
-    "state",
-    "why",
-    "remark",
-    "rule_version",
-    "overridden",
-)
-
 _NO_OVERRIDES: Final = pl.DataFrame(schema=OVERRIDE)
 
 
@@ -218,7 +202,7 @@ def attributions(
     set_by_hand: pl.DataFrame,
 ) -> pl.DataFrame:
     """
-    What is said of each deal beside its credits (ATTRIBUTION_COLUMNS). ``set_by_hand``: OVERRIDE.
+    What is said of each deal beside its credits, one row a deal. ``set_by_hand``: OVERRIDE.
     """
     found, outcome = paths.deals, sorted_by(deals, "opportunity_id")["outcome"]
     why = sentences(paths, touches, rules.attribution, model=rules.write_model, zone=rules.zone, overrides=set_by_hand)
@@ -247,7 +231,7 @@ def _marketing_share(deals: pl.Series, credits: pl.DataFrame, model: str) -> pl.
     What marketing's touches get of these deals' revenue under a model, in percent.
     """
     is_earned = (credits["clock"] == one("revenue", pl.String)) & (credits["item"] == one("touch", pl.String))
-    shares = chain.run(credits["models"].filter(is_earned).to_frame().lazy().select(_share(model))).to_series()
+    shares = queried(credits["models"].filter(is_earned).to_frame(), _share(model))
     sums = dict.fromkeys(deals.to_list(), 0.0)
     for deal, share in zip(credits["opportunity_id"].filter(is_earned).to_list(), shares.to_list(), strict=True):
         if share is not None and deal in sums:

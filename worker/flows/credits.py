@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core import chain
 from worker.core.attribution.adjust import LOCKED, SETTLING, STANDING, may_be_late, settle
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.path import CLOCKS, PathSet
+from worker.core.chain import queried
 from worker.core.columns import constant, filled, joined, one, places
 from worker.core.rules import Rules
 from worker.flows.run import Run
@@ -187,7 +187,7 @@ def stored_credits(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     learning that decided, where the model's weights are learnt.
     """
     names = [model.name for model in rules.attribution.models]
-    written = chain.run(pl.DataFrame(_written(wide, names)).lazy().select(_together(tuple(names)))).to_series()
+    written = queried(pl.DataFrame(_written(wide, names)), _together(tuple(names)))
     described = ("opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions")
     return pl.DataFrame([*(wide[name] for name in described), written])
 

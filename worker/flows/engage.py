@@ -14,7 +14,8 @@ from worker.core.engagement.fit import learnt_fit_from
 from worker.core.engagement.in_market import in_market_from
 from worker.core.engagement.levels import level_and_role
 from worker.core.engagement.standing import FACTS, Learnt, Stood, stand, window_start
-from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT
+from worker.core.frames import ACT, ENGAGEMENT_ACCOUNT, Schema
+from worker.core.rows import series_of
 from worker.core.rules import Rules
 from worker.core.touchpoints.screens import email_domain, screen_of
 from worker.flows.computed import computed
@@ -22,6 +23,7 @@ from worker.flows.run import Run
 from worker.store import bulk, decisions, dues, matching, standings
 
 _OWN_STAFF: Final = "own staff"
+_WHOSE: Final[Schema] = {"level": pl.String, "role_label": pl.String, "screened": pl.String}
 
 
 def engage(run: Run) -> None:
@@ -50,8 +52,14 @@ def _quiet(facts: pl.DataFrame, taken: list[int]) -> list[int]:
     Those of the accounts taken where something was done (ACT_FACTS), but nothing lately. Looking back finds the others
     by their acts, and reviews by their week.
     """
-    lately = set(facts["account_id"].filter(facts["is_new"]))
-    return sorted(set(taken).intersection(facts["account_id"]) - lately)
+    return sorted(set(taken).intersection(facts["account_id"]) - set(_with_news(facts)))
+
+
+def _with_news(facts: pl.DataFrame) -> pl.Series:
+    """
+    The accounts of ACT_FACTS that came after the account's last decision.
+    """
+    return facts["account_id"].filter(facts["is_new"])
 
 
 def _decide(run: Run, connection: Connection, account_ids: list[int], learnt: Learnt) -> pl.DataFrame:
@@ -90,8 +98,7 @@ def stood_by(
     What these rules make of the accounts (ACCOUNT_FACTS), what was done there (ACT_FACTS) and their deals (of
     ``standings.deals_of``).
     """
-    new = facts["account_id"].filter(facts["is_new"])
-    has_new_act = accounts["account_id"].is_in(new.implode()) | absent(accounts["decided_at"])
+    has_new_act = accounts["account_id"].is_in(_with_news(facts).implode()) | absent(accounts["decided_at"])
     own = [_OWN_STAFF if domain in rules.own_domains else None for domain in accounts["domain"].to_list()]
     given = accounts[[*ENGAGEMENT_ACCOUNT, "alerted_at", *FACTS]].hstack(
         [has_new_act.alias("has_new_act"), pl.Series("excluded", own, dtype=pl.String)]
@@ -114,12 +121,8 @@ def acts_of(facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     title, email, opted_out = (facts[name].to_list() for name in ("title", "email", "opted_out"))
     whose = list(zip(title, email, opted_out, strict=True))
     read = {each: _whose(*each, rules) for each in set(whose)}
-    level, role_label, screened = zip(*(read[each] for each in whose), strict=True) if whose else ((), (), ())
-    columns = {name: facts[name] for name in facts.columns}
-    columns["level"] = pl.Series("level", level, dtype=pl.String)
-    columns["role_label"] = pl.Series("role_label", role_label, dtype=pl.String)
-    columns["screened"] = pl.Series("screened", screened, dtype=pl.String)
-    return pl.DataFrame([columns[name] for name in (*ACT, "screened")])
+    told = series_of(_WHOSE, [read[each] for each in whose])
+    return facts.hstack(told)[[*ACT, "screened"]]
 
 
 def _whose(

@@ -16,13 +16,13 @@ from typing import Final
 
 import polars as pl
 
-from worker.core import chain
 from worker.core.attribution.channels import decided_by, weigh_channels
 from worker.core.attribution.decay import decayed
 from worker.core.attribution.money import FINEST, integer_for, largest_remainders
 from worker.core.attribution.path import PathSet, position_bits
 from worker.core.attribution.rules import AttributionRules, Model, NoTouchRule
 from worker.core.attribution.shares import divide_weights, situations, weighed_positions
+from worker.core.chain import queried
 from worker.core.columns import (
     constant,
     filled,
@@ -109,7 +109,7 @@ def allot_wide(deals: pl.DataFrame, paths: PathSet, rules: AttributionRules) -> 
     ``positions`` names all that the touch holds. Items that get nothing under any model are left out.
     """
     items = _lay_out(deals, paths)
-    held = chain.run(paths.paths.lazy().select(_POSITIONS_TEXT)).to_series()[items.touch_row]
+    held = queried(paths.paths, _POSITIONS_TEXT)[items.touch_row]
     columns = [filled(held, "").alias("positions")]
     gets = constant(value=False, times=items.group.len(), dtype=pl.Boolean)
     for model, division in _divisions(items, rules.models, rules.no_touch):

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from worker.core import chain
 from worker.core.attribution.path import PathSet
 from worker.core.attribution.rules import AttributionRules, Model
+from worker.core.chain import queried
 from worker.core.columns import one, rows_where
 
 # Salesforce's Text(255); characters beyond the basic plane count twice there, as in UTF-16.
@@ -190,7 +190,7 @@ def _told(needed: set[int], touches: pl.DataFrame, zone: str) -> dict[int | None
     rows = sorted(needed)
     chosen = pl.Series(rows, dtype=pl.UInt32)
     occurred = touches["occurred_at"][chosen].to_frame()
-    local_days = chain.run(occurred.lazy().select(_local_day(zone))).to_series().to_list()
+    local_days = queried(occurred, _local_day(zone)).to_list()
     columns = (touches[name][chosen].to_list() for name in ("type", "offer", "campaign", "team"))
     return {
         row: Told(TYPE_WORDS.get(kind, kind).replace("_", " "), _name(offer, campaign), team.replace("_", " "), day)

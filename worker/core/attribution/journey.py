@@ -11,8 +11,8 @@ from typing import Final
 
 import polars as pl
 
-from worker.core import chain
 from worker.core.attribution.rules import AttributionRules, Position
+from worker.core.chain import queried, run
 from worker.core.columns import (
     constant,
     days,
@@ -22,7 +22,6 @@ from worker.core.columns import (
     numbers,
     one,
     places,
-    queried,
     rows_where,
     sorted_by,
     spread,
@@ -83,7 +82,7 @@ def find_candidates(numbered: pl.DataFrame, people: pl.DataFrame, rules: Attribu
     candidates = pl.DataFrame([column.filter(chosen) for column in columns]).lazy()
     if _has_doubles(row.filter(chosen), people["person_id"].filter(chosen)):
         candidates = candidates.group_by("row", "person_id").agg(_ONCE)
-    return chain.run(candidates.sort("row", "lead_created_at", "person_id", nulls_last=True))
+    return run(candidates.sort("row", "lead_created_at", "person_id", nulls_last=True))
 
 
 def _has_doubles(rows: pl.Series, persons: pl.Series) -> bool:
@@ -110,7 +109,7 @@ def follow(
     kinds = {name: asked[name][kind] for name in asked.columns}
     kinds |= {name: is_marketing & kinds[name] for name in ("eligible", "response")}
     counting = rows_where(kinds["eligible"] | ~is_marketing)
-    met = chain.run(
+    met = run(
         pl.LazyFrame([counting.alias("touch"), touches["person_id"][counting]]).join(
             pl.LazyFrame([candidates["person_id"], numbers(candidates.height).alias("member")]), on="person_id"
         )
@@ -165,7 +164,7 @@ def in_path_order(numbered: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     created, end = numbered["created_at"], numbered["end_at"]
     last = created.zip_with(created > end, end)
     seen = found["occurred_at"] <= last[found["row"]]
-    ordered = chain.run(found.lazy().filter(seen).sort("row", "occurred_at", "touch_id").with_columns(_NUMBER))
+    ordered = run(found.lazy().filter(seen).sort("row", "occurred_at", "touch_id").with_columns(_NUMBER))
     row, touch = ordered["row"], ordered["touch_id"]
     before = max(ordered.height - 1, 0)
     same = (row.slice(1) == row.slice(0, before)) & (touch.slice(1) == touch.slice(0, before))

@@ -14,7 +14,8 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.columns import constant, filled, group_starts, group_sums, numbers, one, queried
+from worker.core.chain import queried
+from worker.core.columns import constant, filled, group_starts, group_sums, numbers, one
 
 FINEST: Final = 2**94
 DIGIT: Final = 2**32

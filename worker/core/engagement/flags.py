@@ -13,9 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from worker.core import columns
 from worker.core.chain import run
-from worker.core.columns import absent, constant, filled, known, one, places, sorted_by
+from worker.core.columns import absent, constant, filled, instant, known, one, places, sorted_by
 from worker.core.engagement.points import Scored, account_acts_limit, aged, scored
 from worker.core.engagement.reasons import reasons
 from worker.core.engagement.rules import NO_BAND, EngagementRules, milli
@@ -107,12 +106,12 @@ def conclude(accounts: pl.DataFrame, sums: pl.DataFrame, rules: EngagementRules,
     points = filled(sums["points_milli"][rows], 0)
     people_count = filled(sums["people_count"][rows], 0)
     act_now_on = sums["act_now_on"][rows]
-    people_needed = _people_needed(accounts["employees"], rules)
+    people_needed = pl.Series(map(rules.people_needed, accounts["employees"].to_list()), dtype=pl.Int32)
     is_fresh, acts_now = _is_fresh(sums["human_on"][rows], rules, now), _is_fresh(act_now_on, rules, now)
     excluded = _excluded(accounts, rules)
     is_eligible, is_target = absent(excluded), _is_target(accounts, rules)
 
-    now_at = columns.instant(now)
+    now_at = instant(now)
     was = filled(accounts["was_engaged"], value=False)
     since_at = accounts["engaged_since_at"].zip_with(known(accounts["engaged_since_at"]), now_at)
     earns_entry = (points >= one(milli(rules.enter_points), pl.Int64)) & (people_count >= people_needed) & is_fresh
@@ -208,12 +207,6 @@ _MEASURES: Final = (
 )
 
 
-def _people_needed(employees: pl.Series, rules: EngagementRules) -> pl.Series:
-    is_small = filled(employees < one(rules.small_company_employees, pl.Int64), value=False)
-    enough = constant(rules.enter_people, employees.len(), pl.Int32)
-    return one(rules.small_company_people, pl.Int32).zip_with(is_small, enough)
-
-
 def _is_fresh(on: pl.Series, rules: EngagementRules, now: datetime) -> pl.Series:
     """
     Whether these days, null for none, lie within those in which a human act counts as fresh.
@@ -227,7 +220,7 @@ def _days_ago(days: int, now: datetime) -> pl.Series:
     The first instant that lies fewer than so many days back, as UTC days are counted.
     """
     first = now.astimezone(UTC).date() - timedelta(days=days - 1)
-    return columns.instant(datetime.combine(first, time(), UTC))
+    return instant(datetime.combine(first, time(), UTC))
 
 
 def _excluded(accounts: pl.DataFrame, rules: EngagementRules) -> pl.Series:

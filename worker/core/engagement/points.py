@@ -8,7 +8,7 @@ new act. It decides no flag (``flags`` does, its only caller).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
 from typing import Final
@@ -51,9 +51,8 @@ def counted(acts: pl.DataFrame, rules: EngagementRules, factors: pl.Series, *, n
     weight_milli, base_milli (raw x weight; 0 where screened or over the cap), capped, age_days, occurred_on, and
     points_milli (at their age).
     """
-    today = (now.astimezone(UTC).date() - date(1970, 1, 1)).days
     occurred_on = acts["occurred_at"].cast(pl.Date)
-    age_days = one(today, pl.Int64) - occurred_on.cast(pl.Int64)
+    age_days = one(now.astimezone(UTC).date(), pl.Date).cast(pl.Int64) - occurred_on.cast(pl.Int64)
     raw_milli = mapped(acts["type"], _raw_milli(rules), 0, pl.Int64)
     is_inside = (acts["occurred_at"] <= instant(now)) & (age_days < one(rules.window_days, pl.Int64))
     rows = rows_where(is_inside & (raw_milli > one(0, pl.Int64)))

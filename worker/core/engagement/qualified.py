@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from worker.core.columns import microseconds
 from worker.core.engagement.buying_group import GroupRules
+from worker.core.engagement.reasons import LEFT_OUT
 from worker.core.engagement.rules import EngagementRules
 from worker.core.engagement.stages import QualifiedRules
 from worker.core.frames import INSTANT, Schema
+from worker.core.instants import microseconds
 from worker.core.rows import quoted, rows_of, series_of
 
 # What is decided of an account. ``missing`` of the detail names what it lacks: fit, stage, people, excluded.
@@ -29,7 +30,6 @@ QUALIFIED: Final[Schema] = {
     "detail": pl.String,
 }
 _DAY: Final = 86_400_000_000  # microseconds
-_LEFT_OUT: Final = "Not engaged: left out"
 
 
 class Known(NamedTuple):
@@ -86,7 +86,7 @@ def _decided(
         "stage": account.stage not in qualifying.stages,
         "people": account.people_count < people_needed,
     }
-    is_excluded = why.startswith(_LEFT_OUT)
+    is_excluded = why.startswith(LEFT_OUT)
     was = bool(account.was_qualified)
     since = account.qualified_since_at if was and account.qualified_since_at is not None else now
     is_held = was and now // _DAY - since // _DAY < qualifying.hold_days

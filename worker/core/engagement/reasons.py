@@ -19,6 +19,7 @@ from worker.core.engagement.points import ONE, age_factors
 from worker.core.engagement.rules import LEVELS, EngagementRules, milli
 from worker.core.rows import as_json, quoted, rows_of
 
+LEFT_OUT: Final = "Not engaged: left out"  # how the sentence of an excluded account begins
 LONGEST: Final = 255  # Salesforce's Text field
 _LONGEST_LABEL: Final = 60
 _MOST_ROLES: Final = 4
@@ -129,7 +130,7 @@ def _wording(rules: EngagementRules) -> Wording:
 
 def _sentence(account: Decided, acts: Sequence[Act], wording: Wording) -> str:
     if account.excluded is not None:
-        return f"Not engaged: left out ({account.excluded})."[:LONGEST]
+        return f"{LEFT_OUT} ({account.excluded})."[:LONGEST]
     earning = [act for act in acts if act.points_milli > 0]
     tail = f". Lapses {_day(account.until_on)} if quiet." if account.engaged and account.until_on else "."
     if not earning:

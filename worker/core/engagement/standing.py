@@ -149,7 +149,7 @@ def stand(
     decided = flags.decide(typed, found, sums, engagement, now=now)
     last = qualified(facts, decided["why"], (engagement, standing.qualified, standing.group), learnt.told, now=now)
     columns = {each.name: each for each in (*facts.get_columns(), *last)}
-    standings = pl.DataFrame([columns[name].cast(dtype) for name, dtype in STANDING.items()])
+    standings = flags.typed(pl.DataFrame(list(columns.values())), STANDING)
     if not standing.lists.lists:
         return Stood(decided, standings, pl.DataFrame(schema=MEMBERSHIP))
     return Stood(decided, standings, facts.select("account_id", "list").explode("list").drop_nulls())

@@ -48,14 +48,18 @@ def email_domain(email: str | None) -> str:
     """
     What stands behind the address's first @ in lower case; empty where nothing does.
     """
-    return (email or "").lower().partition("@")[2]
+    return _address(email)[2]
+
+
+def _address(email: str | None) -> tuple[str, str, str]:
+    return (email or "").lower().partition("@")
 
 
 def screen_of(email: str | None, title: str | None, screens: Sequence[Screen]) -> str | None:
     """
     The label of the first screen that fits, None where none does.
     """
-    name, at, domain = (email or "").lower().partition("@")
+    name, at, domain = _address(email)
     words = f" {_NO_WORD.sub(' ', (title or '').lower())} "
     for screen in screens:
         if domain and domain in screen.plain_domains:
