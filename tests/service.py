@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -293,9 +294,10 @@ def settings_of(org: PracticeOrg) -> dict[str, object]:
 
 
 @contextmanager
-def practice_org() -> Iterator[PracticeOrg]:
+def practice_org(clock: datetime | None = None) -> Iterator[PracticeOrg]:
     """
-    A practice org with Headwater's fields, empty, for as long as one needs it.
+    A practice org with Headwater's fields, empty, for as long as one needs it. ``clock``: where its clock starts,
+    instead of at the present.
     """
-    with PracticeOrg(package=PACKAGE) as org:
+    with PracticeOrg(package=PACKAGE, clock=clock and clock.isoformat()) as org:
         yield org

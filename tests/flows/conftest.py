@@ -4,6 +4,7 @@ file whose tests have to know all that is there, or move the clock, has ``servic
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,13 +37,24 @@ def own_rules() -> Path | None:
 def own_service(server_url: str, valkey_url: str, own_rules: Path | None) -> Iterator[Running]:
     """
     An org of each test's own, with a clock of its own, and a service of that org alone.
+
+    The clock starts in the middle of a week: a test that looks back half an hour is to find itself on the same day and
+    in the same week, whenever it runs.
     """
     with (
-        practice_org() as org,
+        practice_org(_midweek(datetime.now(UTC))) as org,
         fresh_database(server_url) as database_url,
         running(org, database_url, valkey_url, own_rules) as built,
     ):
         yield built
+
+
+def _midweek(moment: datetime) -> datetime:
+    """
+    The next Wednesday's noon in New York, or an hour later.
+    """
+    days = (2 - moment.weekday()) % 7 or 7
+    return datetime.combine(moment.date() + timedelta(days=days), time(17), UTC)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.core.attribution import reference
 from tests.core.attribution.worlds import MIDDLES, WEIGHTS
 from worker.core.attribution import DEFAULT_MODELS, AttributionRules, Model, Position, credit_deal
-from worker.core.attribution.deal import Deal, Divided, Person, Touch
+from worker.core.attribution.deal import Deal, Divided, Part, Person, Touch
 from worker.core.errors import Fatal
 
 CREATED = datetime(2026, 4, 11, 9, 30, tzinfo=UTC)
@@ -318,7 +318,27 @@ def test_neither_the_outcome_nor_the_day_of_the_close_moves_a_touchs_pipeline_sh
     closed_at = None if outcome == "open" else CREATED + timedelta(days=days)
     moved = told(story | {"deal": replace(story["deal"], outcome=outcome, closed_at=closed_at)})
     for model, clocks in told(story).items():
-        assert moved[model]["pipeline"].credits == clocks["pipeline"].credits
+        before, after = (each["pipeline"].credits for each in (clocks, moved[model]))
+        assert {name: part.share for name, part in after.items()} == {name: part.share for name, part in before.items()}
+        # What was pending becomes unassigned at the close, and the two then compete for the left-over units as one.
+        assert all(abs((after[name].units or 0) - (before[name].units or 0)) <= 1 for name in before)
+
+
+def test_where_pending_becomes_unassigned_a_left_over_unit_may_move_and_no_share() -> None:
+    """
+    LC is reached without a touch and the demo is not: thirds of one cent are two items of a third, then one of two.
+    """
+    thirds = Model("thirds", {"FT": Decimal(1), "LC": Decimal(1), "demo": Decimal(1)})
+    cent = replace(DEAL, units=1, outcome="open", closed_at=None)
+    lost = replace(cent, outcome="lost", closed_at=CREATED + timedelta(days=60))
+    opened, closed = (credited([touch("a", -1)], thirds, deal=deal)["pipeline"] for deal in (cent, lost))
+    third, two_thirds = Fraction(1, 3), Fraction(2, 3)
+    assert (opened.credits["a"], opened.pending, opened.unassigned) == (Part(third, 1), Part(third, 0), Part(third, 0))
+    assert (closed.credits["a"], closed.pending, closed.unassigned) == (
+        Part(third, 0),
+        Part(Fraction(0), 0),
+        Part(two_thirds, 1),
+    )
 
 
 @USUAL

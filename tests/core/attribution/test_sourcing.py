@@ -121,4 +121,4 @@ def test_every_deal_keeps_exactly_one_team_whatever_is_set(told: World, data: st
 
 
 def test_instants_are_kept_as_they_were_said() -> None:
-    assert in_force(said((1, "sales", None))).schema["occurred_at"] == INSTANT
+    assert in_force(said((1, "sales", None))).schema["said_at"] == INSTANT

@@ -178,7 +178,7 @@ def _holders(paths: PathSet, groups: pl.Series, names: Sequence[str]) -> list[li
 def _set_by_hand(overrides: pl.DataFrame | None, zone: str) -> dict[int, tuple[str, date]]:
     if overrides is None or overrides.is_empty():
         return {}
-    on = pl.col("occurred_at").dt.convert_time_zone(zone).dt.date()
+    on = pl.col("said_at").dt.convert_time_zone(zone).dt.date()
     rows = overrides.select("opportunity_id", pl.col("team").str.replace_all("_", " "), on).iter_rows()
     return {deal: (team, day) for deal, team, day in rows}
 

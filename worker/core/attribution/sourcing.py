@@ -21,7 +21,7 @@ STATEMENT: Final[Schema] = {
     "override_id": pl.Int64,  # grows with time
     "team": pl.String,  # null: what the touches say
     "channel": pl.String,  # null: that of the team's first touch
-    "occurred_at": INSTANT,  # when it was said
+    "said_at": INSTANT,
 }
 
 # The source of a deal whose sourcing team was set.
@@ -31,7 +31,7 @@ OVERRIDE: Final[Schema] = {
     "team": pl.String,
     "channel": pl.String,
     "offer": pl.String,
-    "occurred_at": INSTANT,
+    "said_at": INSTANT,
 }
 
 # The channel where the team has no touch up to creation, and none was named.
@@ -96,7 +96,7 @@ def overridden(decided: pl.DataFrame, overrides: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(f"source_{name}").alias(name) for name in ("team", "channel", "offer")),
     )
     return (
-        decided.join(overrides.drop("occurred_at"), on="opportunity_id", how="left", maintain_order="left")
+        decided.join(overrides.drop("said_at"), on="opportunity_id", how="left", maintain_order="left")
         .with_columns(
             *(
                 pl.when(is_set).then(name).otherwise(f"source_{name}").alias(f"source_{name}")
