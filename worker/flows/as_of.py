@@ -27,7 +27,7 @@ from worker.core.instants import to_the_minute
 from worker.core.rules import Rules
 from worker.core.timeline import Lens, Timeline
 from worker.flows.attribute import as_stored, attributions
-from worker.flows.credits import converted, rates_for, settling_of, stored_credits
+from worker.flows.credits import converted, rates_for, settling_of, shares_stored, stored_credits
 from worker.flows.engage import what_was_learnt
 from worker.flows.now import now_of
 from worker.flows.reclassify import as_touches, classified, that_stand
@@ -225,7 +225,8 @@ def credits_as(
     credits, locked = _as_locked(hindsight, stored_credits(wide, rules), facts, rules, moment)
     said = hindsight.said_of(deals["opportunity_id"].to_list(), rules).filter(lens.sees())
     set_by_hand = with_openings(in_force(said), deals, people, touches, rules.attribution, as_of=moment)
-    decided = attributions(deals, paths, credits, touches, rules, set_by_hand)
+    shares = shares_stored(credits, rules.write_model)
+    decided = attributions(deals, paths, shares, touches, rules, set_by_hand)
     decided = decided.join(rated, on="opportunity_id", how="left")
     if locked:
         decided = as_stored(decided, adjustments.sources(connection, locked))

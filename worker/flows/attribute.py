@@ -3,10 +3,9 @@ Decides again who earned each deal whose path, amount or outcome changed: every 
 source, marketing's share and its sentence.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -16,12 +15,20 @@ from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.explain import sentences
 from worker.core.attribution.path import PathSet, build_paths
 from worker.core.attribution.sourcing import OVERRIDE, in_force, overridden, with_openings
-from worker.core.chain import queried
 from worker.core.columns import constant, filled, known, mapped, one, places, rows_where, sorted_by
 from worker.core.deals import as_deals, why_not_credited
 from worker.core.rules import Rules
 from worker.flows.computed import computed
-from worker.flows.credits import converted, rates_for, settled, stored_credits
+from worker.flows.credits import (
+    Share,
+    converted,
+    marketing_share,
+    rates_for,
+    settled,
+    shares_allotted,
+    shares_stored,
+    stored_credits,
+)
 from worker.flows.run import Run
 from worker.flows.taught import taught
 from worker.store import adjustments, bulk, decisions, dues, matching, overrides, touch_records
@@ -79,21 +86,27 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
     stated = facts["has_statement"].any()
     set_by_hand = overrides_of(connection, told.deals, told.touches, rules, now) if stated else _NO_OVERRIDES
 
+    # Where anything is locked, all deals are held against it, so that a deal's fields say what its credits say.
+    any_locked = facts["any_locked"].any()
+
     def decide() -> tuple[pl.DataFrame, pl.DataFrame, dict[int, str | None], pl.DataFrame]:
         paths = told.paths(rules, now)
-        credited, rate_refs, differing = _credited(told.deals, paths, rules, rates, facts)
-        decided = attributions(told.deals, paths, credited, told.touches, rules, set_by_hand)
-        return credited, rate_refs, differing, decided
+        wide, rate_refs = converted(
+            allot_wide(told.deals, paths, rules.attribution), told.deals, paths, rules, rates, facts
+        )
+        differing = decisions.differing_credits(facts, wide)
+        spelt = stored_credits(wide if any_locked else _only(wide, differing), rules)
+        shares = shares_allotted(wide, rules.write_model)
+        decided = attributions(told.deals, paths, shares, told.touches, rules, set_by_hand)
+        return spelt, rate_refs, differing, decided
 
-    credited, rate_refs, differing, decided = computed(decide)
-    credits, locked = settled(run, connection, differing, credited, facts)
-    if credits is not credited:
-        share = _marketing_share(decided["opportunity_id"], credits, rules.write_model)
+    spelt, rate_refs, differing, decided = computed(decide)
+    credits, locked = settled(run, connection, differing, spelt, facts)
+    if credits is not spelt:
+        share = marketing_share(decided["opportunity_id"], shares_stored(credits, rules.write_model))
         decided = decided.with_columns(share.alias("marketing_share"))
     if differing:
-        all_differ = len(differing) == facts.height
-        changed = credits if all_differ else credits.filter(pl.col("opportunity_id").is_in(list(differing)))
-        decisions.save_credits(connection, differing, changed)
+        decisions.save_credits(connection, differing, _only(credits, differing))
     rated = places(decided["opportunity_id"], rate_refs["opportunity_id"])
     decided = decided.hstack([rate_refs[name][rated] for name in ("pipeline_rate_ref", "revenue_rate_ref")])
     if locked:
@@ -110,16 +123,13 @@ def _learnt_at(rules: Rules) -> Iterator[datetime]:
     return (each.learnt_at for model in rules.attribution.models for each in model.learnings)
 
 
-def _credited(
-    deals: pl.DataFrame, paths: PathSet, rules: Rules, rates: pl.DataFrame | None, before: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, dict[int, str | None]]:
+def _only(credits: pl.DataFrame, deals: Collection[int]) -> pl.DataFrame:
     """
-    The credits as the store keeps them, by which rates they were converted, and the deals whose credits are not those
-    of ``before`` (SETTLED_AS), with their digests.
+    The credits of these deals.
     """
-    wide, rate_refs = converted(allot_wide(deals, paths, rules.attribution), deals, paths, rules, rates, before)
-    credits = stored_credits(wide, rules)
-    return credits, rate_refs, decisions.differing_credits(before, credits)
+    of_deals = set(deals)
+    rows = [number for number, deal in enumerate(credits["opportunity_id"].to_list()) if deal in of_deals]
+    return credits if len(rows) == credits.height else credits[rows]
 
 
 TouchesOf = Callable[[Connection, Sequence[int]], pl.DataFrame]
@@ -196,13 +206,14 @@ def as_stored(decided: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
 def attributions(
     deals: pl.DataFrame,
     paths: PathSet,
-    credits: pl.DataFrame,
+    shares: Iterable[Share],
     touches: pl.DataFrame,
     rules: Rules,
     set_by_hand: pl.DataFrame,
 ) -> pl.DataFrame:
     """
-    What is said of each deal beside its credits, one row a deal. ``set_by_hand``: OVERRIDE.
+    What is said of each deal beside its credits, one row a deal. ``shares`` are those that marketing's touches get of
+    revenue under the model that is written back. ``set_by_hand``: OVERRIDE.
     """
     found, outcome = paths.deals, sorted_by(deals, "opportunity_id")["outcome"]
     why = sentences(paths, touches, rules.attribution, model=rules.write_model, zone=rules.zone, overrides=set_by_hand)
@@ -213,7 +224,7 @@ def attributions(
         "source_offer": found["source_offer"].zip_with(has_source, one(None, pl.String)),
         "influenced": found["influenced"],
         "assisted": found["assisted"],
-        "marketing_share": _marketing_share(found["opportunity_id"], credits, rules.write_model),
+        "marketing_share": marketing_share(found["opportunity_id"], shares),
         "basis": mapped(found["basis"], BASIS, None),
         "state": mapped(outcome, STATE, None),
         "why": why["why"],
@@ -224,28 +235,6 @@ def attributions(
     if not set_by_hand.is_empty():
         set_by_hand = set_by_hand.with_columns(mapped(set_by_hand["team"], TEAM, None).alias("team"))
     return overridden(decided, set_by_hand)
-
-
-def _marketing_share(deals: pl.Series, credits: pl.DataFrame, model: str) -> pl.Series:
-    """
-    What marketing's touches get of these deals' revenue under a model, in percent.
-    """
-    is_earned = (credits["clock"] == one("revenue", pl.String)) & (credits["item"] == one("touch", pl.String))
-    shares = queried(credits["models"].filter(is_earned).to_frame(), _share(model))
-    sums = dict.fromkeys(deals.to_list(), 0.0)
-    for deal, share in zip(credits["opportunity_id"].filter(is_earned).to_list(), shares.to_list(), strict=True):
-        if share is not None and deal in sums:
-            numerator, denominator = share.split("/")
-            sums[deal] += float(numerator) / float(denominator)
-    return pl.Series([round(share * 100 * 10_000) / 10_000 for share in sums.values()], dtype=pl.Float64)
-
-
-@lru_cache(maxsize=8)
-def _share(model: str) -> pl.Expr:
-    """
-    A model's share as it is stored: "3/10".
-    """
-    return pl.col("models").str.json_path_match(f"$.{model}.share")
 
 
 def _left_out(out: pl.DataFrame, rules: Rules) -> pl.DataFrame:

@@ -6,7 +6,7 @@ Part of ``attribute``, which calls it in its transaction.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -19,10 +19,13 @@ from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.path import CLOCKS, PathSet
 from worker.core.chain import queried
-from worker.core.columns import constant, filled, joined, one, places
+from worker.core.columns import constant, filled, joined, known, one, places
 from worker.core.rules import Rules
 from worker.flows.run import Run
 from worker.store import adjustments
+
+# What a touch gets of a deal: the deal's number, and the numerator and denominator of its share.
+Share = tuple[int, int, int]
 
 CLOSED = ("Final", "Lost")  # the states of ``attribution`` in which a deal's revenue shares are settled
 
@@ -91,11 +94,11 @@ def settled(
 ) -> tuple[pl.DataFrame, list[int]]:
     """
     The credits to go by: the computed, or where a deal's period is locked the stored; and the deals whose pipeline is
-    locked. ``differing`` are the deals whose credits come out otherwise than they did last, ``facts`` is
-    DEAL_TO_DECIDE. What late data changed of settled shares is kept as an adjustment of today.
+    locked. ``differing`` are the deals whose credits come out otherwise than they did last, ``computed`` the credits of
+    those or of all, and of all where anything is locked; ``facts`` is DEAL_TO_DECIDE. What late data changed of settled
+    shares is kept as an adjustment of today.
     """
     locked = adjustments.locked_periods(connection) if facts["any_locked"].any() else _NONE_LOCKED
-    # Where anything is locked, all deals are held against it, so that a deal's fields say what its credits say.
     ids = facts["opportunity_id"].to_list() if locked.height else list(differing)
     stored = adjustments.stored_credits(connection, ids) if ids else None
     if stored is None or (stored.is_empty() and locked.is_empty()):
@@ -107,7 +110,7 @@ def settled(
     key = ["opportunity_id", "clock"]
     groups = set(zip(*(finality[name].filter(held).to_list() for name in key), strict=True))
     was, now = (_standing(each, groups) for each in (stored, computed))
-    if locked.is_empty() and set(was) == set(now):
+    if locked.is_empty() and _shares(was) == _shares(now):
         return computed, []
     settling = settling_of(facts, facts, run.rules)
     settlement = settle(
@@ -180,6 +183,13 @@ def _local_day(instant: str, zone: str) -> pl.Expr:
     return pl.col(instant).dt.convert_time_zone(zone).dt.date()
 
 
+def _shares(standing: Iterable[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    """
+    STANDING without its money, which alone is no adjustment: the share stands and the amount is today's.
+    """
+    return {(*shared, learnt) for *shared, _, learnt in standing}
+
+
 def stored_credits(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """
     Credits as the store keeps them: one row a deal, clock and item, all models in one JSON object of exact shares
@@ -190,6 +200,55 @@ def stored_credits(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     written = queried(pl.DataFrame(_written(wide, names)), _together(tuple(names)))
     described = ("opportunity_id", "clock", "item", "touch_id", "occurred_at", "positions")
     return pl.DataFrame([*(wide[name] for name in described), written])
+
+
+def marketing_share(deals: pl.Series, shares: Iterable[Share]) -> pl.Series:
+    """
+    What these shares make of each of the deals together, in percent with four digits.
+    """
+    sums = dict.fromkeys(deals.to_list(), (0, 1))
+    for deal, numerator, denominator in shares:
+        if deal in sums:
+            top, bottom = sums[deal]
+            alike = bottom == denominator
+            sums[deal] = (
+                (top + numerator, bottom) if alike else (top * denominator + numerator * bottom, bottom * denominator)
+            )
+    percents = [round(top * 1_000_000 / bottom) / 10_000 for top, bottom in sums.values()]
+    return pl.Series(percents, dtype=pl.Float64)
+
+
+def shares_allotted(wide: pl.DataFrame, model: str) -> Iterator[Share]:
+    """
+    What touches get of revenue under a model.
+    """
+    gets = _of_revenue(wide) & known(wide[f"share_num:{model}"])
+    columns = ("opportunity_id", f"share_num:{model}", f"share_den:{model}")
+    return zip(*(wide[name].filter(gets).to_list() for name in columns), strict=True)
+
+
+def shares_stored(credits: pl.DataFrame, model: str) -> Iterator[Share]:
+    """
+    The same of credits as stored.
+    """
+    of_revenue = _of_revenue(credits)
+    shares = queried(credits["models"].filter(of_revenue).to_frame(), _share(model))
+    for deal, share in zip(credits["opportunity_id"].filter(of_revenue).to_list(), shares.to_list(), strict=True):
+        if share is not None:
+            numerator, denominator = share.split("/")
+            yield deal, int(numerator), int(denominator)
+
+
+def _of_revenue(credits: pl.DataFrame) -> pl.Series:
+    return (credits["clock"] == one("revenue", pl.String)) & (credits["item"] == one("touch", pl.String))
+
+
+@lru_cache(maxsize=8)
+def _share(model: str) -> pl.Expr:
+    """
+    A model's share as it is stored: "3/10".
+    """
+    return pl.col("models").str.json_path_match(f"$.{model}.share")
 
 
 def _written(wide: pl.DataFrame, models: Sequence[str]) -> list[pl.Series]:

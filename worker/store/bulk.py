@@ -15,6 +15,9 @@ import polars as pl
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.postgresql import dialect
 
+from worker.core.frames import INSTANT
+from worker.core.instants import microseconds
+
 # COPY is the quicker way for many rows, but its temporary table costs some milliseconds once.
 MOST_BOUND_ROWS = 1_000
 FRAME_TABLE = "headwater_frame"
@@ -29,7 +32,7 @@ FEW: Final = 20
 # Kept plans are held against the tables' rows so often; tables of no more rows may be read whole.
 LOOK_EVERY_SECONDS: Final = 10
 SMALL_TABLE_ROWS: Final = 1_000
-# Up to this many rows are quicker made a frame by their names, more of them in their order.
+# Up to this many rows are quicker made a frame by their names, more of them column by column.
 FEW_ROWS: Final = 50
 
 # A value of ``noted`` that is the database's present instant.
@@ -50,7 +53,19 @@ def fetch(connection: Connection, statement: str, values: Mapping[str, Any], sch
         return pl.from_dicts([dict(zip(schema, row, strict=True)) for row in rows], schema=dict(schema))
     # It would hold the answer until the next one.
     cursor.close()
-    return pl.DataFrame(rows, schema=dict(schema), orient="row")
+    # Turned by hand: ``zip(*rows)`` makes an object a row, and the collector of garbage looks through all of them.
+    columns = ([row[place] for row in rows] for place in range(len(rows[0])))
+    return pl.DataFrame([_column(*each) for each in zip(schema, columns, schema.values(), strict=True)])
+
+
+def _column(name: str, values: Sequence[Any], kind: pl.DataType | type[pl.DataType]) -> pl.Series:
+    """
+    The values as a column. Instants are counted first: polars takes three times as long to take an aware one in.
+    """
+    if kind == INSTANT:
+        counted = [None if each is None else microseconds(each) for each in values]
+        return pl.Series(name, counted, dtype=pl.Int64).cast(kind)
+    return pl.Series(name, values, dtype=kind)
 
 
 # Reading nothing is common, and a frame's schema takes longer to make than the question takes to answer.

@@ -7,13 +7,12 @@ person's name. Called by the attribution flow and the console.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -74,8 +73,7 @@ def positions_text(positions: Iterable[str]) -> str:
     return "; ".join(positions)
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """
     A touch as a sentence tells it: ``word`` its type as said, ``name`` of the offer or campaign or "", ``on`` the local
     day.
@@ -96,8 +94,7 @@ class Told:
         return f"{self.word} {name}".strip()
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """
     What a deal's sentence says: the opening touch (of any team, up to creation), the touches that hold a position of
     the model beside it, the reached milestones without a touch, those still pending; on how many path touches, of whom;
@@ -203,6 +200,8 @@ def _local_day(zone: str) -> pl.Expr:
     return pl.col("occurred_at").dt.convert_time_zone(zone).dt.date()
 
 
+# Deals by the thousand name a few dozen offers.
+@lru_cache(maxsize=4_096)
 def _name(offer: str | None, campaign: str | None) -> str:
     """
     The offer's name, else the campaign's, on one line.
