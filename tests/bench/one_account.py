@@ -203,7 +203,7 @@ def run(report: Report, *, small: bool, rounds: int | None = None) -> None:
             for _ in range(WARM_UP):
                 play(side, Alternating())
         report.say(f"  one touch arrives; {load()}")
-        for _ in range(rounds or (5 if small else 25)):
+        for _ in range(rounds or (15 if small else 25)):
             for side in sides:
                 play(side, turns)
     tell(report, turns, sides)

@@ -120,8 +120,8 @@ class Hindsight:
 
     def said_of(self, opportunity_ids: Sequence[int], rules: Rules) -> pl.DataFrame:
         """
-        What administrators said of these deals' sourcing team: STATEMENT with occurred_at and
-        arrived_at, which are one: it was known as it was said.
+        What administrators said of these deals' sourcing team: STATEMENT with occurred_at and arrived_at, which are
+        one, as it was known when it was said.
         """
         said = self.timeline.arrived(overrides.said_of(self.connection, opportunity_ids, rules.zone))
         return said.with_columns(occurred_at="arrived_at")

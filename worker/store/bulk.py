@@ -60,7 +60,7 @@ def fetch(connection: Connection, statement: str, values: Mapping[str, Any], sch
 
 def _column(name: str, values: Sequence[Any], kind: pl.DataType | type[pl.DataType]) -> pl.Series:
     """
-    The values as a column. Instants are counted first: polars takes three times as long to take an aware one in.
+    The values as a column. Instants are counted first: polars takes longer to take an aware one in.
     """
     if kind == INSTANT:
         counted = [None if each is None else microseconds(each) for each in values]
