@@ -3,7 +3,7 @@ Decides again who earned each deal whose path, amount or outcome changed: every 
 source, marketing's share and its sentence.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +12,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from worker.core.attribution.allot import allot_wide
+from worker.core.attribution.digests import differing_credits
 from worker.core.attribution.explain import sentences
 from worker.core.attribution.path import PathSet, build_paths
 from worker.core.attribution.sourcing import OVERRIDE, in_force, overridden, with_openings
@@ -23,6 +24,7 @@ from worker.flows.credits import (
     Share,
     converted,
     marketing_share,
+    only_of,
     rates_for,
     settled,
     shares_allotted,
@@ -94,8 +96,8 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
         wide, rate_refs = converted(
             allot_wide(told.deals, paths, rules.attribution), told.deals, paths, rules, rates, facts
         )
-        differing = decisions.differing_credits(facts, wide)
-        spelt = stored_credits(wide if any_locked else _only(wide, differing), rules)
+        differing = differing_credits(facts, wide)
+        spelt = stored_credits(wide if any_locked else only_of(wide, differing), rules)
         shares = shares_allotted(wide, rules.write_model)
         decided = attributions(told.deals, paths, shares, told.touches, rules, set_by_hand)
         return spelt, rate_refs, differing, decided
@@ -106,7 +108,7 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
         share = marketing_share(decided["opportunity_id"], shares_stored(credits, rules.write_model))
         decided = decided.with_columns(share.alias("marketing_share"))
     if differing:
-        decisions.save_credits(connection, differing, _only(credits, differing))
+        decisions.save_credits(connection, differing, only_of(credits, differing))
     rated = places(decided["opportunity_id"], rate_refs["opportunity_id"])
     decided = decided.hstack([rate_refs[name][rated] for name in ("pipeline_rate_ref", "revenue_rate_ref")])
     if locked:
@@ -121,15 +123,6 @@ def _learnt_at(rules: Rules) -> Iterator[datetime]:
     was learnt a moment ago may seem to lie ahead.
     """
     return (each.learnt_at for model in rules.attribution.models for each in model.learnings)
-
-
-def _only(credits: pl.DataFrame, deals: Collection[int]) -> pl.DataFrame:
-    """
-    The credits of these deals.
-    """
-    of_deals = set(deals)
-    rows = [number for number, deal in enumerate(credits["opportunity_id"].to_list()) if deal in of_deals]
-    return credits if len(rows) == credits.height else credits[rows]
 
 
 TouchesOf = Callable[[Connection, Sequence[int]], pl.DataFrame]

@@ -6,7 +6,7 @@ Part of ``attribute``, which calls it in its transaction.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from worker.core.attribution.adjust import LOCKED, SETTLING, STANDING, may_be_late, settle
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
+from worker.core.attribution.digests import clocks_moved
 from worker.core.attribution.path import CLOCKS, PathSet
 from worker.core.chain import queried
 from worker.core.columns import constant, filled, joined, known, one, places
@@ -88,30 +89,28 @@ def converted(
 def settled(
     run: Run,
     connection: Connection,
-    differing: Collection[int],
+    differing: Mapping[int, str | None],
     computed: pl.DataFrame,
     facts: pl.DataFrame,
 ) -> tuple[pl.DataFrame, list[int]]:
     """
     The credits to go by: the computed, or where a deal's period is locked the stored; and the deals whose pipeline is
-    locked. ``differing`` are the deals whose credits come out otherwise than they did last, ``computed`` the credits of
-    those or of all, and of all where anything is locked; ``facts`` is DEAL_TO_DECIDE. What late data changed of settled
-    shares is kept as an adjustment of today.
+    locked. ``differing`` are the deals whose credits come out otherwise than they did last, with their digests;
+    ``computed`` the credits of those or of all, and of all where anything is locked; ``facts`` is DEAL_TO_DECIDE. What
+    late data changed of settled shares is kept as an adjustment of today.
     """
     locked = adjustments.locked_periods(connection) if facts["any_locked"].any() else _NONE_LOCKED
-    ids = facts["opportunity_id"].to_list() if locked.height else list(differing)
-    stored = adjustments.stored_credits(connection, ids) if ids else None
-    if stored is None or (stored.is_empty() and locked.is_empty()):
+    if locked.is_empty():
+        facts = only_of(facts, differing)
+        groups = _restated(facts, differing, run.rules)
+        facts = only_of(facts, {deal for deal, _ in groups})
+    else:
+        groups = {(deal, clock) for deal in facts["opportunity_id"].to_list() for clock in CLOCKS}
+    if not groups:
         return computed, []
-    if len(ids) < facts.height:
-        facts = facts.filter(pl.col("opportunity_id").is_in(ids))
-    finality = _finality_of(facts, facts, run.rules)
-    held = constant(True, finality.height, pl.Boolean) if locked.height else may_be_late(finality)
-    key = ["opportunity_id", "clock"]
-    groups = set(zip(*(finality[name].filter(held).to_list() for name in key), strict=True))
+    ids, key = facts["opportunity_id"].to_list(), ["opportunity_id", "clock"]
+    stored = adjustments.stored_credits(connection, ids)
     was, now = (_standing(each, groups) for each in (stored, computed))
-    if locked.is_empty() and _shares(was) == _shares(now):
-        return computed, []
     settling = settling_of(facts, facts, run.rules)
     settlement = settle(
         pl.DataFrame(was, schema=STANDING, orient="row"),
@@ -128,6 +127,28 @@ def settled(
         return computed, []
     credits = pl.concat([computed.join(keep, on=key, how="anti"), stored.join(keep, on=key, how="semi")])
     return credits, keep.filter(clock="pipeline")["opportunity_id"].to_list()
+
+
+def _restated(facts: pl.DataFrame, differing: Mapping[int, str | None], rules: Rules) -> set[tuple[int, str]]:
+    """
+    The deals and clocks of DEAL_TO_DECIDE on which shares that were final come out otherwise. Where there were none,
+    there is nothing to restate.
+    """
+    finality = _finality_of(facts, facts, rules)
+    final = finality.filter(may_be_late(finality))
+    digests = zip(facts["opportunity_id"].to_list(), facts["digest"].to_list(), strict=True)
+    moved = {deal: clocks_moved(digest, differing[deal]) if digest else [] for deal, digest in digests}
+    named = zip(final["opportunity_id"].to_list(), final["clock"].to_list(), strict=True)
+    return {(deal, clock) for deal, clock in named if clock in moved[deal]}
+
+
+def only_of(frame: pl.DataFrame, deals: Collection[int]) -> pl.DataFrame:
+    """
+    The rows of these deals.
+    """
+    of_deals = set(deals)
+    rows = [number for number, deal in enumerate(frame["opportunity_id"].to_list()) if deal in of_deals]
+    return frame if len(rows) == frame.height else frame[rows]
 
 
 def settling_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -181,13 +202,6 @@ def _standing(stored: pl.DataFrame, groups: Collection[tuple[int, str]]) -> list
 
 def _local_day(instant: str, zone: str) -> pl.Expr:
     return pl.col(instant).dt.convert_time_zone(zone).dt.date()
-
-
-def _shares(standing: Iterable[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
-    """
-    STANDING without its money, which alone is no adjustment: the share stands and the amount is today's.
-    """
-    return {(*shared, learnt) for *shared, _, learnt in standing}
 
 
 def stored_credits(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:

@@ -91,8 +91,10 @@ class PracticeMiddleware:
             found = self.app if scope["scheme"] == "http" else PlainTextResponse("Not Found", 404)
             await found(scope, receive, dated)
             return
-        exchange = _Exchange(self.state, scope, dated)
-        exchange.body = await _read_body(receive)
+        body = await _read_body(receive)
+        if body is None:
+            return
+        exchange = _Exchange(self.state, scope, dated, body)
         org = self.state.salesforce if exchange.system == "salesforce" else None
         try:
             with org.in_flight.request() if org is not None else contextlib.nullcontext():
@@ -119,10 +121,10 @@ class _Exchange:
     One request on its way through faults, routes and journal.
     """
 
-    def __init__(self, state: PracticeState, scope: Scope, send: Send) -> None:
+    def __init__(self, state: PracticeState, scope: Scope, send: Send, body: bytes) -> None:
         self.state = state
         self.scope = scope
-        self.body = b""
+        self.body = body
         self.status: int | None = None
         self.system = system_of(scope["path"])
         self.at = state.clock.now().isoformat()
@@ -270,16 +272,18 @@ class _Exchange:
         return _transports.get((client[0], client[1])) if client else None
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes | None:
+    """
+    The whole body; None where the sender went away before it was: half a request is no request.
+    """
     chunks = []
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            break
+            return None
         chunks.append(message.get("body", b""))
         if not message.get("more_body", False):
-            break
-    return b"".join(chunks)
+            return b"".join(chunks)
 
 
 def system_of(path: str) -> str:

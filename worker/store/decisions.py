@@ -3,11 +3,9 @@ Gives the facts that engagement and attribution decide by, for a set of accounts
 Called by the engage and attribute flows.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
@@ -331,30 +329,6 @@ def save_attribution(connection: Connection, attributions: pl.DataFrame, now: da
     """
     changed = upsert(connection, tables.attribution, attributions, ("opportunity_id",), noted={"decided_at": now})
     return [number for (number,) in changed]
-
-
-def differing_credits(before: pl.DataFrame, credits: pl.DataFrame) -> dict[int, str | None]:
-    """
-    The deals whose credits (``wide_schema``) come out otherwise than they did last (``before``: SETTLED_AS of all that
-    were decided), with the digest of what they come out as now; None where they have none any more.
-
-    Digests of two versions of polars may differ, and then all is written once more.
-    """
-    named, now = _digest_of_names(tuple(credits.columns)), dict[int, int]()
-    # No two items of a deal are alike, so none takes another one's away.
-    for number, digest in zip(credits["opportunity_id"].to_list(), credits.hash_rows().to_list(), strict=True):
-        now[number] = now.get(number, named) ^ digest
-    told = {number: f"{digest:016x}" for number, digest in now.items()}
-    was = zip(before["opportunity_id"].to_list(), before["digest"].to_list(), strict=True)
-    return {number: told.get(number) for number, digest in was if told.get(number) != digest}
-
-
-@lru_cache(maxsize=32)
-def _digest_of_names(columns: tuple[str, ...]) -> int:
-    """
-    Which models they are is told by the names alone.
-    """
-    return int.from_bytes(hashlib.blake2b("|".join(columns).encode(), digest_size=8).digest())
 
 
 def save_credits(connection: Connection, digests: Mapping[int, str | None], credits: pl.DataFrame) -> None:

@@ -49,6 +49,23 @@ def test_the_journal_tells_what_was_asked_and_how_it_went(client: Client, org: P
     assert (token["kind"], token["path"]) == ("token", "/services/oauth2/token")
 
 
+def test_half_a_request_of_a_sender_who_is_gone_is_no_request(client: Client, org: PracticeOrg) -> None:
+    csv = b"Name\nWhole\nHalf\n"
+    job = client.call("POST", "jobs/ingest", json={"object": "Account", "operation": "insert"}).json()["id"]
+    mark = org.journal()[-1]["seq"]
+    host, port = org.url.removeprefix("http://").split(":")
+    bearer = client.session.headers["Authorization"]
+    head = [f"PUT /services/data/v60.0/jobs/ingest/{job}/batches HTTP/1.1", f"Host: {host}", f"Authorization: {bearer}"]
+    head += ["Content-Type: text/csv", f"Content-Length: {len(csv)}", "", ""]
+    for sent in (b"", csv[: csv.index(b"Half")]):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall("\r\n".join(head).encode() + sent)
+    # What comes after both of them on a connection of its own is answered, and nothing else was asked.
+    assert client.call("GET", f"jobs/ingest/{job}").json()["state"] == "Open"
+    assert [entry["method"] for entry in org.journal("salesforce", after=mark)] == ["GET"]
+    assert client.values("SELECT Name FROM Account") == []
+
+
 def test_a_fault_answers_instead_of_the_org_as_often_as_ordered(client: Client, org: PracticeOrg) -> None:
     org.fault(
         {"status": 503, "body": "<html>down</html>", "content_type": "text/html"},

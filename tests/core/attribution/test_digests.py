@@ -1,5 +1,6 @@
 """
-Whether a deal's credits come out otherwise than last time is told by a digest of their numbers.
+Whether a deal's credits come out otherwise than last time, and on which clocks its shares do, is told by a digest of
+their numbers.
 """
 
 import random
@@ -11,7 +12,7 @@ import pytest
 
 from worker.core.attribution import AttributionRules, Model
 from worker.core.attribution.allot import wide_schema
-from worker.store.decisions import differing_credits
+from worker.core.attribution.digests import clocks_moved, differing_credits
 
 AT = datetime(2026, 6, 2, 12, tzinfo=UTC)
 SCHEMA = wide_schema(AttributionRules(models=[Model("w", {"FT": 1}), Model("first", {"FT": 1})]))  # type: ignore[dict-item]
@@ -98,3 +99,34 @@ def test_a_deal_that_has_no_credits_any_more_differs_once() -> None:
     gone = differing(before, wide(*DEALS[:2]))
     assert gone == {2: None, 3: None}
     assert differing({**before, **gone}, wide(*DEALS[:2])) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "moved"),
+    [
+        ({"amount_units:w": 299}, []),
+        ({"positions": "FT; LC"}, []),
+        ({"occurred_at": datetime(2026, 6, 2, 13, tzinfo=UTC)}, []),
+        ({"share_num:w": 4}, ["revenue"]),
+        ({"touch_id": "c"}, ["revenue"]),
+        ({"item": "pending"}, ["revenue"]),
+        ({"learnt:w": 8}, ["revenue"]),
+        ({"clock": "pipeline"}, ["pipeline", "revenue"]),
+    ],
+)
+def test_shares_are_others_on_a_clock_where_their_number_owner_or_learning_is(
+    change: dict[str, Any], moved: list[str]
+) -> None:
+    schema = {**SCHEMA, "learnt:w": pl.Int64}
+    told = [each | {"learnt:w": 7} for each in DEALS]
+    before = {**NEVER, **differing(NEVER, pl.DataFrame(told, schema=schema))}
+    now = differing(before, pl.DataFrame([told[0] | change, *told[1:]], schema=schema))
+    assert set(now) == {1}
+    assert clocks_moved(before[1], now[1]) == moved
+
+
+def test_shares_that_come_or_go_are_others_and_so_are_those_of_an_unknown_digest() -> None:
+    first = differing(NEVER, wide(*DEALS, DEALS[0] | {"clock": "pipeline"}))
+    assert clocks_moved(None, first[1]) == clocks_moved(first[1], None) == ["pipeline", "revenue"]
+    assert clocks_moved("0123456789abcdef0123456789abcdef", first[1]) == ["pipeline", "revenue"]
+    assert clocks_moved(first[1], first[1]) == []
