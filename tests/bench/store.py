@@ -3,8 +3,7 @@ Makes a store of any size in which everything is decided: a base of made-up lead
 the decided base is then copied in SQL under other ids as often as the size asks for.
 
 A copy is as consistent as the base: every id, domain and company's name carries a mark, which is replaced, and golden
-ids are shifted. Only the digests of credits do not follow, so the first cycle over a copied deal writes its credits
-once.
+ids are shifted. Only the digests of credits cannot follow, for which the copied deals are decided once more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from worker.connectors.salesforce.mapping import OBJECTS
 from worker.core.rules import Rules
 from worker.flows.drain import drain, follow_up
 from worker.flows.run import Service
-from worker.store import migrate, outbox, scopes, tables
+from worker.store import dues, jobs, migrate, outbox, scopes, tables
 
 SOURCES: Final = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 MARK: Final = "qaaq"
@@ -128,6 +127,22 @@ def multiply(url: str, copies: int) -> None:
             connection.execute(_copying(table))
         for name in tables.GOLDEN:
             connection.execute(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))")
+    vacuum(url)
+
+
+def digest_again(url: str, service: Service) -> None:
+    """
+    Have the digests be those of the credits as they are in the copies, and nothing be due for it.
+    """
+    with service.engine.begin() as connection:
+        deals = [number for (number,) in connection.exec_driver_sql("SELECT id FROM opportunity")]
+        dues.note(connection, "attribute", "opportunity", deals)
+        jobs.enqueue(connection, "attribute")
+    while drain(service, ("attribute",)):
+        pass
+    with service.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM due")
+        connection.exec_driver_sql("DELETE FROM job WHERE state = 'ready'")
     vacuum(url)
 
 

@@ -177,6 +177,7 @@ def copied(parts: EmbeddedParts, stack: ExitStack, base_leads: int, copies: Mapp
         url = create_database(parts.database_url, "bench_" + name.replace(" ", "_"), template="bench_base")
         store.multiply(url, times)
         service, answers = stack.enter_context(serving(parts, url))
+        store.digest_again(url, service)
         floor = stack.enter_context(psycopg.connect(plain(url), autocommit=True))
         yield Copy(name, url, service, answers, floor, times)
 

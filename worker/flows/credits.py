@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core.attribution.adjust import LOCKED, SETTLING, STANDING, may_be_late, settle
+from worker.core.attribution.adjust import LOCKED, SETTLING, STANDING, settle
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.digests import clocks_moved
@@ -134,12 +134,13 @@ def _restated(facts: pl.DataFrame, differing: Mapping[int, str | None], rules: R
     The deals and clocks of DEAL_TO_DECIDE on which shares that were final come out otherwise. Where there were none,
     there is nothing to restate.
     """
-    finality = _finality_of(facts, facts, rules)
-    final = finality.filter(may_be_late(finality))
     digests = zip(facts["opportunity_id"].to_list(), facts["digest"].to_list(), strict=True)
     moved = {deal: clocks_moved(digest, differing[deal]) if digest else [] for deal, digest in digests}
-    named = zip(final["opportunity_id"].to_list(), final["clock"].to_list(), strict=True)
-    return {(deal, clock) for deal, clock in named if clock in moved[deal]}
+    return {
+        (deal, clock)
+        for deal, clock, was_final, is_final, was_version, version in _finality_of(facts, facts, rules)
+        if clock in moved[deal] and was_final and is_final and was_version in (None, version)
+    }
 
 
 def only_of(frame: pl.DataFrame, deals: Collection[int]) -> pl.DataFrame:
@@ -156,7 +157,7 @@ def settling_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> p
     SETTLING of these deals. A deal belongs to the period of its creation for pipeline, of its close date for revenue.
     """
     days = as_stored.select(_days(rules.zone))
-    finality = _finality_of(as_stored, facts, rules)
+    finality = pl.DataFrame(_finality_of(as_stored, facts, rules), schema=_FINALITY, orient="row")
     place = places(finality["opportunity_id"], as_stored["opportunity_id"])
     on_pipeline = finality["clock"] == one("pipeline", pl.String)
     period_on = days["pipeline"][place].zip_with(on_pipeline, days["revenue"][place])
@@ -172,9 +173,10 @@ def _days(zone: str) -> tuple[pl.Expr, ...]:
     return created_on.alias("pipeline"), pl.coalesce("close_on", created_on).alias("revenue")
 
 
-def _finality_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def _finality_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> list[tuple[Any, ...]]:
     """
-    SETTLING without its days, which are needed only where something moved: all of pipeline, then all of revenue.
+    Rows of SETTLING without their days, which are needed only where something moved: all of pipeline, then all of
+    revenue.
     """
     outcomes = dict(zip(facts["opportunity_id"].to_list(), facts["outcome"].to_list(), strict=True))
     known_of = zip(*(as_stored[name].to_list() for name in ("opportunity_id", "state", "rule_version")), strict=True)
@@ -183,7 +185,7 @@ def _finality_of(as_stored: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> 
     revenue = [
         (deal, "revenue", state in CLOSED, outcomes[deal] != "open", was, rules.version) for deal, state, was in told
     ]
-    return pl.DataFrame(pipeline + revenue, schema=_FINALITY, orient="row")
+    return pipeline + revenue
 
 
 def _standing(stored: pl.DataFrame, groups: Collection[tuple[int, str]]) -> list[tuple[Any, ...]]:

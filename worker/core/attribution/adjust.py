@@ -110,7 +110,7 @@ def settle(
     )
     changed = _changes(seen, computed).join(settling, on=_GROUP)
     free = changed.join(shut, on=_GROUP, how="anti")
-    late = free.filter(may_be_late(free)).filter(pl.col("same_learning") & _shares_of_touches_moved())
+    late = free.filter(_may_be_late(free)).filter(pl.col("same_learning") & _shares_of_touches_moved())
     shown = pl.concat(
         [
             late.filter(pl.col("share_before") != pl.col("share_after")).with_columns(kind=pl.lit("restated")),
@@ -128,7 +128,7 @@ def settle(
     return Settlement(keep=shut, adjustments=adjustments.sort(_ITEM, nulls_last=True))
 
 
-def may_be_late(settling: pl.DataFrame) -> pl.Series:
+def _may_be_late(settling: pl.DataFrame) -> pl.Series:
     """
     Which rows of SETTLING late data may have changed where nothing is locked: shares that were final and are, by one
     version of the rules.
