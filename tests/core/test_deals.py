@@ -158,8 +158,8 @@ def test_an_empty_amount_stays_empty_and_an_empty_currency_is_the_organisations(
 
 def reason(rules: DealRules | None = None, **values: Any) -> str | None:
     texts = {"name": "Acme", "type": "New Business", "record_type_ref": None, "record_type": None, "stage": "Proposal"}
-    row: dict[str, Any] = {**texts, "amount": Decimal(10)}
-    schema = {**dict.fromkeys(texts, pl.String), "amount": pl.Decimal(38, 6)}
+    row: dict[str, Any] = {**texts, "amount": Decimal(10), "currency": "USD"}
+    schema = {**dict.fromkeys((*texts, "currency"), pl.String), "amount": pl.Decimal(38, 6)}
     found: str | None = why_not_credited(pl.DataFrame([row | values], schema=schema), rules or DealRules()).item()
     return found
 
@@ -168,6 +168,32 @@ def test_renewals_and_zero_amounts_earn_no_credit_and_say_why() -> None:
     assert reason(type="renewal") == "type renewal"
     assert reason(amount=Decimal(0)) == "zero amount"
     assert reason() is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_amount_that_64_bits_do_not_hold_is_no_money_and_earns_no_credit(sign: int) -> None:
+    """
+    The largest number of units is 9,223,372,036,854,775,807.
+    """
+    too_large = "amount too large to be counted exactly"
+    for amount, currency, said in (
+        ("92233720368547758.07", "USD", None),
+        ("92233720368547758.09", "USD", too_large),
+        ("99999999999999999", "USD", too_large),
+        ("99999999999999999", "JPY", None),
+        ("9223372036854775809", "JPY", too_large),
+        ("9223372036854.775807", "JPY", None),
+        ("9223372036854.775809", "JPY", too_large),
+        ("922337203685477.5807", None, None),
+        ("922337203685478", None, too_large),
+    ):
+        money = Decimal(amount) * sign
+        assert reason(amount=money, currency=currency) == said, (amount, currency)
+        scale = max(0, -int(money.normalize().as_tuple().exponent))
+        given = facts(amount_units=str(int(money.scaleb(scale))), amount_scale=scale, currency=currency)
+        (row,) = as_deals(given, "CLF").iter_rows(named=True)
+        exact = None if said else int(money.scaleb(row["digits"]))
+        assert row["amount_units"] == exact, (amount, currency)
 
 
 def test_a_clone_is_told_by_the_words_of_its_name_and_by_nothing_else() -> None:

@@ -111,7 +111,11 @@ MINOR_DIGITS: Final = {
     **dict.fromkeys(["CLF", "UYW"], 4),
 }
 
-_POWERS_OF_TEN: Final = pl.Series([10**digits for digits in range(19)], dtype=pl.Int64)
+_POWERS_OF_TEN: Final = pl.Series([10**digits for digits in range(19)], dtype=pl.Int128)
+
+# Money is counted in 64 bits. Up to so much may be counted however fine its unit is.
+LARGEST_UNITS: Final = 2**63 - 1
+_SURELY_COUNTED: Final = Decimal(10**12)
 
 # All currencies of that table, without precious metals and codes for tests; those of old money are not among them.
 CURRENCIES: Final = frozenset(
@@ -131,13 +135,13 @@ def as_deals(facts: pl.DataFrame, home_currency: str) -> pl.DataFrame:
     """
     DEAL rows of deals given with amount_units (text), amount_scale, currency (null = the organisation's own),
     opportunity and account id, instants and outcome. Money becomes whole units of the finer of the currency's minor
-    unit and the amount's own digits.
+    unit and the amount's own digits; an amount too large to be counted so is null, and ``why_not_credited`` says it.
     """
     currency, scale = filled(facts["currency"], home_currency), filled(facts["amount_scale"], 0)
     minor = mapped(currency, MINOR_DIGITS, 2, scale.dtype)
     digits = minor.zip_with(minor > scale, scale)
-    units = facts["amount_units"].cast(pl.Int64) * _POWERS_OF_TEN[digits - scale]
-    computed = {"currency": currency, "digits": digits, "amount_units": units}
+    units = facts["amount_units"].cast(pl.Int128, strict=False) * _POWERS_OF_TEN[digits - scale]
+    computed = {"currency": currency, "digits": digits, "amount_units": units.cast(pl.Int64, strict=False)}
     columns = {name: computed[name] if name in computed else facts[name] for name in DEAL}
     return pl.DataFrame([columns[name].cast(kind).alias(name) for name, kind in DEAL.items()])
 
@@ -145,11 +149,17 @@ def as_deals(facts: pl.DataFrame, home_currency: str) -> pl.DataFrame:
 def why_not_credited(deals: pl.DataFrame, rules: DealRules) -> pl.Series:
     """
     The reason a deal earns no credit, null where it may: for deals with name, type, record_type_ref, record_type (its
-    API name; null where it is not known), stage and amount. Rules name a record type either way.
+    API name; null where it is not known), stage, amount and currency. Rules name a record type either way.
     """
-    columns = [deals[name].to_list() for name in ("type", "record_type", "record_type_ref", "stage", "amount")]
+    names = ("type", "record_type", "record_type_ref", "stage", "amount", "currency")
+    columns = [deals[name].to_list() for name in names]
     facts = zip(_words_said(deals, rules.exclude_names), *columns, strict=True)
-    return pl.Series("reason", [next(_reasons(rules, *each), None) for each in facts], dtype=pl.String)
+    found = (
+        next(_reasons(rules, said, kind, record_type, record_type_ref, stage), None)
+        or next(_reasons_of_money(rules, *money), None)
+        for said, kind, record_type, record_type_ref, stage, *money in facts
+    )
+    return pl.Series("reason", list(found), dtype=pl.String)
 
 
 def _words_said(deals: pl.DataFrame, barred: tuple[str, ...]) -> list[str | None]:
@@ -175,7 +185,6 @@ def _reasons(
     record_type: str | None,
     record_type_ref: str | None,
     stage: str | None,
-    amount: Decimal | None,
 ) -> Iterator[str]:
     """
     Why a deal earns no credit, the first reason first.
@@ -188,11 +197,29 @@ def _reasons(
         yield f"stage {stage}"
     if said is not None:
         yield f"name says {said}"
+
+
+def _reasons_of_money(rules: DealRules, amount: Decimal | None, currency: str | None) -> Iterator[str]:
+    """
+    The same of its amount.
+    """
     if amount is not None:
         if amount == 0 and not rules.include_zero_amount:
             yield "zero amount"
         if rules.minimum_amount is not None and abs(amount) < rules.minimum_amount:
             yield "amount below the minimum"
+        if abs(amount) >= _SURELY_COUNTED and not _is_counted(amount, currency):
+            yield "amount too large to be counted exactly"
+
+
+def _is_counted(amount: Decimal, currency: str | None) -> bool:
+    """
+    Whether 64 bits hold the amount in units of the finer of the currency's minor unit, any currency's where it is not
+    said, and its own digits.
+    """
+    minor = max(MINOR_DIGITS.values()) if currency is None else MINOR_DIGITS.get(currency, 2)
+    own = -int(amount.normalize().as_tuple().exponent)
+    return abs(amount).scaleb(max(minor, own)) <= LARGEST_UNITS
 
 
 def _is_among(name: str | None, names: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.deals import MINOR_DIGITS
+from worker.core.deals import LARGEST_UNITS, MINOR_DIGITS
 from worker.core.errors import Fatal
 from worker.core.frames import Schema
 
@@ -30,8 +30,8 @@ def convert(deals: pl.DataFrame, rates: pl.DataFrame, corporate: str) -> pl.Data
     ``deals`` (DEAL with ``rated_on``) in the corporate currency, by opportunity, with the ``rate_id`` that was taken.
 
     The amount is rounded to the corporate currency's minor unit, halves away from zero. A deal in the corporate
-    currency keeps its amount and digits and has no rate; one without a rate has no amount. Raises Fatal HW-146 for a
-    rate that is not above zero.
+    currency keeps its amount and digits and has no rate; one without a rate has no amount, nor has one whose amount
+    becomes too large to be counted. Raises Fatal HW-146 for a rate that is not above zero.
     """
     ordered = deals.sort("opportunity_id")
     chosen = _rates_of(ordered, rates)
@@ -45,7 +45,8 @@ def convert(deals: pl.DataFrame, rates: pl.DataFrame, corporate: str) -> pl.Data
         elif units is None or rate_id is None:
             amounts.append(None)
         else:
-            amounts.append(_rounded(Fraction(units, 10**own) * worth[rate_id] * 10**digits))
+            amount = _rounded(Fraction(units, 10**own) * worth[rate_id] * 10**digits)
+            amounts.append(amount if abs(amount) <= LARGEST_UNITS else None)
         kept.append(None if currency == corporate else rate_id)
     return ordered.with_columns(
         digits=pl.when(pl.col("currency") == corporate).then("digits").otherwise(digits).cast(pl.Int8),
