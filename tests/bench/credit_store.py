@@ -11,7 +11,7 @@ All alternate within one run.
 """
 
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +23,11 @@ from sqlalchemy import text
 from config.settings import load_settings
 from tests.bench.attribution import SEVEN
 from tests.bench.ground import Alternating, Report, ground, load, plain, statements_of
-from tests.bench.store import vacuum
+from tests.bench.store import attribute_all, have_due, vacuum
 from worker.core.attribution.path import CLOCKS
 from worker.embedded.databases import create_database
-from worker.flows.drain import drain
 from worker.flows.run import Service
-from worker.store import dues, jobs, migrate
+from worker.store import migrate
 from worker.wiring import build
 
 DEALS: Final = 100_000
@@ -123,25 +122,6 @@ def forget(url: str) -> None:
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute("TRUNCATE credit, credit_digest, attribution, adjustment, due")
         connection.execute("CHECKPOINT")
-
-
-def have_due(service: Service, deals: Sequence[int] | None = None) -> None:
-    """
-    Have these deals due, or every one, and the flow asked for.
-    """
-    with service.engine.begin() as connection:
-        ids = deals or connection.execute(text("SELECT id FROM opportunity")).scalars().all()
-        connection.execute(text("DELETE FROM due"))
-        dues.note(connection, "attribute", "opportunity", ids)
-        jobs.enqueue(connection, "attribute")
-
-
-def attribute_all(service: Service) -> None:
-    """
-    From the first batch read to the last commit.
-    """
-    while drain(service, ("attribute",)):
-        pass
 
 
 def change_amounts(url: str) -> list[int]:

@@ -134,16 +134,31 @@ def digest_again(url: str, service: Service) -> None:
     """
     Have the digests be those of the credits as they are in the copies, and nothing be due for it.
     """
-    with service.engine.begin() as connection:
-        deals = [number for (number,) in connection.exec_driver_sql("SELECT id FROM opportunity")]
-        dues.note(connection, "attribute", "opportunity", deals)
-        jobs.enqueue(connection, "attribute")
-    while drain(service, ("attribute",)):
-        pass
+    have_due(service)
+    attribute_all(service)
     with service.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM due")
         connection.exec_driver_sql("DELETE FROM job WHERE state = 'ready'")
     vacuum(url)
+
+
+def have_due(service: Service, deals: Sequence[int] | None = None) -> None:
+    """
+    Have these deals due, or every one, and the flow asked for.
+    """
+    with service.engine.begin() as connection:
+        ids = deals or [number for (number,) in connection.exec_driver_sql("SELECT id FROM opportunity")]
+        connection.exec_driver_sql("DELETE FROM due")
+        dues.note(connection, "attribute", "opportunity", ids)
+        jobs.enqueue(connection, "attribute")
+
+
+def attribute_all(service: Service) -> None:
+    """
+    From the first batch read to the last commit.
+    """
+    while drain(service, ("attribute",)):
+        pass
 
 
 def _copying(table: Table) -> sql.Composed:

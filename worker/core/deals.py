@@ -113,9 +113,7 @@ MINOR_DIGITS: Final = {
 
 _POWERS_OF_TEN: Final = pl.Series([10**digits for digits in range(19)], dtype=pl.Int128)
 
-# Money is counted in 64 bits. Up to so much may be counted however fine its unit is.
-LARGEST_UNITS: Final = 2**63 - 1
-_SURELY_COUNTED: Final = Decimal(10**12)
+LARGEST_UNITS: Final = 2**63 - 1  # money is counted in 64 bits
 
 # All currencies of that table, without precious metals and codes for tests; those of old money are not among them.
 CURRENCIES: Final = frozenset(
@@ -208,7 +206,7 @@ def _reasons_of_money(rules: DealRules, amount: Decimal | None, currency: str | 
             yield "zero amount"
         if rules.minimum_amount is not None and abs(amount) < rules.minimum_amount:
             yield "amount below the minimum"
-        if abs(amount) >= _SURELY_COUNTED and not _is_counted(amount, currency):
+        if not _is_counted(amount, currency):
             yield "amount too large to be counted exactly"
 
 

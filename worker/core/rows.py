@@ -1,9 +1,11 @@
 """
-A frame's rows as Python's own values, for what is decided or said row by row: words, and JSON. A row costs a
-microsecond or two, and a single one no more than that. Called by ``engagement`` and the engage flow.
+A frame's rows as Python's own values, for what is decided or said row by row: words, and JSON; and such rows as a
+frame's columns. A row costs a microsecond or two, and a single one no more than that. Called by ``engagement``, the
+engage flow and the store.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from json import JSONEncoder
 from json.encoder import encode_basestring
@@ -11,7 +13,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import polars as pl
 
-from worker.core.frames import INSTANT, Schema
+from worker.core.frames import INSTANT
+from worker.core.instants import microseconds
 
 Row = TypeVar("Row", bound=NamedTuple)
 _AT_A_TIME: Final = 10_000  # rows that are Python's at once
@@ -42,15 +45,22 @@ def _values(column: pl.Series) -> list[Any]:
     return (column.cast(pl.Int64) if column.dtype == INSTANT else column).to_list()
 
 
-def series_of(schema: Schema, rows: Sequence[tuple[Any, ...]]) -> list[pl.Series]:
+def series_of(
+    schema: Mapping[str, pl.DataType | type[pl.DataType]], rows: Sequence[tuple[Any, ...]]
+) -> list[pl.Series]:
     """
-    The other way round: a column for each of the schema's, instants given as microseconds since 1970.
+    The other way round: a column for each of the schema's, instants given as microseconds since 1970 or as Python's.
     """
-    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+    # Turned by hand: ``zip(*rows)`` makes an object a row, and the collector of garbage looks through all of them.
+    columns = ([row[place] for row in rows] for place in range(len(rows[0]) if rows else len(schema)))
     return [_column(name, values, dtype) for (name, dtype), values in zip(schema.items(), columns, strict=True)]
 
 
 def _column(name: str, values: Sequence[Any], dtype: Any) -> pl.Series:
+    """
+    The values as a column. Instants are counted first: polars takes longer to take an aware one in.
+    """
     if dtype == INSTANT:
-        return pl.Series(name, values, dtype=pl.Int64).cast(INSTANT)
+        counted = [microseconds(each) if isinstance(each, datetime) else each for each in values]
+        return pl.Series(name, counted, dtype=pl.Int64).cast(INSTANT)
     return pl.Series(name, values, dtype=dtype)

@@ -123,8 +123,9 @@ class Hindsight:
         What administrators said of these deals' sourcing team: STATEMENT with occurred_at and arrived_at, which are
         one, as it was known when it was said.
         """
-        said = self.timeline.arrived(overrides.said_of(self.connection, opportunity_ids, rules.zone))
-        return said.with_columns(occurred_at="arrived_at")
+        said = overrides.said_of(self.connection, opportunity_ids, rules.zone)
+        known = self.timeline.arrived(said.with_columns(occurred_at="said_at", seen_at="said_at"))
+        return known.with_columns(occurred_at="arrived_at")
 
     def told_of_deal(self, opportunity_id: int, rules: Rules) -> pl.DataFrame:
         """

@@ -23,6 +23,7 @@ from worker.flows.computed import computed
 from worker.flows.credits import (
     Share,
     converted,
+    locked_for,
     marketing_share,
     only_of,
     rates_for,
@@ -89,7 +90,7 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
     set_by_hand = overrides_of(connection, told.deals, told.touches, rules, now) if stated else _NO_OVERRIDES
 
     # Where anything is locked, all deals are held against it, so that a deal's fields say what its credits say.
-    any_locked = facts["any_locked"].any()
+    locked = locked_for(connection, facts)
 
     def decide() -> tuple[pl.DataFrame, pl.DataFrame, dict[int, str | None], pl.DataFrame]:
         paths = told.paths(rules, now)
@@ -97,13 +98,13 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
             allot_wide(told.deals, paths, rules.attribution), told.deals, paths, rules, rates, facts
         )
         differing = differing_credits(facts, wide)
-        spelt = stored_credits(wide if any_locked else only_of(wide, differing), rules)
+        spelt = stored_credits(wide if locked.height else only_of(wide, differing), rules)
         shares = shares_allotted(wide, rules.write_model)
         decided = attributions(told.deals, paths, shares, told.touches, rules, set_by_hand)
         return spelt, rate_refs, differing, decided
 
     spelt, rate_refs, differing, decided = computed(decide)
-    credits, locked = settled(run, connection, differing, spelt, facts)
+    credits, kept = settled(run, connection, locked, differing, spelt, facts)
     if credits is not spelt:
         share = marketing_share(decided["opportunity_id"], shares_stored(credits, rules.write_model))
         decided = decided.with_columns(share.alias("marketing_share"))
@@ -111,8 +112,8 @@ def _decide(run: Run, connection: Connection, ids: Sequence[int]) -> list[int]:
         decisions.save_credits(connection, differing, only_of(credits, differing))
     rated = places(decided["opportunity_id"], rate_refs["opportunity_id"])
     decided = decided.hstack([rate_refs[name][rated] for name in ("pipeline_rate_ref", "revenue_rate_ref")])
-    if locked:
-        decided = as_stored(decided, adjustments.sources(connection, locked))
+    if kept:
+        decided = as_stored(decided, adjustments.sources(connection, kept))
     rows = pl.concat([decided, _left_out(out, rules)]) if out.height else decided
     return decisions.save_attribution(connection, rows, run.now)
 

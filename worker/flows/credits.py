@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlalchemy import Connection
 
-from worker.core.attribution.adjust import LOCKED, SETTLING, STANDING, settle
+from worker.core.attribution.adjust import LOCKED, SETTLING, STANDING, may_be_late, settle
 from worker.core.attribution.allot import allot_wide
 from worker.core.attribution.conversion import convert
 from worker.core.attribution.digests import clocks_moved
@@ -86,20 +86,27 @@ def converted(
     return wide, refs.sort("opportunity_id")
 
 
+def locked_for(connection: Connection, facts: pl.DataFrame) -> pl.DataFrame:
+    """
+    LOCKED, for deals of DEAL_TO_DECIDE.
+    """
+    return adjustments.locked_periods(connection) if facts["any_locked"].any() else _NONE_LOCKED
+
+
 def settled(
     run: Run,
     connection: Connection,
+    locked: pl.DataFrame,
     differing: Mapping[int, str | None],
     computed: pl.DataFrame,
     facts: pl.DataFrame,
 ) -> tuple[pl.DataFrame, list[int]]:
     """
     The credits to go by: the computed, or where a deal's period is locked the stored; and the deals whose pipeline is
-    locked. ``differing`` are the deals whose credits come out otherwise than they did last, with their digests;
-    ``computed`` the credits of those or of all, and of all where anything is locked; ``facts`` is DEAL_TO_DECIDE. What
-    late data changed of settled shares is kept as an adjustment of today.
+    locked. ``locked`` is that of ``locked_for``; ``differing`` are the deals whose credits come out otherwise than they
+    did last, with their digests; ``computed`` the credits of those or of all, and of all where anything is locked;
+    ``facts`` is DEAL_TO_DECIDE. What late data changed of settled shares is kept as an adjustment of today.
     """
-    locked = adjustments.locked_periods(connection) if facts["any_locked"].any() else _NONE_LOCKED
     if locked.is_empty():
         facts = only_of(facts, differing)
         groups = _restated(facts, differing, run.rules)
@@ -138,8 +145,8 @@ def _restated(facts: pl.DataFrame, differing: Mapping[int, str | None], rules: R
     moved = {deal: clocks_moved(digest, differing[deal]) if digest else [] for deal, digest in digests}
     return {
         (deal, clock)
-        for deal, clock, was_final, is_final, was_version, version in _finality_of(facts, facts, rules)
-        if clock in moved[deal] and was_final and is_final and was_version in (None, version)
+        for deal, clock, *finality in _finality_of(facts, facts, rules)
+        if clock in moved[deal] and may_be_late(*finality)
     }
 
 

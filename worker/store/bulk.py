@@ -15,8 +15,7 @@ import polars as pl
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.postgresql import dialect
 
-from worker.core.frames import INSTANT
-from worker.core.instants import microseconds
+from worker.core.rows import series_of
 
 # COPY is the quicker way for many rows, but its temporary table costs some milliseconds once.
 MOST_BOUND_ROWS = 1_000
@@ -53,19 +52,7 @@ def fetch(connection: Connection, statement: str, values: Mapping[str, Any], sch
         return pl.from_dicts([dict(zip(schema, row, strict=True)) for row in rows], schema=dict(schema))
     # It would hold the answer until the next one.
     cursor.close()
-    # Turned by hand: ``zip(*rows)`` makes an object a row, and the collector of garbage looks through all of them.
-    columns = ([row[place] for row in rows] for place in range(len(rows[0])))
-    return pl.DataFrame([_column(*each) for each in zip(schema, columns, schema.values(), strict=True)])
-
-
-def _column(name: str, values: Sequence[Any], kind: pl.DataType | type[pl.DataType]) -> pl.Series:
-    """
-    The values as a column. Instants are counted first: polars takes longer to take an aware one in.
-    """
-    if kind == INSTANT:
-        counted = [None if each is None else microseconds(each) for each in values]
-        return pl.Series(name, counted, dtype=pl.Int64).cast(kind)
-    return pl.Series(name, values, dtype=kind)
+    return pl.DataFrame(series_of(schema, rows))
 
 
 # Reading nothing is common, and a frame's schema takes longer to make than the question takes to answer.

@@ -14,10 +14,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from worker.core.attribution.sourcing import STATEMENT
-from worker.core.frames import INSTANT, Schema
 from worker.store.bulk import cursor_of, fetch
-
-SAID: Final[Schema] = {**STATEMENT, "occurred_at": INSTANT, "seen_at": INSTANT}
 
 # The locked period that a statement came too late for: it was locked already, and the deal's creation lies inside.
 _SHUT: Final = """
@@ -28,20 +25,20 @@ _SHUT: Final = """
 
 def said_of(connection: Connection, opportunity_ids: Sequence[int], zone: str) -> pl.DataFrame:
     """
-    SAID: what was said of these deals, the oldest first; it happened, and was known, as it was said, by the
-    database's clock. Statements about deals whose period had been locked by then are absent: nothing moves there.
+    STATEMENT: what was said of these deals, the oldest first, by the database's clock. Statements about deals whose
+    period had been locked by then are absent: nothing moves there.
     """
     return fetch(
         connection,
         f"""
-        SELECT k.golden_id, v.id, v.team, v.channel, v.said_at, v.said_at, v.said_at
+        SELECT k.golden_id, v.id, v.team, v.channel, v.said_at
         FROM sourcing_override v
         JOIN crosswalk k ON k.kind = 'opportunity' AND k.source = v.source AND k.record_id = v.record_id
         JOIN opportunity o ON o.id = k.golden_id
         WHERE k.golden_id = ANY(%(ids)s) AND NOT EXISTS ({_SHUT}) ORDER BY v.id
         """,
         {"ids": list(opportunity_ids), "zone": zone},
-        SAID,
+        STATEMENT,
     )
 
 

@@ -5,6 +5,7 @@ their numbers.
 
 import random
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ from worker.core.attribution.allot import wide_schema
 from worker.core.attribution.digests import clocks_moved, differing_credits
 
 AT = datetime(2026, 6, 2, 12, tzinfo=UTC)
-SCHEMA = wide_schema(AttributionRules(models=[Model("w", {"FT": 1}), Model("first", {"FT": 1})]))  # type: ignore[dict-item]
+SCHEMA = wide_schema(AttributionRules(models=[Model(name, {"FT": Decimal(1)}) for name in ("w", "first")]))
 
 
 def item(deal: int, touch: str | None, share: int, **changes: Any) -> dict[str, Any]:

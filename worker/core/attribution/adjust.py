@@ -15,7 +15,6 @@ from typing import Final
 
 import polars as pl
 
-from worker.core.columns import filled
 from worker.core.errors import Fatal
 from worker.core.frames import Schema
 
@@ -110,7 +109,9 @@ def settle(
     )
     changed = _changes(seen, computed).join(settling, on=_GROUP)
     free = changed.join(shut, on=_GROUP, how="anti")
-    late = free.filter(_may_be_late(free)).filter(pl.col("same_learning") & _shares_of_touches_moved())
+    finality = free.select("was_settled", "is_settled", "was_version", "is_version").iter_rows()
+    is_late = pl.Series([may_be_late(*each) for each in finality], dtype=pl.Boolean)
+    late = free.filter(is_late).filter(pl.col("same_learning") & _shares_of_touches_moved())
     shown = pl.concat(
         [
             late.filter(pl.col("share_before") != pl.col("share_after")).with_columns(kind=pl.lit("restated")),
@@ -128,13 +129,12 @@ def settle(
     return Settlement(keep=shut, adjustments=adjustments.sort(_ITEM, nulls_last=True))
 
 
-def _may_be_late(settling: pl.DataFrame) -> pl.Series:
+def may_be_late(was_settled: bool, is_settled: bool, was_version: int | None, is_version: int | None) -> bool:
     """
-    Which rows of SETTLING late data may have changed where nothing is locked: shares that were final and are, by one
-    version of the rules.
+    Whether late data may have changed shares where nothing is locked, by these fields of SETTLING: they were final and
+    are, by one version of the rules.
     """
-    same_rules = filled(settling["was_version"] == settling["is_version"], value=True)
-    return settling["was_settled"] & settling["is_settled"] & same_rules
+    return was_settled and is_settled and (None in (was_version, is_version) or was_version == is_version)
 
 
 def in_locked_periods(settling: pl.DataFrame, locked: pl.DataFrame) -> pl.DataFrame:
